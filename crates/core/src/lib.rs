@@ -1,1 +1,23 @@
-//! TBD
+//! The peer protocol of Manyhands as pure state machines.
+//!
+//! A [`Node`] performs no I/O and reads no clock. A driver
+//!
+//! 1. hands in what happened, with the time: [`Node::handle_signaling`], [`Node::handle_link`],
+//!    [`Node::handle_worker`], [`Node::handle_command`], [`Node::handle_timeout`];
+//! 2. takes out what is to be done, until there is nothing: [`Node::poll_output`];
+//! 3. waits for the next thing, at most until [`Node::poll_timeout`], and begins anew.
+//!
+//! A late tick is harmless. Bad bytes from the network are an [`Event`] and never an error to the driver. The same seed and
+//! the same inputs give the same outputs, byte for byte, on every platform.
+
+pub mod invite;
+pub mod io;
+pub mod node;
+pub mod time;
+pub mod view;
+
+pub use invite::{Invite, InviteError, RoomKey};
+pub use io::{Command, Event, LinkEvent, LinkId, Output, SignalingEvent, Slot};
+pub use node::{Config, HostConfig, Node};
+pub use time::Time;
+pub use view::View;

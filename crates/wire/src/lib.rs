@@ -1,1 +1,28 @@
-//! TBD
+//! Every message of Manyhands: what peers say on a link, and what they say to signaling.
+//!
+//! In reading order:
+//!
+//! 1. [`id`]: who and what: peers, jobs, rooms, and the friendly names shown to people.
+//! 2. [`units`]: how a job is cut: units, ranges of units, aligned blocks.
+//! 3. [`outcome`]: what a finished block is worth, and how two neighbours become one.
+//! 4. [`job`]: the description of a job that the host signs.
+//! 5. [`frame`]: the messages on a link, with their codec and limits.
+//! 6. [`signaling`]: the JSON messages to and from the signaling server.
+//! 7. [`sealed`]: what two peers say to each other through signaling, which the server cannot read.
+//!
+//! Nothing here performs I/O or cryptography; bytes from the network are decoded with every size checked
+//! first, and a decoder returns an error for anything it does not like: it never panics.
+
+pub mod frame;
+pub mod id;
+pub mod job;
+pub mod outcome;
+pub mod sealed;
+pub mod signaling;
+pub mod units;
+
+pub use frame::{Frame, FrameError};
+pub use id::{JobId, PeerId, RoomId, Signature};
+pub use job::{JobKind, JobSpec, SignedJob};
+pub use outcome::Outcome;
+pub use units::{Block, UnitRange};

@@ -1,0 +1,126 @@
+//! What goes into a [`Node`](crate::Node) and what comes out: the whole surface between the core and its drivers.
+
+use manyhands_jobs as jobs;
+use manyhands_wire::signaling::{ClientMessage, ServerMessage};
+use manyhands_wire::{PeerId, UnitRange};
+use serde::Serialize;
+
+/// A connection attempt or connection, numbered by the node that owns it; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u64);
+
+/// One of this node's worker threads, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot(pub u16);
+
+/// What happened on the way to the signaling server. The driver connects, and after a loss connects again with back-off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SignalingEvent {
+    /// The WebSocket is open: the node will join its room.
+    Connected,
+    /// The server said something.
+    Message(ServerMessage),
+    /// The WebSocket is closed.
+    Disconnected,
+}
+
+/// What happened on a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkEvent {
+    /// The local session description is set: the offer after [`Output::Dial`], the answer after [`Output::Answer`].
+    Described(String),
+    /// A local candidate, as the JSON of `RTCIceCandidateInit`.
+    Candidate(String),
+    /// The data channel is open.
+    Opened,
+    /// One message arrived.
+    Received(Vec<u8>),
+    /// The channel is closed, or the attempt failed. Nothing follows.
+    Closed,
+}
+
+/// What the person, or the program around the node, wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Lend this many threads from now on. The driver has workers for slots `0..n` ready.
+    SetThreads(u16),
+    /// Stop computing, keep the links; others take over what this node holds.
+    Pause,
+    /// Compute again.
+    Resume,
+    /// Begin the job now, whoever is there (the host's only).
+    Start,
+    /// Finish the slices under way, hand the rest to the others, say goodbye: ends with [`Event::Left`].
+    Finish,
+    /// Say goodbye at once and hang up: ends with [`Event::Left`].
+    Leave,
+}
+
+/// What the driver is to do, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send this to the signaling server; drop it if there is no connection.
+    Signal(ClientMessage),
+    /// Create a connection with a data channel, and describe the offer.
+    Dial(LinkId),
+    /// Create a connection for this remote offer, and describe the answer.
+    Answer(LinkId, String),
+    /// The remote answer for a link that this node dialled.
+    Answered(LinkId, String),
+    /// A remote candidate. May come before [`Output::Answered`]: the driver queues it until the description is set.
+    Candidate(LinkId, String),
+    /// Send one message. The driver closes the link if its queue is over its bound.
+    Send(LinkId, Vec<u8>),
+    /// Close the connection once what was sent before has left, and forget it. No [`LinkEvent`] need follow.
+    HangUp(LinkId),
+    /// A command for a worker.
+    Work(Slot, jobs::Command),
+    /// Something a person or the program around the node may want to know.
+    Event(Event),
+}
+
+/// Something worth telling.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// A peer proved itself: the link counts.
+    LinkUp {
+        /// Who.
+        peer: PeerId,
+    },
+    /// A link that counted is gone.
+    LinkDown {
+        /// Who.
+        peer: PeerId,
+    },
+    /// Somebody reached this node without the room's key, or with a key that is not its own.
+    Refused {
+        /// Why, for people.
+        why: String,
+    },
+    /// A peer sent something it should not have. Counted; the link stays unless it goes on.
+    Misbehaved {
+        /// Who.
+        peer: PeerId,
+        /// What, for people.
+        what: String,
+    },
+    /// The job is known.
+    JobKnown,
+    /// The job began.
+    Started,
+    /// Units of a vanished or leaving peer are to be done again by this node.
+    TookBack {
+        /// Which.
+        units: UnitRange,
+    },
+    /// Every unit is finished.
+    Finished,
+    /// The signaling server refused this node.
+    SignalingRefused {
+        /// Why, for people.
+        message: String,
+    },
+    /// This node has said goodbye; the driver may stop.
+    Left,
+}

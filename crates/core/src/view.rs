@@ -1,0 +1,159 @@
+//! What a person sees of a node: one plain value that the page draws, `status` prints and the HTTP API serves.
+
+use manyhands_wire::UnitRange;
+use manyhands_wire::frame::{Activity, PeerKind};
+use serde::{Deserialize, Serialize};
+
+/// How many cells the map of a job has at most.
+pub const MAP_CELLS_MAX: usize = 400;
+
+/// A node and its room, at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct View {
+    /// How far things are.
+    pub phase: Phase,
+    /// Whether signaling is connected. Once the links stand, it is needed only for newcomers.
+    pub signaling: bool,
+    /// The job, once known.
+    pub job: Option<JobView>,
+    /// This node first, then its peers in the order of their ids.
+    pub peers: Vec<PeerView>,
+    /// The job from its first unit to its last, in equal cells; empty before the job is known.
+    pub map: Vec<Cell>,
+    /// The slices under way everywhere, with the position in `peers` of who is on them.
+    pub under_way: Vec<(UnitRange, usize)>,
+    /// What the room does as a whole.
+    pub room: RoomView,
+}
+
+/// How far things are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "phase", rename_all = "kebab-case")]
+pub enum Phase {
+    /// No job is known yet.
+    #[default]
+    Connecting,
+    /// The host waits for friends before the job starts for all at once.
+    Lobby {
+        /// How many friends it waits for.
+        wanted: u16,
+        /// How many are in.
+        present: u16,
+    },
+    /// The job is under way.
+    Running,
+    /// This node is paused.
+    Paused,
+    /// This node finishes its slices and then leaves.
+    Finishing,
+    /// Every unit is finished.
+    Finished,
+    /// This node has left.
+    Left,
+}
+
+/// A job and how far it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobView {
+    /// The job's id.
+    pub id: String,
+    /// What it is, in a sentence: `add the counting numbers 1 to 100000000`.
+    pub title: String,
+    /// Who asks.
+    pub asked_by: String,
+    /// How many units it has.
+    pub units: u64,
+    /// How many are finished.
+    pub done_units: u64,
+    /// The last counting number of the finished prefix, where the job adds numbers.
+    pub reached: Option<u64>,
+    /// The last counting number of the job, where it adds numbers.
+    pub goal: Option<u64>,
+    /// The total of the finished prefix, in decimal, where the job adds numbers.
+    pub prefix_total: Option<String>,
+    /// The total of all that is finished, prefix or not, in decimal.
+    pub done_total: Option<String>,
+}
+
+/// A peer, or this node itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PeerView {
+    /// The whole id, in hexadecimal.
+    pub id: String,
+    /// The name a person gave, or the nickname of the key.
+    pub name: String,
+    /// The short code that tells equal names apart.
+    pub code: String,
+    /// Whether this is the node itself.
+    pub me: bool,
+    /// Whether this is the host.
+    pub host: bool,
+    /// A number from 0 to 359 derived from the key: the hue of its colour on every screen.
+    pub hue: u16,
+    /// What kind of node; none for one known only from the credit.
+    pub kind: Option<PeerKind>,
+    /// What it does; none for one that is not here now.
+    pub activity: Option<Activity>,
+    /// How many threads it lends.
+    pub threads: u16,
+    /// Units per second now.
+    pub speed: f64,
+    /// Units per second alone.
+    pub solo_speed: f64,
+    /// How many units it has the credit for.
+    pub credit_units: u64,
+    /// How many units it has computed in its session.
+    pub gross_units: u64,
+    /// How many units it holds and has not finished.
+    pub holding_units: u64,
+    /// The link to it.
+    pub link: LinkState,
+    /// Milliseconds since it was last heard.
+    pub heard_ms: u64,
+    /// Round trip in milliseconds, once measured.
+    pub round_trip_ms: Option<f64>,
+}
+
+/// The link to a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LinkState {
+    /// This node itself.
+    Own,
+    /// Not connected.
+    None,
+    /// Being made.
+    Connecting,
+    /// Open and proved.
+    Open,
+    /// Open, but silent for longer than it should be.
+    Stale,
+}
+
+/// One cell of the map.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// How much of it is finished, 0 to 1.
+    pub done: f32,
+    /// The position in [`View::peers`] of who finished most of it.
+    pub by: Option<u16>,
+}
+
+/// The room as a whole: honest numbers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RoomView {
+    /// Seconds since the job started, as this node saw it; stops when the job is finished.
+    pub elapsed_s: f64,
+    /// Units per second of all together.
+    pub speed: f64,
+    /// Units finished since this node saw the start.
+    pub useful_units: u64,
+    /// Units computed by all present since they came, duplicates counted.
+    pub gross_units: u64,
+    /// Useful work against what the peers present would have done alone in the same time, 0 to about 1.
+    pub efficiency: Option<f64>,
+    /// How many times faster than the fastest peer alone.
+    pub speedup_over_fastest: Option<f64>,
+    /// Seconds to the end at the present speed.
+    pub left_s: Option<f64>,
+}

@@ -1,0 +1,416 @@
+//! The messages on a link.
+//!
+//! One message of a data channel is one frame: the magic `MH`, the version, then the postcard encoding of [`Frame`], whose
+//! first number is the tag. The enum is append only. A tag that this build does not know is an error of its own,
+//! [`FrameError::UnknownTag`], which the receiver skips, so that a newer peer may say more. A frame is at most
+//! [`FRAME_BYTES_MAX`] long; senders split what could grow past it, and a decoder looks at the size before anything else.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::id::{JobId, PeerId, Signature};
+use crate::job::SignedJob;
+use crate::outcome::Outcome;
+use crate::units::{Block, UnitRange};
+
+/// The largest frame, in bytes: what every browser carries in one data channel message.
+pub const FRAME_BYTES_MAX: usize = 16 * 1024;
+/// The first bytes of every frame.
+pub const MAGIC: [u8; 2] = *b"MH";
+/// The version this build speaks.
+pub const VERSION: u8 = 1;
+/// How many tags this build knows.
+const TAGS: u8 = 14;
+
+/// The most records in one [`Frame::Records`].
+pub const RECORDS_MAX: usize = 64;
+/// The most runs in one [`Frame::Have`], [`Frame::Credit`], [`Grant`] or [`Status`].
+pub const RUNS_MAX: usize = 128;
+/// The longest name a person may give, in bytes.
+pub const NAME_BYTES_MAX: usize = 32;
+
+/// One message on a link. Append only: the position is the tag on the wire.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Frame {
+    /// The first frame each way: who speaks.
+    Hello(Hello),
+    /// The second frame each way: that the speaker knows the room's key and holds its own.
+    Proof(Proof),
+    /// Asks for a [`Frame::Pong`] with the same number.
+    Ping(u64),
+    /// Answers a [`Frame::Ping`].
+    Pong(u64),
+    /// The room's job. Valid from any peer, as it is signed by the host.
+    Job(SignedJob),
+    /// The job may begin. Valid from any peer: signed by the host over [`SignedJob::start_bytes`].
+    Start {
+        /// Which job.
+        job: JobId,
+        /// The host's signature.
+        signature: Signature,
+    },
+    /// How full the host's lobby is. Believed only from the host itself.
+    Lobby {
+        /// How many friends the host waits for.
+        wanted: u16,
+        /// How many are in.
+        present: u16,
+    },
+    /// How the speaker is doing: about once a second, and soon after a change.
+    Status(Status),
+    /// Asks the receiver for a part of the units it holds.
+    Ask(Ask),
+    /// Hands units over: the answer to an [`Ask`] (empty for no), or a gift from a peer that stops.
+    Grant(Grant),
+    /// Finished blocks.
+    Records {
+        /// Of which job.
+        job: JobId,
+        /// At most [`RECORDS_MAX`].
+        records: Vec<Record>,
+    },
+    /// Who computed which units, as the speaker's ledger has it.
+    Credit {
+        /// Of which job.
+        job: JobId,
+        /// At most [`RUNS_MAX`].
+        runs: Vec<CreditRun>,
+    },
+    /// Which units within a range the speaker knows to be finished: the receiver sends the records of the others.
+    Have {
+        /// Of which job.
+        job: JobId,
+        /// The range spoken of.
+        within: UnitRange,
+        /// The finished runs in it, in order; at most [`RUNS_MAX`].
+        runs: Vec<UnitRange>,
+    },
+    /// The speaker leaves, and what it held is free.
+    Bye,
+}
+
+/// Who speaks, and its part of the handshake.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// The speaker's public key.
+    pub peer: PeerId,
+    /// A fresh random number.
+    pub nonce: [u8; 32],
+    /// What kind of node.
+    pub kind: PeerKind,
+    /// A name the person chose, at most [`NAME_BYTES_MAX`] bytes; empty for the nickname of the key.
+    pub name: String,
+}
+
+/// What kind of node a peer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PeerKind {
+    /// A page in a browser.
+    Browser,
+    /// The native program.
+    Native,
+}
+
+/// That the speaker knows the room's key and holds the key it named.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// BLAKE3 keyed with the room's link key, over the transcript and the speaker's id.
+    pub room: [u8; 32],
+    /// The speaker's signature over the same.
+    pub identity: Signature,
+}
+
+/// How a peer is doing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The job it is on, if it has one.
+    pub job: Option<JobId>,
+    /// What it does.
+    pub activity: Activity,
+    /// How many threads it lends.
+    pub threads: u16,
+    /// Its speed now, in thousandths of a unit per second.
+    pub speed: u64,
+    /// Its speed alone, measured before it joined the work, in thousandths of a unit per second.
+    pub solo_speed: u64,
+    /// The units it holds and has not finished, in order; at most [`RUNS_MAX`] runs.
+    pub holding: Vec<UnitRange>,
+    /// The slices its workers are on; at most [`RUNS_MAX`].
+    pub under_way: Vec<UnitRange>,
+    /// How many units it has computed in this session, counting those that others had finished too.
+    pub gross_units: u64,
+    /// How many units its ledger has finished.
+    pub done_units: u64,
+}
+
+/// What a peer does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Activity {
+    /// Measures its speed, or waits for the start.
+    Ready,
+    /// Computes, or looks for work.
+    Working,
+    /// Paused by its person: gives away what it holds when asked.
+    Paused,
+    /// Lends no threads: keeps the ledger only.
+    Watching,
+    /// The job is finished.
+    Finished,
+}
+
+/// A request for work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ask {
+    /// For which job.
+    pub job: JobId,
+    /// Number of the request, repeated in the answer.
+    pub request: u64,
+    /// The asker's speed, in thousandths of a unit per second.
+    pub speed: u64,
+}
+
+/// Units handed over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// Of which job.
+    pub job: JobId,
+    /// Which request it answers; 0 for a gift.
+    pub request: u64,
+    /// The units; at most [`RUNS_MAX`] runs; none means that there is nothing to give.
+    pub runs: Vec<UnitRange>,
+}
+
+/// A finished block, signed by the peer that computed it or, once merged, by one that vouches for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Which units.
+    pub block: Block,
+    /// What they came to.
+    pub outcome: Outcome,
+    /// Whether the signer computed the whole block itself, and so has the credit.
+    pub computed: bool,
+    /// Who signs.
+    pub signer: PeerId,
+    /// Its signature over [`Record::signed_bytes`].
+    pub signature: Signature,
+}
+
+/// A run of units that one peer computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreditRun {
+    /// The units.
+    pub units: UnitRange,
+    /// Who computed them.
+    pub by: PeerId,
+}
+
+/// Why bytes are not a frame.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum FrameError {
+    /// Longer than [`FRAME_BYTES_MAX`].
+    #[error("a frame of {0} bytes, where {FRAME_BYTES_MAX} is the most")]
+    TooLong(usize),
+    /// Does not begin with the magic.
+    #[error("not a frame of this protocol")]
+    NotOurs,
+    /// Another version of the protocol.
+    #[error("version {0} of the protocol, where this build speaks {VERSION}")]
+    Version(u8),
+    /// A message this build does not know: skip it.
+    #[error("an unknown message, tag {0}")]
+    UnknownTag(u8),
+    /// A known message whose body does not decode, or that has bytes left over.
+    #[error("a malformed message, tag {0}")]
+    Malformed(u8),
+    /// A list or a text in the message is longer than its limit.
+    #[error("a message with more than its limit, tag {0}")]
+    OverLimit(u8),
+}
+
+impl Frame {
+    /// The frame's bytes.
+    ///
+    /// # Panics
+    /// If the frame is longer than [`FRAME_BYTES_MAX`], which the limits of each message rule out.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(256);
+        bytes.extend(MAGIC);
+        bytes.push(VERSION);
+        let bytes = postcard::to_extend(self, bytes).expect("frames are plain data, which postcard always encodes");
+        assert!(bytes.len() <= FRAME_BYTES_MAX, "a frame within its limits fits: {}", bytes.len());
+        bytes
+    }
+
+    /// Reads one frame.
+    ///
+    /// # Errors
+    /// See [`FrameError`]; nothing is allocated beyond the size of `bytes`.
+    pub fn decode(bytes: &[u8]) -> Result<Self, FrameError> {
+        if bytes.len() > FRAME_BYTES_MAX {
+            return Err(FrameError::TooLong(bytes.len()));
+        }
+        let (version, body) = match bytes {
+            [m, h, version, body @ ..] if [*m, *h] == MAGIC => (*version, body),
+            _ => return Err(FrameError::NotOurs),
+        };
+        if version != VERSION {
+            return Err(FrameError::Version(version));
+        }
+        let tag = *body.first().ok_or(FrameError::NotOurs)?;
+        if tag >= TAGS {
+            return Err(FrameError::UnknownTag(tag));
+        }
+        let (frame, rest) = postcard::take_from_bytes::<Self>(body).map_err(|_| FrameError::Malformed(tag))?;
+        if !rest.is_empty() {
+            return Err(FrameError::Malformed(tag));
+        }
+        if frame.is_within_limits() { Ok(frame) } else { Err(FrameError::OverLimit(tag)) }
+    }
+
+    /// Whether every list and text is within its limit.
+    fn is_within_limits(&self) -> bool {
+        match self {
+            Self::Hello(hello) => hello.name.len() <= NAME_BYTES_MAX,
+            Self::Job(job) => job.spec.check().is_ok(),
+            Self::Status(status) => status.holding.len() <= RUNS_MAX && status.under_way.len() <= RUNS_MAX,
+            Self::Grant(grant) => grant.runs.len() <= RUNS_MAX,
+            Self::Records { records, .. } => records.len() <= RECORDS_MAX,
+            Self::Credit { runs, .. } => runs.len() <= RUNS_MAX,
+            Self::Have { runs, .. } => runs.len() <= RUNS_MAX,
+            Self::Proof(_)
+            | Self::Ping(_)
+            | Self::Pong(_)
+            | Self::Start { .. }
+            | Self::Lobby { .. }
+            | Self::Ask(_)
+            | Self::Bye => true,
+        }
+    }
+}
+
+impl Record {
+    /// What the signer of a finished block signs.
+    pub fn signed_bytes(job: &JobId, block: Block, outcome: &Outcome, computed: bool) -> Vec<u8> {
+        let mut bytes = b"manyhands block v1".to_vec();
+        bytes.extend(job.0);
+        postcard::to_extend(&(block, outcome, computed), bytes)
+            .expect("blocks and outcomes are plain data, which postcard always encodes")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::job::{JobKind, JobSpec};
+
+    fn a_record(index: u64) -> Record {
+        Record {
+            block: Block::new(4, index).unwrap(),
+            outcome: Outcome::Sum(u128::from(index) << 64),
+            computed: true,
+            signer: PeerId([3; 32]),
+            signature: Signature([4; 64]),
+        }
+    }
+
+    fn runs() -> Vec<UnitRange> {
+        (0..RUNS_MAX as u64).map(|i| UnitRange::new(u64::MAX - 2 * i - 1, u64::MAX - 2 * i)).collect()
+    }
+
+    /// One of each, the growing ones at their limit.
+    fn one_of_each() -> Vec<Frame> {
+        let job = JobId([9; 32]);
+        let spec = JobSpec {
+            kind: JobKind::Sum { first: 1, last: 100_000_000, unit_size: 16_384, base: 0 },
+            asked_by: "Liz".into(),
+            salt: [2; 16],
+        };
+        let (host, signature) = (PeerId([1; 32]), Signature([5; 64]));
+        vec![
+            Frame::Hello(Hello { peer: host, nonce: [6; 32], kind: PeerKind::Browser, name: "n".repeat(32) }),
+            Frame::Proof(Proof { room: [7; 32], identity: signature }),
+            Frame::Ping(1),
+            Frame::Pong(u64::MAX),
+            Frame::Job(SignedJob { spec, host, signature }),
+            Frame::Start { job, signature },
+            Frame::Lobby { wanted: 9, present: 3 },
+            Frame::Status(Status {
+                job: Some(job),
+                activity: Activity::Working,
+                threads: 8,
+                speed: 1000,
+                solo_speed: 1001,
+                holding: runs(),
+                under_way: runs(),
+                gross_units: 5,
+                done_units: 6,
+            }),
+            Frame::Ask(Ask { job, request: 7, speed: 2000 }),
+            Frame::Grant(Grant { job, request: 7, runs: runs() }),
+            Frame::Records { job, records: (0..RECORDS_MAX as u64).map(a_record).collect() },
+            Frame::Credit { job, runs: runs().into_iter().map(|units| CreditRun { units, by: host }).collect() },
+            Frame::Have { job, within: UnitRange::new(0, u64::MAX), runs: runs() },
+            Frame::Bye,
+        ]
+    }
+
+    #[test]
+    fn every_message_fits_its_frame_and_comes_back_whole() {
+        let frames = one_of_each();
+
+        assert_eq!(frames.len(), usize::from(TAGS));
+        for (tag, frame) in frames.into_iter().enumerate() {
+            let bytes = frame.encode();
+            assert_eq!(usize::from(bytes[3]), tag);
+            assert_eq!(Frame::decode(&bytes), Ok(frame));
+        }
+    }
+
+    #[test]
+    fn the_bytes_of_a_frame_never_change() {
+        let all: Vec<u8> = one_of_each().iter().flat_map(Frame::encode).collect();
+
+        assert_eq!(Frame::Ping(300).encode(), [b'M', b'H', 1, 2, 0xac, 0x02]);
+        assert_eq!(blake3::hash(&all).to_hex().as_str(), include_str!("golden_frames.txt").trim());
+    }
+
+    #[test]
+    fn strangers_are_told_apart_from_newer_friends() {
+        assert_eq!(Frame::decode(b""), Err(FrameError::NotOurs));
+        assert_eq!(Frame::decode(b"GET / HTTP/1.1"), Err(FrameError::NotOurs));
+        assert_eq!(Frame::decode(b"MH\x02\x00"), Err(FrameError::Version(2)));
+        assert_eq!(Frame::decode(b"MH\x01\x7f\x01\x02"), Err(FrameError::UnknownTag(0x7f)));
+        assert_eq!(Frame::decode(b"MH\x01\x0d\x00"), Err(FrameError::Malformed(13)));
+        assert_eq!(Frame::decode(&[b'M'; FRAME_BYTES_MAX + 1]), Err(FrameError::TooLong(FRAME_BYTES_MAX + 1)));
+    }
+
+    #[test]
+    fn a_message_over_its_limit_is_refused() {
+        let hello = Hello { peer: PeerId([1; 32]), nonce: [0; 32], kind: PeerKind::Native, name: "n".repeat(33) };
+
+        assert_eq!(Frame::decode(&Frame::Hello(hello).encode()), Err(FrameError::OverLimit(0)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_decode_or_fail_without_a_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..600), tag in 0..TAGS) {
+            let _ = Frame::decode(&bytes);
+            bytes.splice(0..bytes.len().min(4), [b'M', b'H', VERSION, tag]);
+            let _ = Frame::decode(&bytes);
+        }
+
+        #[test]
+        fn a_truncated_or_flipped_frame_never_panics(pick in 0..14usize, cut in any::<prop::sample::Index>(), flip in any::<u8>()) {
+            let mut bytes = one_of_each()[pick].encode();
+            let at = cut.index(bytes.len());
+            bytes[at] ^= flip;
+            let _ = Frame::decode(&bytes);
+            bytes.truncate(at);
+            prop_assert!(Frame::decode(&bytes).is_err());
+        }
+    }
+}
