@@ -1,0 +1,1 @@
+//! How near the kernel comes to what the processor can do.
