@@ -1,5 +1,7 @@
 //! The server with real WebSocket clients, on a port of the system's choice.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first thing that is not as it should be")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,8 +89,12 @@ async fn a_page_from_elsewhere_is_not_let_in() {
 
 #[tokio::test]
 async fn a_member_who_does_not_read_is_dropped_and_the_others_stay() {
-    let limits =
-        Limits { queue_messages_max: 8, write_within: Duration::from_millis(200), ..Limits::default() };
+    let limits = Limits {
+        queue_messages_max: 8,
+        connection_rate: Rate { burst: u32::MAX, per_second: 0 },
+        address_rate: Rate { burst: u32::MAX, per_second: 0 },
+        ..Limits::default()
+    };
     let (server, url) = start(limits).await;
     let sleeper = join(&url).await;
     let mut ann = join(&url).await;
