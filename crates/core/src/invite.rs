@@ -122,10 +122,14 @@ impl Invite {
         let link = link.trim();
         let (address, fragment) = link.split_once('#').unwrap_or((link, ""));
         let host = address.strip_prefix("http://").or_else(|| address.strip_prefix("https://"));
-        if host.is_none_or(|host| host.trim_end_matches('/').is_empty() || host.contains(char::is_whitespace)) {
+        if host.is_none_or(|host| host.trim_end_matches('/').is_empty() || host.contains(char::is_whitespace))
+        {
             return Err(InviteError::NoAddress);
         }
-        Ok(Self { origin: address.trim_end_matches('/').to_owned(), room: RoomKey::parse_fragment(fragment)? })
+        Ok(Self {
+            origin: address.trim_end_matches('/').to_owned(),
+            room: RoomKey::parse_fragment(fragment)?,
+        })
     }
 
     /// The address of the signaling WebSocket.

@@ -10,11 +10,23 @@
 //! A late tick is harmless. Bad bytes from the network are an [`Event`] and never an error to the driver. The same seed and
 //! the same inputs give the same outputs, byte for byte, on every platform.
 
+mod calls;
+mod handshake;
+mod identity;
 pub mod invite;
 pub mod io;
+mod job;
+mod link;
 pub mod node;
+mod post;
+mod replica;
+mod seal;
+mod sharing;
+mod show;
 pub mod time;
+mod unit_set;
 pub mod view;
+mod work;
 
 pub use invite::{Invite, InviteError, RoomKey};
 pub use io::{Command, Event, LinkEvent, LinkId, Output, SignalingEvent, Slot};

@@ -238,7 +238,8 @@ impl Frame {
         let mut bytes = Vec::with_capacity(256);
         bytes.extend(MAGIC);
         bytes.push(VERSION);
-        let bytes = postcard::to_extend(self, bytes).expect("frames are plain data, which postcard always encodes");
+        let bytes =
+            postcard::to_extend(self, bytes).expect("frames are plain data, which postcard always encodes");
         assert!(bytes.len() <= FRAME_BYTES_MAX, "a frame within its limits fits: {}", bytes.len());
         bytes
     }
@@ -262,7 +263,8 @@ impl Frame {
         if tag >= TAGS {
             return Err(FrameError::UnknownTag(tag));
         }
-        let (frame, rest) = postcard::take_from_bytes::<Self>(body).map_err(|_| FrameError::Malformed(tag))?;
+        let (frame, rest) =
+            postcard::take_from_bytes::<Self>(body).map_err(|_| FrameError::Malformed(tag))?;
         if !rest.is_empty() {
             return Err(FrameError::Malformed(tag));
         }
@@ -352,7 +354,10 @@ mod tests {
             Frame::Ask(Ask { job, request: 7, speed: 2000 }),
             Frame::Grant(Grant { job, request: 7, runs: runs() }),
             Frame::Records { job, records: (0..RECORDS_MAX as u64).map(a_record).collect() },
-            Frame::Credit { job, runs: runs().into_iter().map(|units| CreditRun { units, by: host }).collect() },
+            Frame::Credit {
+                job,
+                runs: runs().into_iter().map(|units| CreditRun { units, by: host }).collect(),
+            },
             Frame::Have { job, within: UnitRange::new(0, u64::MAX), runs: runs() },
             Frame::Bye,
         ]
@@ -385,12 +390,16 @@ mod tests {
         assert_eq!(Frame::decode(b"MH\x02\x00"), Err(FrameError::Version(2)));
         assert_eq!(Frame::decode(b"MH\x01\x7f\x01\x02"), Err(FrameError::UnknownTag(0x7f)));
         assert_eq!(Frame::decode(b"MH\x01\x0d\x00"), Err(FrameError::Malformed(13)));
-        assert_eq!(Frame::decode(&[b'M'; FRAME_BYTES_MAX + 1]), Err(FrameError::TooLong(FRAME_BYTES_MAX + 1)));
+        assert_eq!(
+            Frame::decode(&[b'M'; FRAME_BYTES_MAX + 1]),
+            Err(FrameError::TooLong(FRAME_BYTES_MAX + 1))
+        );
     }
 
     #[test]
     fn a_message_over_its_limit_is_refused() {
-        let hello = Hello { peer: PeerId([1; 32]), nonce: [0; 32], kind: PeerKind::Native, name: "n".repeat(33) };
+        let hello =
+            Hello { peer: PeerId([1; 32]), nonce: [0; 32], kind: PeerKind::Native, name: "n".repeat(33) };
 
         assert_eq!(Frame::decode(&Frame::Hello(hello).encode()), Err(FrameError::OverLimit(0)));
     }

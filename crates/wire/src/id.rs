@@ -28,10 +28,10 @@ pub struct Signature(pub [u8; 64]);
 const ADJECTIVES: [&str; 64] = [
     "able", "amber", "apt", "bold", "brave", "bright", "brisk", "calm", "clever", "cosy", "crisp", "curious",
     "daring", "deft", "eager", "early", "fair", "fast", "fine", "fond", "free", "fresh", "gentle", "glad",
-    "golden", "good", "grand", "happy", "hardy", "honest", "jolly", "keen", "kind", "late", "light", "lively",
-    "loyal", "lucky", "mellow", "merry", "mild", "neat", "nimble", "noble", "patient", "plucky", "polite",
-    "proud", "quick", "quiet", "rapid", "ready", "rosy", "silver", "smart", "snug", "spry", "steady", "sunny",
-    "swift", "tidy", "warm", "wise", "witty",
+    "golden", "good", "grand", "happy", "hardy", "honest", "jolly", "keen", "kind", "late", "light",
+    "lively", "loyal", "lucky", "mellow", "merry", "mild", "neat", "nimble", "noble", "patient", "plucky",
+    "polite", "proud", "quick", "quiet", "rapid", "ready", "rosy", "silver", "smart", "snug", "spry",
+    "steady", "sunny", "swift", "tidy", "warm", "wise", "witty",
 ];
 
 const ANIMALS: [&str; 64] = [

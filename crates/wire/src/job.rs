@@ -148,7 +148,11 @@ mod tests {
     use super::*;
 
     fn sum(first: u64, last: u64, unit_size: u64) -> JobSpec {
-        JobSpec { kind: JobKind::Sum { first, last, unit_size, base: 0 }, asked_by: "Liz".into(), salt: [0; 16] }
+        JobSpec {
+            kind: JobKind::Sum { first, last, unit_size, base: 0 },
+            asked_by: "Liz".into(),
+            salt: [0; 16],
+        }
     }
 
     #[test]

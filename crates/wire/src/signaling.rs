@@ -107,6 +107,9 @@ mod tests {
             r#"{"type":"join","v":1,"room":"AAAAAAAAAAAAAAAAAAAAAA"}"#
         );
         assert_eq!(serde_json::to_string(&welcome).unwrap(), r#"{"type":"welcome","you":3,"members":[1,2]}"#);
-        assert_eq!(serde_json::from_str::<ClientMessage>(&serde_json::to_string(&join).unwrap()).unwrap(), join);
+        assert_eq!(
+            serde_json::from_str::<ClientMessage>(&serde_json::to_string(&join).unwrap()).unwrap(),
+            join
+        );
     }
 }

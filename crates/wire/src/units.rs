@@ -172,7 +172,8 @@ impl<'de> Deserialize<'de> for Block {
             index: u64,
         }
         let Raw { level, index } = Raw::deserialize(deserializer)?;
-        Self::new(level, index).ok_or_else(|| serde::de::Error::custom("a block beyond the last unit there can be"))
+        Self::new(level, index)
+            .ok_or_else(|| serde::de::Error::custom("a block beyond the last unit there can be"))
     }
 }
 

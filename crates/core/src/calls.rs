@@ -1,0 +1,418 @@
+//! Calls: how two members of a room become two ends of a connection.
+//!
+//! In the life of a call:
+//!
+//! 1. A newcomer calls every member it finds in the room. Nobody calls a newcomer, so two peers never call each other by
+//!    accident; there is no glare to resolve, and no renegotiation: the caller offers, the called answers.
+//! 2. The called accepts. Only now is a connection created, as browsers allow only some hundred in a page's life.
+//! 3. The caller, who knows best whether it has a link to that peer already, dials or lets the call lapse. Offer, answer and
+//!    candidates travel as sealed letters with the call's random number; a replayed letter belongs to no call.
+//! 4. The data channel opens, and the call is over: what follows is the handshake on the link.
+//!
+//! A dialled connection that fails is dialled anew with back-off; of two peers that lost their link, the one with the
+//! smaller id calls. All sets are bounded, and calls that get no further lapse.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use manyhands_wire::PeerId;
+use manyhands_wire::sealed::{Decline, Letter, Whisper};
+use manyhands_wire::signaling::{ClientMessage, Member, ROOM_MEMBERS_MAX, SIGNALING_VERSION, ServerMessage};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::Rng as _;
+
+use crate::invite::RoomKeys;
+use crate::io::{LinkId, Output};
+use crate::seal;
+use crate::time::Time;
+
+/// Calls under way at once. Further ones wait.
+const CALLS_MAX: usize = 32;
+/// Candidates kept for a call whose connection is not created yet.
+const EARLY_CANDIDATES_MAX: usize = 32;
+/// How long a call may take until its channel is open.
+const CALL_TIMEOUT: Duration = Duration::from_secs(25);
+/// The wait before a failed or lost link is dialled anew; doubled each time.
+const REDIAL_MIN: Duration = Duration::from_millis(500);
+/// The longest such wait.
+const REDIAL_MAX: Duration = Duration::from_secs(30);
+/// How often a peer is dialled anew before it is given up until it calls itself.
+const REDIALS_MAX: u32 = 8;
+
+/// A call that has a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    member: Member,
+    /// The other side, as it named itself inside a seal. Proved only by the handshake.
+    pub(crate) peer: Option<PeerId>,
+    /// Whether this node called.
+    pub(crate) caller: bool,
+    link: Option<LinkId>,
+    offer: Option<String>,
+    answer: Option<String>,
+    early_candidates: Vec<String>,
+    since: Time,
+}
+
+/// Both descriptions of a connection, for the handshake.
+#[derive(Clone, Debug)]
+pub(crate) struct Negotiated {
+    /// The other side, as it named itself.
+    pub(crate) peer: PeerId,
+    /// Whether this node called.
+    pub(crate) caller: bool,
+    /// The caller's session description.
+    pub(crate) offer: String,
+    /// The called's session description.
+    pub(crate) answer: String,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Redial {
+    failures: u32,
+    due: Time,
+}
+
+/// All calls of a node, and the room as signaling shows it.
+pub(crate) struct Calls {
+    me: PeerId,
+    keys: RoomKeys,
+    members: BTreeSet<Member>,
+    /// Which member a peer was last heard as, and the reverse.
+    member_of: BTreeMap<PeerId, Member>,
+    to_call: VecDeque<Member>,
+    calls: BTreeMap<u64, Call>,
+    session_of: BTreeMap<LinkId, u64>,
+    redials: BTreeMap<PeerId, Redial>,
+    links_made: u64,
+    /// Letters that this room's key did not open.
+    pub(crate) unreadable: u64,
+}
+
+impl Calls {
+    pub(crate) fn new(me: PeerId, keys: RoomKeys) -> Self {
+        Self {
+            me,
+            keys,
+            members: BTreeSet::new(),
+            member_of: BTreeMap::new(),
+            to_call: VecDeque::new(),
+            calls: BTreeMap::new(),
+            session_of: BTreeMap::new(),
+            redials: BTreeMap::new(),
+            links_made: 0,
+            unreadable: 0,
+        }
+    }
+
+    /// The WebSocket is open: enter the room.
+    pub(crate) fn on_connected(&mut self, out: &mut VecDeque<Output>) {
+        out.push_back(Output::Signal(ClientMessage::Join { v: SIGNALING_VERSION, room: self.keys.id }));
+    }
+
+    /// The WebSocket is gone, and with it everybody's number.
+    pub(crate) fn on_disconnected(&mut self) {
+        self.members.clear();
+        self.member_of.clear();
+        self.to_call.clear();
+        self.calls.retain(|_, call| call.link.is_some());
+    }
+
+    /// What the server said, other than letters and errors. Returns the peer whose connection to the server ended, if it
+    /// is known: a hint that it may be gone altogether.
+    pub(crate) fn on_server(&mut self, message: &ServerMessage) -> Option<PeerId> {
+        match message {
+            ServerMessage::Welcome { members, .. } => {
+                self.on_disconnected();
+                self.members = members.iter().copied().take(ROOM_MEMBERS_MAX).collect();
+                self.to_call = self.members.iter().copied().collect();
+                None
+            }
+            ServerMessage::Joined { member } => {
+                if self.members.len() < ROOM_MEMBERS_MAX {
+                    self.members.insert(*member);
+                }
+                None
+            }
+            ServerMessage::Left { member } => {
+                self.members.remove(member);
+                self.to_call.retain(|waiting| waiting != member);
+                self.calls.retain(|_, call| call.member != *member || call.link.is_some());
+                let peer =
+                    self.member_of.iter().find(|(_, number)| *number == member).map(|(peer, _)| *peer)?;
+                self.member_of.remove(&peer);
+                Some(peer)
+            }
+            ServerMessage::From { .. } | ServerMessage::Error { .. } => None,
+        }
+    }
+
+    /// A letter from another member. `linked` tells whether this node has a working link to a peer; `full`, whether it
+    /// takes no more.
+    pub(crate) fn on_letter(
+        &mut self,
+        now: Time,
+        member: Member,
+        body: &str,
+        linked: impl Fn(&PeerId) -> bool,
+        full: bool,
+        rng: &mut ChaCha8Rng,
+        out: &mut VecDeque<Output>,
+    ) {
+        let Some(letter) = seal::open(&self.keys, body) else {
+            self.unreadable += 1;
+            return;
+        };
+        if letter.to.is_some_and(|to| to != self.me) {
+            return;
+        }
+        let Letter { from, session, whisper, .. } = letter;
+        self.member_of.insert(from, member);
+        if let Whisper::Call = whisper {
+            let answer = self.on_call(now, member, from, session, full, out);
+            self.whisper(member, Some(from), session, answer, rng, out);
+            return;
+        }
+        let Some(call) = self.calls.get_mut(&session) else { return };
+        if call.member != member || call.peer.is_some_and(|peer| peer != from) {
+            return;
+        }
+        match whisper {
+            Whisper::Call => {}
+            Whisper::Accept if call.caller && call.link.is_none() => {
+                if from == self.me || linked(&from) {
+                    self.calls.remove(&session);
+                    return;
+                }
+                call.peer = Some(from);
+                let link = new_link(&mut self.links_made);
+                call.link = Some(link);
+                self.session_of.insert(link, session);
+                out.push_back(Output::Dial(link));
+            }
+            Whisper::Decline(_) if call.caller && call.link.is_none() => {
+                self.calls.remove(&session);
+                self.redials.remove(&from);
+            }
+            Whisper::Offer(sdp) if !call.caller && call.link.is_none() => {
+                let link = new_link(&mut self.links_made);
+                call.link = Some(link);
+                call.offer = Some(sdp.clone());
+                let early = std::mem::take(&mut call.early_candidates);
+                self.session_of.insert(link, session);
+                out.push_back(Output::Answer(link, sdp));
+                out.extend(early.into_iter().map(|candidate| Output::Candidate(link, candidate)));
+            }
+            Whisper::Answer(sdp) if call.caller && call.answer.is_none() => {
+                if let Some(link) = call.link.filter(|_| call.offer.is_some()) {
+                    call.answer = Some(sdp.clone());
+                    out.push_back(Output::Answered(link, sdp));
+                }
+            }
+            Whisper::Candidate(candidate) => match call.link {
+                Some(link) => out.push_back(Output::Candidate(link, candidate)),
+                None if call.early_candidates.len() < EARLY_CANDIDATES_MAX => {
+                    call.early_candidates.push(candidate)
+                }
+                None => {}
+            },
+            Whisper::Accept | Whisper::Decline(_) | Whisper::Offer(_) | Whisper::Answer(_) => {}
+        }
+    }
+
+    /// Whether to take a call; the answer is whispered back.
+    fn on_call(
+        &mut self,
+        now: Time,
+        member: Member,
+        from: PeerId,
+        session: u64,
+        full: bool,
+        out: &mut VecDeque<Output>,
+    ) -> Whisper {
+        if from == self.me {
+            return Whisper::Decline(Decline::Myself);
+        }
+        if full || self.calls.len() >= 2 * CALLS_MAX {
+            return Whisper::Decline(Decline::Full);
+        }
+        if self.calls.contains_key(&session) {
+            return Whisper::Decline(Decline::Busy);
+        }
+        let crossing =
+            self.calls.iter().find(|(_, call)| call.caller && call.peer == Some(from)).map(|(id, _)| *id);
+        if let Some(mine) = crossing {
+            // Both lost the link and called: the smaller id's call stands.
+            if self.me < from {
+                return Whisper::Decline(Decline::Busy);
+            }
+            if let Some(link) = self.calls.remove(&mine).and_then(|call| call.link) {
+                self.session_of.remove(&link);
+                out.push_back(Output::HangUp(link));
+            }
+        }
+        self.redials.remove(&from);
+        self.calls.insert(session, Call::new(now, member, Some(from), false));
+        Whisper::Accept
+    }
+
+    /// The driver described this node's side of a connection.
+    pub(crate) fn on_described(
+        &mut self,
+        link: LinkId,
+        sdp: String,
+        rng: &mut ChaCha8Rng,
+        out: &mut VecDeque<Output>,
+    ) {
+        let Some((session, call)) = self.call_of(link) else { return };
+        let whisper = if call.caller {
+            call.offer = Some(sdp.clone());
+            Whisper::Offer(sdp)
+        } else {
+            call.answer = Some(sdp.clone());
+            Whisper::Answer(sdp)
+        };
+        let (member, peer) = (call.member, call.peer);
+        self.whisper(member, peer, session, whisper, rng, out);
+    }
+
+    /// The driver found a way to reach this node.
+    pub(crate) fn on_candidate(
+        &mut self,
+        link: LinkId,
+        candidate: String,
+        rng: &mut ChaCha8Rng,
+        out: &mut VecDeque<Output>,
+    ) {
+        let Some((session, call)) = self.call_of(link) else { return };
+        let (member, peer) = (call.member, call.peer);
+        self.whisper(member, peer, session, Whisper::Candidate(candidate), rng, out);
+    }
+
+    /// The channel is open: the call is over. `None` if the link belongs to no call, or its negotiation is not whole.
+    pub(crate) fn on_opened(&mut self, link: LinkId) -> Option<Negotiated> {
+        let session = self.session_of.remove(&link)?;
+        let call = self.calls.remove(&session)?;
+        Some(Negotiated { peer: call.peer?, caller: call.caller, offer: call.offer?, answer: call.answer? })
+    }
+
+    /// The attempt failed before the channel was open.
+    pub(crate) fn on_closed(&mut self, now: Time, link: LinkId) {
+        let Some(session) = self.session_of.remove(&link) else { return };
+        let Some(call) = self.calls.remove(&session) else { return };
+        if let Some(peer) = call.peer.filter(|_| call.caller) {
+            self.redial(now, peer);
+        }
+    }
+
+    /// The link to `peer` counted and was lost: one of the two calls again.
+    pub(crate) fn on_lost(&mut self, now: Time, peer: PeerId) {
+        if self.me < peer {
+            self.redial(now, peer);
+        }
+    }
+
+    /// The link to `peer` stands.
+    pub(crate) fn on_linked(&mut self, peer: &PeerId) {
+        self.redials.remove(peer);
+    }
+
+    /// How many peers are being called or dialled.
+    pub(crate) fn connecting(&self) -> impl Iterator<Item = PeerId> + '_ {
+        self.calls.values().filter(|call| call.link.is_some()).filter_map(|call| call.peer)
+    }
+
+    /// Places waiting calls, and lets those lapse that get no further.
+    pub(crate) fn on_tick(&mut self, now: Time, rng: &mut ChaCha8Rng, out: &mut VecDeque<Output>) {
+        let lapsed: Vec<u64> = self
+            .calls
+            .iter()
+            .filter(|(_, call)| now.since(call.since) > CALL_TIMEOUT)
+            .map(|(id, _)| *id)
+            .collect();
+        for session in lapsed {
+            let Some(call) = self.calls.remove(&session) else { continue };
+            if let Some(link) = call.link {
+                self.session_of.remove(&link);
+                out.push_back(Output::HangUp(link));
+                if let Some(peer) = call.peer.filter(|_| call.caller) {
+                    self.redial(now, peer);
+                }
+            }
+        }
+        while self.calls.len() < CALLS_MAX {
+            let Some(member) = self.to_call.pop_front() else { break };
+            self.call(now, member, None, rng, out);
+        }
+        let due: Vec<PeerId> =
+            self.redials.iter().filter(|(_, redial)| redial.due <= now).map(|(peer, _)| *peer).collect();
+        for peer in due {
+            if self.calls.len() >= CALLS_MAX {
+                break;
+            }
+            if let Some(redial) = self.redials.get_mut(&peer) {
+                redial.due = Time::NEVER;
+            }
+            match self.member_of.get(&peer).copied() {
+                Some(member) => self.call(now, member, Some(peer), rng, out),
+                None => {
+                    self.redials.remove(&peer);
+                }
+            }
+        }
+    }
+
+    fn redial(&mut self, now: Time, peer: PeerId) {
+        let redial = self.redials.entry(peer).or_insert(Redial { failures: 0, due: now });
+        redial.failures += 1;
+        let wait = REDIAL_MIN.saturating_mul(1 << redial.failures.min(10)).min(REDIAL_MAX);
+        redial.due = now + wait;
+        if redial.failures > REDIALS_MAX {
+            self.redials.remove(&peer);
+        }
+    }
+
+    fn call(
+        &mut self,
+        now: Time,
+        member: Member,
+        peer: Option<PeerId>,
+        rng: &mut ChaCha8Rng,
+        out: &mut VecDeque<Output>,
+    ) {
+        let session = rng.next_u64();
+        self.calls.insert(session, Call::new(now, member, peer, true));
+        self.whisper(member, peer, session, Whisper::Call, rng, out);
+    }
+
+    fn call_of(&mut self, link: LinkId) -> Option<(u64, &mut Call)> {
+        let session = *self.session_of.get(&link)?;
+        Some((session, self.calls.get_mut(&session)?))
+    }
+
+    fn whisper(
+        &self,
+        member: Member,
+        to: Option<PeerId>,
+        session: u64,
+        whisper: Whisper,
+        rng: &mut ChaCha8Rng,
+        out: &mut VecDeque<Output>,
+    ) {
+        let letter = Letter { from: self.me, to, session, whisper };
+        let body = seal::seal(&self.keys, rng, &letter);
+        out.push_back(Output::Signal(ClientMessage::Send { to: member, body }));
+    }
+}
+
+impl Call {
+    fn new(now: Time, member: Member, peer: Option<PeerId>, caller: bool) -> Self {
+        let early_candidates = Vec::new();
+        Self { member, peer, caller, link: None, offer: None, answer: None, early_candidates, since: now }
+    }
+}
+
+fn new_link(links_made: &mut u64) -> LinkId {
+    *links_made += 1;
+    LinkId(*links_made)
+}

@@ -1,0 +1,84 @@
+//! The room's job as this node has it: its description, whether it started, its ledger and its work.
+
+use std::collections::VecDeque;
+
+use manyhands_ledger::Ledger;
+use manyhands_wire::{JobId, PeerId, Signature, SignedJob, UnitRange};
+
+use crate::identity::is_signed_by;
+use crate::invite::RoomKey;
+use crate::io::{Event, Output, Slot};
+use crate::post::Post;
+use crate::replica::Replica;
+use crate::sharing::Sharing;
+use crate::time::Time;
+use crate::work::Work;
+
+/// The job and everything about it.
+pub(crate) struct Job {
+    pub(crate) id: JobId,
+    pub(crate) signed: SignedJob,
+    /// The host's signature that starts it.
+    pub(crate) start: Option<Signature>,
+    pub(crate) started: Option<Time>,
+    pub(crate) finished: Option<Time>,
+    /// How many units were finished when this node saw it start.
+    pub(crate) done_at_start: u64,
+    pub(crate) replica: Replica,
+    pub(crate) work: Work,
+    pub(crate) sharing: Sharing,
+}
+
+impl Job {
+    /// A job whose signature was checked.
+    pub(crate) fn new(me: PeerId, signed: SignedJob, ledger: Option<Ledger>, threads: u16) -> Self {
+        let id = signed.spec.id();
+        let units = signed.spec.units();
+        let ledger = ledger.filter(|ledger| ledger.units() == units).unwrap_or_else(|| Ledger::new(units));
+        Self {
+            id,
+            start: None,
+            started: None,
+            finished: None,
+            done_at_start: 0,
+            replica: Replica::new(id, ledger),
+            work: Work::new(signed.spec.kind.clone(), threads),
+            sharing: Sharing::new(me, id),
+            signed,
+        }
+    }
+
+    /// Begins the work, as this node sees it.
+    pub(crate) fn begin(&mut self, now: Time, signature: Signature) {
+        self.start = Some(signature);
+        self.started = Some(now);
+        self.done_at_start = self.replica.ledger.done_units();
+        self.sharing.news = true;
+    }
+
+    /// A worker gave up units of its slice: they go to whoever waits for them, or are held again.
+    pub(crate) fn give_up(&mut self, slot: Slot, units: UnitRange, post: &mut Post) {
+        if let Some(units) = self.sharing.on_given_up(slot, units, post) {
+            self.replica.ledger.missing(units).for_each(|missing| self.work.mine.insert(missing));
+        }
+    }
+
+    /// A peer is gone: take back what it was granted.
+    pub(crate) fn on_peer_gone(&mut self, peer: &PeerId, out: &mut VecDeque<Output>) {
+        self.replica.on_link_down(peer);
+        let back = self.sharing.on_gone(peer, &self.replica.ledger, &mut self.work);
+        out.extend(back.into_iter().map(|units| Output::Event(Event::TookBack { units })));
+    }
+
+    /// Whether units are still to be computed and the job may be worked on.
+    pub(crate) fn is_running(&self) -> bool {
+        self.started.is_some() && self.finished.is_none()
+    }
+}
+
+/// Whether the room's host signed this job, and the job is within its limits.
+pub(crate) fn is_genuine(room: &RoomKey, job: &SignedJob) -> bool {
+    room.is_host(&job.host)
+        && job.spec.check().is_ok()
+        && is_signed_by(&job.host, &SignedJob::signed_bytes(&job.spec.id()), &job.signature)
+}

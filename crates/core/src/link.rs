@@ -1,0 +1,96 @@
+//! One open data channel, from handshake to end: who is on it, when it was last heard.
+//!
+//! A PING goes out every 5 s, and any frame counts as heard. After 10 s of silence the peer is stale, after 45 s the link
+//! is closed. A node whose own tick came late cannot tell silence from its own sleep, so it grants every link a fresh
+//! window.
+
+use std::time::Duration;
+
+use manyhands_wire::PeerId;
+use manyhands_wire::frame::PeerKind;
+
+use crate::handshake::Handshake;
+use crate::time::Time;
+
+/// How often a link is pinged.
+pub(crate) const PING_EVERY: Duration = Duration::from_secs(5);
+/// Silence after which a peer is stale.
+pub(crate) const STALE_AFTER: Duration = Duration::from_secs(10);
+/// Silence after which a link is closed.
+pub(crate) const DEAD_AFTER: Duration = Duration::from_secs(45);
+/// How long the handshake may take.
+pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How many frames that it should not have sent end a link.
+pub(crate) const FAULTS_MAX: u32 = 16;
+
+/// How far a link is.
+pub(crate) enum Stage {
+    /// Both sides prove themselves.
+    Shaking(Box<Handshake>),
+    /// The link counts.
+    Up(PeerId),
+}
+
+/// One open data channel.
+pub(crate) struct Link {
+    pub(crate) stage: Stage,
+    pub(crate) since: Time,
+    pub(crate) heard: Time,
+    pub(crate) pinged: Time,
+    ping: Option<(u64, Time)>,
+    pub(crate) round_trip: Option<Duration>,
+    pub(crate) faults: u32,
+}
+
+/// What is known of a peer beside its key.
+#[derive(Clone, Debug)]
+pub(crate) struct Profile {
+    pub(crate) name: String,
+    pub(crate) kind: PeerKind,
+}
+
+impl Link {
+    pub(crate) fn new(now: Time, handshake: Handshake) -> Self {
+        Self {
+            stage: Stage::Shaking(Box::new(handshake)),
+            since: now,
+            heard: now,
+            pinged: now,
+            ping: None,
+            round_trip: None,
+            faults: 0,
+        }
+    }
+
+    /// The peer, once the link counts.
+    pub(crate) fn peer(&self) -> Option<PeerId> {
+        match self.stage {
+            Stage::Up(peer) => Some(peer),
+            Stage::Shaking(_) => None,
+        }
+    }
+
+    pub(crate) fn is_stale(&self, now: Time) -> bool {
+        now.since(self.heard) > STALE_AFTER
+    }
+
+    /// Whether to give the link up.
+    pub(crate) fn is_dead(&self, now: Time) -> bool {
+        match self.stage {
+            Stage::Shaking(_) => now.since(self.since) > HANDSHAKE_TIMEOUT,
+            Stage::Up(_) => now.since(self.heard) > DEAD_AFTER || self.faults > FAULTS_MAX,
+        }
+    }
+
+    /// A ping is due or wanted: remember when it left.
+    pub(crate) fn on_ping_sent(&mut self, now: Time, number: u64) {
+        self.pinged = now;
+        self.ping = Some((number, now));
+    }
+
+    pub(crate) fn on_pong(&mut self, now: Time, number: u64) {
+        if let Some((_, sent)) = self.ping.take_if(|(expected, _)| *expected == number) {
+            self.round_trip = Some(now.since(sent));
+        }
+    }
+}

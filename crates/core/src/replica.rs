@@ -1,0 +1,191 @@
+//! This node's copy of the ledger, kept equal to everybody else's.
+//!
+//! 1. Blocks this node computes are signed and sent to every peer at once.
+//! 2. On a new link, and whenever a peer's status tells of more finished units than this node knows, it says what it has
+//!    ([`Frame::Have`]); the peer answers with the records of what is missing, each vouched for by its signature.
+//! 3. Who computed what travels beside the records ([`Frame::Credit`]), since a merged block has many computers.
+//!
+//! Runs of finished units are few even in a long job, as finished siblings become one block: naming them costs less than
+//! walking a tree of digests, and one message each way settles the difference.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use manyhands_ledger::{Ledger, LedgerError};
+use manyhands_wire::frame::{CreditRun, RECORDS_MAX, RUNS_MAX, Record};
+use manyhands_wire::{Block, Frame, JobId, Outcome, PeerId, UnitRange};
+
+use crate::identity::{Identity, is_signed_by};
+use crate::post::Post;
+use crate::time::Time;
+
+/// The most records given in answer to one [`Frame::Have`]; the rest follows upon the next.
+const ANSWER_RECORDS_MAX: usize = 512;
+/// How often one peer is asked at most, unless the link is new.
+const HAVE_PAUSE: Duration = Duration::from_secs(2);
+/// How often peers compare what they have, even if nothing hints at a difference.
+const HAVE_EVERY: Duration = Duration::from_secs(30);
+
+/// The ledger as this node has it.
+pub(crate) struct Replica {
+    job: JobId,
+    pub(crate) ledger: Ledger,
+    /// When each peer was last told what this node has.
+    told: BTreeMap<PeerId, Time>,
+}
+
+/// Why records of a peer are not taken, for people.
+pub(crate) type Refusal = String;
+
+impl Replica {
+    pub(crate) fn new(job: JobId, ledger: Ledger) -> Self {
+        Self { job, ledger, told: BTreeMap::new() }
+    }
+
+    /// Enters blocks that this node computed, and tells everybody.
+    pub(crate) fn on_computed(&mut self, me: &Identity, blocks: &[(Block, Outcome)], post: &mut Post) {
+        let mut records = Vec::new();
+        for (block, outcome) in blocks {
+            match self.ledger.insert(*block, outcome.clone()) {
+                Ok(inserted) if inserted.is_known() => continue,
+                Ok(_) => self.ledger.credit(block.range(), me.id()),
+                Err(_) => continue,
+            }
+            records.push(self.record(me, *block, outcome, true));
+        }
+        self.post_records(records, |frame| post.send_all(frame));
+    }
+
+    /// Enters what a peer sent. Returns the units that are newly finished, or the first reason to refuse; what came before
+    /// it is entered all the same.
+    pub(crate) fn on_records(&mut self, records: Vec<Record>) -> (Vec<UnitRange>, Option<Refusal>) {
+        let mut fresh = Vec::new();
+        for record in records {
+            let Record { block, outcome, computed, signer, signature } = record;
+            let range = block.range();
+            if range.end > self.ledger.units() {
+                return (
+                    fresh,
+                    Some(format!("a result for units {range:?}, beyond the job's {}", self.ledger.units())),
+                );
+            }
+            if self.ledger.is_done(range) && !computed {
+                continue;
+            }
+            let bytes = Record::signed_bytes(&self.job, block, &outcome, computed);
+            if !is_signed_by(&signer, &bytes, &signature) {
+                return (fresh, Some(format!("a result for units {range:?} without a good signature")));
+            }
+            match self.ledger.insert(block, outcome) {
+                Ok(inserted) => fresh.extend(inserted.fresh),
+                Err(LedgerError::Conflict { .. }) => {
+                    return (fresh, Some(format!("another result for units {range:?} than this node has")));
+                }
+                Err(error) => return (fresh, Some(error.to_string())),
+            }
+            if computed {
+                self.ledger.credit(range, signer);
+            }
+        }
+        (fresh, None)
+    }
+
+    /// Enters who computed what.
+    pub(crate) fn on_credit(&mut self, runs: &[CreditRun]) -> Option<Refusal> {
+        for run in runs {
+            if run.units.end > self.ledger.units() {
+                return Some(format!(
+                    "credit for units {:?}, beyond the job's {}",
+                    run.units,
+                    self.ledger.units()
+                ));
+            }
+            // Credit goes with finished work only.
+            for done in self.ledger.runs(run.units).collect::<Vec<_>>() {
+                self.ledger.credit(done, run.by);
+            }
+        }
+        None
+    }
+
+    /// A new link: compare.
+    pub(crate) fn on_link_up(&mut self, now: Time, peer: PeerId, post: &mut Post) {
+        self.say_what_we_have(now, peer, post);
+    }
+
+    /// The link is gone.
+    pub(crate) fn on_link_down(&mut self, peer: &PeerId) {
+        self.told.remove(peer);
+    }
+
+    /// A peer told how many units it knows to be finished.
+    pub(crate) fn on_their_count(&mut self, now: Time, peer: PeerId, done_units: u64, post: &mut Post) {
+        let told = self.told.get(&peer).copied().unwrap_or(Time::ZERO);
+        let pause = if done_units > self.ledger.done_units() { HAVE_PAUSE } else { HAVE_EVERY };
+        if now.since(told) >= pause && !self.ledger.is_complete() {
+            self.say_what_we_have(now, peer, post);
+        }
+    }
+
+    fn say_what_we_have(&mut self, now: Time, peer: PeerId, post: &mut Post) {
+        self.told.insert(peer, now);
+        let units = self.ledger.units();
+        let mut runs = self.ledger.runs(UnitRange::new(0, units)).peekable();
+        let mut start = 0;
+        loop {
+            let part: Vec<UnitRange> = runs.by_ref().take(RUNS_MAX).collect();
+            let end = if runs.peek().is_some() { part.last().map_or(units, |run| run.end) } else { units };
+            post.send(peer, Frame::Have { job: self.job, within: UnitRange::new(start, end), runs: part });
+            start = end;
+            if start == units {
+                return;
+            }
+        }
+    }
+
+    /// A peer told what it has within a range: it gets what it lacks.
+    pub(crate) fn on_have(
+        &self,
+        me: &Identity,
+        peer: PeerId,
+        within: UnitRange,
+        theirs: &[UnitRange],
+        post: &mut Post,
+    ) {
+        let Some(within) = within.intersection(&UnitRange::new(0, self.ledger.units())) else { return };
+        let (mut records, mut credit) = (Vec::new(), Vec::new());
+        let mut from = within.start;
+        let ends = theirs.iter().copied().chain([UnitRange::new(within.end, within.end)]);
+        for run in ends {
+            let lacking = UnitRange::new(from, run.start.min(within.end));
+            from = from.max(run.end);
+            if lacking.is_empty() {
+                continue;
+            }
+            for (block, outcome) in self.ledger.blocks(lacking) {
+                if records.len() >= ANSWER_RECORDS_MAX {
+                    break;
+                }
+                records.push(self.record(me, block, outcome, false));
+                credit.extend(self.ledger.credit_runs(block.range()));
+            }
+        }
+        self.post_records(records, |frame| post.send(peer, frame));
+        for runs in credit.chunks(RUNS_MAX) {
+            post.send(peer, Frame::Credit { job: self.job, runs: runs.to_vec() });
+        }
+    }
+
+    fn record(&self, me: &Identity, block: Block, outcome: &Outcome, computed: bool) -> Record {
+        let signature = me.sign(&Record::signed_bytes(&self.job, block, outcome, computed));
+        Record { block, outcome: outcome.clone(), computed, signer: me.id(), signature }
+    }
+
+    fn post_records(&self, mut records: Vec<Record>, mut post: impl FnMut(Frame)) {
+        while !records.is_empty() {
+            let rest = records.split_off(records.len().min(RECORDS_MAX));
+            post(Frame::Records { job: self.job, records });
+            records = rest;
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! Who computes what: asking, granting, taking back, claiming.
+//!
+//! The host holds all units at the start. A peer that runs out asks the one that needs longest for what it still holds;
+//! that one splits what it has not begun in proportion to both speeds (and to those of others that are idle too), or,
+//! having nothing unbegun, cuts its longest slice short. Everybody tells everybody what it holds, so that
+//!
+//! - a grantor takes back what a vanished peer was granted and nobody else holds now;
+//! - units that nobody holds for a while are claimed by the peer with the highest hash of (units, peer): no coordinator,
+//!   few duplicates, and duplicates are harmless;
+//! - of two that hold the same unbegun units, the smaller id drops them.
+//!
+//! Holding is a plan, not a permission: a good result counts whoever computed it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use manyhands_ledger::Ledger;
+use manyhands_wire::frame::{Activity, Ask, Grant, RUNS_MAX, Status};
+use manyhands_wire::{Block, Frame, JobId, PeerId, UnitRange};
+
+use crate::io::{Output, Slot};
+use crate::post::Post;
+use crate::time::Time;
+use crate::unit_set::UnitSet;
+use crate::work::{Mode, Work, seconds};
+
+/// How long an answer to a request for work may take.
+const ASK_TIMEOUT: Duration = Duration::from_secs(2);
+/// How much more a peer must have left than this node, in seconds, to be asked.
+const STEAL_MARGIN_S: f64 = 0.02;
+/// A slice with less left than this is not cut, in seconds.
+const CUT_MIN_S: f64 = 0.03;
+/// How long units must be held by nobody before they are claimed: several status rounds.
+const ORPHAN_AFTER: Duration = Duration::from_secs(3);
+/// How often the node looks for such units.
+const ORPHAN_SCAN: Duration = Duration::from_millis(500);
+
+/// A request for work that cannot be answered before a worker agreed to stop.
+#[derive(Clone, Copy, Debug)]
+struct Parked {
+    peer: PeerId,
+    request: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    peer: PeerId,
+    request: u64,
+    since: Time,
+}
+
+/// What another peer last said of itself, and what passed since.
+pub(crate) struct Theirs {
+    pub(crate) status: Status,
+    pub(crate) holding: UnitSet,
+    at: Time,
+    /// It had nothing to give when last asked.
+    refused: bool,
+    /// Units granted to it by this node, finished or not.
+    granted: UnitSet,
+}
+
+/// The sharing of one job's work.
+pub(crate) struct Sharing {
+    me: PeerId,
+    job: JobId,
+    pub(crate) theirs: BTreeMap<PeerId, Theirs>,
+    pending: Option<Pending>,
+    parked: BTreeMap<Slot, Parked>,
+    requests: u64,
+    suspects: UnitSet,
+    suspected_since: Time,
+    scanned: Time,
+    /// Something changed that the others should know soon.
+    pub(crate) news: bool,
+}
+
+impl Sharing {
+    pub(crate) fn new(me: PeerId, job: JobId) -> Self {
+        Self {
+            me,
+            job,
+            theirs: BTreeMap::new(),
+            pending: None,
+            parked: BTreeMap::new(),
+            requests: 0,
+            suspects: UnitSet::default(),
+            suspected_since: Time::ZERO,
+            scanned: Time::ZERO,
+            news: false,
+        }
+    }
+
+    /// A peer said how it is doing.
+    pub(crate) fn on_status(&mut self, now: Time, peer: PeerId, status: Status, work: &mut Work) {
+        let holding: UnitSet = status.holding.iter().copied().collect();
+        if peer > self.me {
+            // Both hold the same: whoever has the larger id keeps it.
+            for run in holding.runs() {
+                work.mine.remove(run);
+            }
+        }
+        let granted = self.theirs.remove(&peer).map(|theirs| theirs.granted).unwrap_or_default();
+        self.theirs.insert(peer, Theirs { status, holding, at: now, refused: false, granted });
+    }
+
+    /// Units are finished, whoever computed them.
+    pub(crate) fn on_finished(&mut self, units: &[UnitRange], work: &mut Work) {
+        for range in units {
+            work.mine.remove(*range);
+            self.suspects.remove(*range);
+            for theirs in self.theirs.values_mut() {
+                theirs.holding.remove(*range);
+                theirs.granted.remove(*range);
+            }
+        }
+    }
+
+    /// Asks for work if there is none left to begin.
+    pub(crate) fn look_for_work(&mut self, now: Time, work: &Work, post: &mut Post) {
+        if self.pending.is_some_and(|pending| now.since(pending.since) < ASK_TIMEOUT) {
+            return;
+        }
+        if work.mode != Mode::Working || work.threads() == 0 || !work.is_calibrated() || !work.mine.is_empty()
+        {
+            return;
+        }
+        let ours = work.seconds_left(now);
+        let richest = self
+            .theirs
+            .iter()
+            .filter(|(_, theirs)| !theirs.refused && !theirs.holding.is_empty())
+            .map(|(peer, theirs)| (theirs.seconds_left(now), *peer))
+            .max_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+        let Some((left, peer)) = richest.filter(|(left, _)| *left > ours + STEAL_MARGIN_S) else { return };
+        debug_assert!(left > 0.0);
+        self.requests += 1;
+        self.pending = Some(Pending { peer, request: self.requests, since: now });
+        post.send(peer, Frame::Ask(Ask { job: self.job, request: self.requests, speed: work.capacity() }));
+    }
+
+    /// A peer asks for work.
+    pub(crate) fn on_ask(
+        &mut self,
+        now: Time,
+        peer: PeerId,
+        ask: &Ask,
+        work: &mut Work,
+        post: &mut Post,
+        out: &mut VecDeque<Output>,
+    ) {
+        let count = self.share_for(now, peer, ask.speed, work);
+        if count > 0 {
+            let runs = work.mine.take_back(count, RUNS_MAX);
+            self.grant(peer, ask.request, runs, post);
+            return;
+        }
+        // Everything held is begun: cut the slice that will take longest.
+        let (_, longest) = work.rest_of_slices(now);
+        if let Some((slot, rest)) = longest.filter(|_| work.mine.is_empty()) {
+            let own = work.slot_speed(slot);
+            let part = proportional(rest, ask.speed, own);
+            if part > 0 && seconds(rest, own) > CUT_MIN_S && !self.parked.contains_key(&slot) {
+                self.parked.insert(slot, Parked { peer, request: ask.request });
+                work.cut(slot, part, out);
+                return;
+            }
+        }
+        post.send(peer, Frame::Grant(Grant { job: self.job, request: ask.request, runs: Vec::new() }));
+    }
+
+    /// How many of the unbegun units an asker of this speed should have.
+    fn share_for(&self, now: Time, asker: PeerId, speed: u64, work: &Work) -> u64 {
+        let unbegun = work.mine.len();
+        let own = work.capacity();
+        if unbegun == 0 || speed == 0 {
+            return 0;
+        }
+        // Others with nothing to do will ask in a moment: leave them theirs.
+        let idle: u64 = self
+            .theirs
+            .iter()
+            .filter(|(peer, theirs)| **peer != asker && theirs.is_idle())
+            .map(|(_, theirs)| theirs.status.speed.max(theirs.status.solo_speed))
+            .sum();
+        let (rest, _) = work.rest_of_slices(now);
+        let all = unbegun.saturating_add(rest);
+        let rivals = own.saturating_add(idle);
+        let share = proportional(all, speed, rivals);
+        if share > 0 {
+            return share.min(unbegun);
+        }
+        // Less than a unit each: the last ones go to whoever finishes them sooner.
+        u64::from(seconds(1, speed) < seconds(all, own))
+    }
+
+    fn grant(&mut self, peer: PeerId, request: u64, runs: Vec<UnitRange>, post: &mut Post) {
+        if let Some(theirs) = self.theirs.get_mut(&peer) {
+            for run in &runs {
+                theirs.granted.insert(*run);
+                theirs.holding.insert(*run);
+            }
+        }
+        self.news = true;
+        post.send(peer, Frame::Grant(Grant { job: self.job, request, runs }));
+    }
+
+    /// A worker agreed to stop earlier and gave these units up: the parked request, if any, is answered with them. Returns
+    /// what is nobody's, to be held again.
+    pub(crate) fn on_given_up(&mut self, slot: Slot, units: UnitRange, post: &mut Post) -> Option<UnitRange> {
+        let Some(Parked { peer, request }) = self.parked.remove(&slot) else {
+            return Some(units).filter(|units| !units.is_empty());
+        };
+        if !self.theirs.contains_key(&peer) {
+            return Some(units).filter(|units| !units.is_empty());
+        }
+        let runs = if units.is_empty() { Vec::new() } else { vec![units] };
+        self.grant(peer, request, runs, post);
+        None
+    }
+
+    /// The answer to a request, or a gift.
+    pub(crate) fn on_grant(
+        &mut self,
+        peer: PeerId,
+        grant: &Grant,
+        ledger: &Ledger,
+        work: &mut Work,
+    ) -> Result<(), String> {
+        let whole = UnitRange::new(0, ledger.units());
+        if let Some(run) = grant.runs.iter().find(|run| run.end > whole.end) {
+            return Err(format!("a grant of units {run:?}, beyond the job's {}", whole.end));
+        }
+        let answers =
+            self.pending.is_some_and(|pending| pending.peer == peer && pending.request == grant.request);
+        if answers {
+            self.pending = None;
+        } else if grant.request != 0 && grant.runs.is_empty() {
+            return Ok(());
+        }
+        if let Some(theirs) = self.theirs.get_mut(&peer) {
+            theirs.refused = grant.runs.is_empty();
+            grant.runs.iter().for_each(|run| theirs.holding.remove(*run));
+        }
+        for run in &grant.runs {
+            ledger.missing(*run).for_each(|missing| work.mine.insert(missing));
+        }
+        for slice in work.under_way().collect::<Vec<_>>() {
+            work.mine.remove(slice);
+        }
+        self.news = true;
+        Ok(())
+    }
+
+    /// A peer is gone. Returns what this node takes back.
+    pub(crate) fn on_gone(&mut self, peer: &PeerId, ledger: &Ledger, work: &mut Work) -> Vec<UnitRange> {
+        self.pending = self.pending.filter(|pending| pending.peer != *peer);
+        let Some(gone) = self.theirs.remove(peer) else { return Vec::new() };
+        let mut lost: UnitSet =
+            gone.granted.runs().flat_map(|run| ledger.missing(run).collect::<Vec<_>>()).collect();
+        for held in self.theirs.values().flat_map(|theirs| theirs.holding.runs()).chain(work.held().runs()) {
+            lost.remove(held);
+        }
+        lost.runs().for_each(|run| work.mine.insert(run));
+        self.news |= !lost.is_empty();
+        lost.runs().collect()
+    }
+
+    /// Looks for units that nobody holds, and claims its part of those that nobody took for a while. Returns what this node
+    /// claims.
+    pub(crate) fn claim_orphans(&mut self, now: Time, ledger: &Ledger, work: &mut Work) -> Vec<UnitRange> {
+        if now.since(self.scanned) < ORPHAN_SCAN {
+            return Vec::new();
+        }
+        self.scanned = now;
+        let mut orphans: UnitSet = ledger.missing(UnitRange::new(0, ledger.units())).collect();
+        for held in self.theirs.values().flat_map(|theirs| theirs.holding.runs()).chain(work.held().runs()) {
+            orphans.remove(held);
+        }
+        let still: UnitSet = self.suspects.runs().flat_map(|run| orphans.within(run)).collect();
+        if still.is_empty() {
+            self.suspected_since = now;
+            self.suspects = orphans;
+            return Vec::new();
+        }
+        self.suspects = still;
+        if now.since(self.suspected_since) < ORPHAN_AFTER {
+            return Vec::new();
+        }
+        let suspects = std::mem::take(&mut self.suspects);
+        let claimed: Vec<UnitRange> = suspects
+            .runs()
+            .flat_map(UnitRange::blocks)
+            .filter(|block| self.claims(*block, work))
+            .map(|block| block.range())
+            .collect();
+        claimed.iter().for_each(|range| work.mine.insert(*range));
+        self.news |= !claimed.is_empty();
+        claimed
+    }
+
+    /// Whether this node has the highest hash of (block, peer) among those that work.
+    fn claims(&self, block: Block, work: &Work) -> bool {
+        let hash = |peer: &PeerId| {
+            let mut hasher = blake3::Hasher::new_derive_key("manyhands orphan claim v1");
+            hasher.update(&block.start().to_le_bytes()).update(&block.len().to_le_bytes()).update(&peer.0);
+            *hasher.finalize().as_bytes()
+        };
+        let mut others =
+            self.theirs.iter().filter(|(_, theirs)| theirs.status.activity == Activity::Working).peekable();
+        // Where nobody works, somebody must hold the units so that a newcomer can ask for them.
+        let able = (work.mode == Mode::Working && work.threads() > 0) || others.peek().is_none();
+        let ours = hash(&self.me);
+        able && others.all(|(peer, _)| hash(peer) < ours)
+    }
+
+    /// Hands everything held to the peer that works fastest. `false` if there is none.
+    pub(crate) fn give_away(&mut self, work: &mut Work, post: &mut Post) -> bool {
+        let fastest = self
+            .theirs
+            .iter()
+            .filter(|(_, theirs)| theirs.status.activity == Activity::Working)
+            .max_by_key(|(peer, theirs)| (theirs.status.speed.max(theirs.status.solo_speed), **peer))
+            .map(|(peer, _)| *peer);
+        let Some(peer) = fastest else { return false };
+        while !work.mine.is_empty() {
+            let runs = work.mine.take_back(u64::MAX, RUNS_MAX);
+            self.grant(peer, 0, runs, post);
+        }
+        true
+    }
+}
+
+impl Theirs {
+    fn is_idle(&self) -> bool {
+        self.holding.is_empty() && matches!(self.status.activity, Activity::Working | Activity::Ready)
+    }
+
+    /// Seconds until it has computed what it holds; infinite for one that holds units and does not compute.
+    fn seconds_left(&self, now: Time) -> f64 {
+        let speed = match self.status.activity {
+            Activity::Working => self.status.speed.max(self.status.solo_speed / 4),
+            Activity::Ready | Activity::Paused | Activity::Watching | Activity::Finished => 0,
+        };
+        seconds(self.holding.len(), speed) - now.since(self.at).as_secs_f64()
+    }
+}
+
+/// `all` units in proportion `speed : speed + rivals`, rounded down.
+fn proportional(all: u64, speed: u64, rivals: u64) -> u64 {
+    let part = u128::from(all) * u128::from(speed) / (u128::from(speed) + u128::from(rivals)).max(1);
+    u64::try_from(part).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,203 @@
+//! Draws a node's [`View`]: the one place where protocol state becomes what a person reads.
+
+use std::collections::BTreeMap;
+
+use manyhands_ledger::Ledger;
+use manyhands_wire::frame::Activity;
+use manyhands_wire::{JobKind, JobSpec, Outcome, PeerId, UnitRange};
+
+use crate::job::Job;
+use crate::link::Profile;
+use crate::node::Node;
+use crate::time::Time;
+use crate::view::{Cell, JobView, LinkState, MAP_CELLS_MAX, PeerView, Phase, RoomView, View};
+use crate::work::{Mode, seconds};
+
+/// What a person sees of `node` at the moment `now`.
+pub(crate) fn view(node: &Node, now: Time) -> View {
+    let peers = peers(node, now);
+    let position: BTreeMap<PeerId, usize> =
+        peers.iter().enumerate().map(|(at, (peer, _))| (*peer, at)).collect();
+    let peers: Vec<PeerView> = peers.into_iter().map(|(_, view)| view).collect();
+    let (mut map, mut under_way, mut room) = (Vec::new(), Vec::new(), RoomView::default());
+    if let Some(job) = &node.job {
+        map = cells(&job.replica.ledger, &position);
+        under_way.extend(job.work.under_way().map(|slice| (slice, 0)));
+        for (peer, theirs) in &job.sharing.theirs {
+            let at = position.get(peer).copied().unwrap_or(0);
+            let unfinished =
+                theirs.status.under_way.iter().filter(|slice| !job.replica.ledger.is_done(**slice));
+            under_way.extend(unfinished.map(|slice| (*slice, at)));
+        }
+        room = room_view(job, &peers, now);
+    }
+    View {
+        phase: phase(node),
+        signaling: node.signaling,
+        job: node.job.as_ref().map(|job| job_view(&job.signed.spec, &job.replica.ledger)),
+        peers,
+        map,
+        under_way,
+        room,
+    }
+}
+
+fn phase(node: &Node) -> Phase {
+    let (wanted, present) = node.lobby;
+    match &node.job {
+        _ if node.left => Phase::Left,
+        None => Phase::Connecting,
+        Some(job) if job.finished.is_some() => Phase::Finished,
+        Some(job) => match job.work.mode {
+            Mode::Finishing => Phase::Finishing,
+            Mode::Paused => Phase::Paused,
+            Mode::Working if job.started.is_none() => Phase::Lobby { wanted, present },
+            Mode::Working => Phase::Running,
+        },
+    }
+}
+
+/// The job's description and totals. Public to the host's terminal and API through [`View`].
+fn job_view(spec: &JobSpec, ledger: &Ledger) -> JobView {
+    let (prefix_units, prefix) = ledger.prefix();
+    let mut view = JobView {
+        id: spec.id().to_string(),
+        title: title(&spec.kind),
+        asked_by: spec.asked_by.clone(),
+        units: spec.units(),
+        done_units: ledger.done_units(),
+        reached: None,
+        goal: None,
+        prefix_total: None,
+        done_total: None,
+    };
+    if let JobKind::Sum { first, last, unit_size, base } = spec.kind {
+        let plus = |outcome: Option<Outcome>| match outcome {
+            Some(Outcome::Sum(total)) => base.saturating_add(total).to_string(),
+            Some(Outcome::Delay(_)) | None => base.to_string(),
+        };
+        view.reached = Some((first - 1).saturating_add(prefix_units.saturating_mul(unit_size)).min(last));
+        view.goal = Some(last);
+        view.prefix_total = Some(plus(prefix));
+        view.done_total = Some(plus(ledger.merged()));
+    }
+    view
+}
+
+/// What the job is, in a sentence.
+fn title(kind: &JobKind) -> String {
+    match kind {
+        JobKind::Sum { first, last, .. } => format!("add the counting numbers {first} to {last}"),
+        JobKind::Delay { units, unit_ms } => format!("wait {units} times {unit_ms} ms"),
+    }
+}
+
+/// This node, its peers in order of their ids, then those known only from their credit.
+fn peers(node: &Node, now: Time) -> Vec<(PeerId, PeerView)> {
+    let me = node.me.id();
+    let mut known: BTreeMap<PeerId, LinkState> = BTreeMap::new();
+    if let Some(job) = &node.job {
+        known.extend(job.replica.ledger.creditors().map(|(peer, _)| (peer, LinkState::None)));
+    }
+    known.extend(node.calls.connecting().map(|peer| (peer, LinkState::Connecting)));
+    for (peer, link) in &node.up {
+        let stale = node.links.get(link).is_none_or(|link| link.is_stale(now));
+        known.insert(*peer, if stale { LinkState::Stale } else { LinkState::Open });
+    }
+    known.remove(&me);
+    let own = std::iter::once((me, LinkState::Own));
+    own.chain(known).map(|(peer, link)| (peer, peer_view(node, now, peer, link))).collect()
+}
+
+fn peer_view(node: &Node, now: Time, peer: PeerId, link: LinkState) -> PeerView {
+    let me = peer == node.me.id();
+    let profile: Option<&Profile> = if me { Some(&node.own) } else { node.profiles.get(&peer) };
+    let given = profile.map(|profile| profile.name.as_str()).filter(|name| !name.trim().is_empty());
+    let hash = blake3::hash(&peer.0);
+    let [.., high, low] = *hash.as_bytes();
+    let mut view = PeerView {
+        id: peer.0.iter().map(|byte| format!("{byte:02x}")).collect(),
+        name: given.map_or_else(|| peer.nickname(), str::to_owned),
+        code: peer.code(),
+        me,
+        host: node.room.is_host(&peer),
+        hue: u16::from_be_bytes([high, low]) % 360,
+        kind: profile.map(|profile| profile.kind),
+        activity: None,
+        threads: 0,
+        speed: 0.0,
+        solo_speed: 0.0,
+        credit_units: 0,
+        gross_units: 0,
+        holding_units: 0,
+        link,
+        heard_ms: 0,
+        round_trip_ms: None,
+    };
+    if let Some(link) = node.up.get(&peer).and_then(|link| node.links.get(link)) {
+        view.heard_ms = u64::try_from(now.since(link.heard).as_millis()).unwrap_or(u64::MAX);
+        view.round_trip_ms = link.round_trip.map(|span| span.as_secs_f64() * 1000.0);
+    }
+    let Some(job) = &node.job else { return view };
+    view.credit_units = job.replica.ledger.credited(&peer);
+    let status = job.sharing.theirs.get(&peer).map(|theirs| (&theirs.status, theirs.holding.len()));
+    if me {
+        view.activity = Some(job.work.activity(job.started.is_some(), job.finished.is_some()));
+        view.threads = job.work.threads();
+        view.speed = job.work.speed() as f64 / 1000.0;
+        view.solo_speed = job.work.solo_speed() as f64 / 1000.0;
+        view.gross_units = job.work.gross;
+        view.holding_units = job.work.held().len();
+    } else if let Some((status, holding)) = status {
+        let working = status.activity == Activity::Working && holding > 0;
+        view.activity = Some(status.activity);
+        view.threads = status.threads;
+        view.speed = if working { status.speed as f64 / 1000.0 } else { 0.0 };
+        view.solo_speed = status.solo_speed as f64 / 1000.0;
+        view.gross_units = status.gross_units;
+        view.holding_units = holding;
+    }
+    view
+}
+
+/// The job from its first unit to its last, in equal cells.
+fn cells(ledger: &Ledger, position: &BTreeMap<PeerId, usize>) -> Vec<Cell> {
+    let units = ledger.units();
+    let count = units.min(MAP_CELLS_MAX as u64);
+    let edge = |at: u64| (u128::from(at) * u128::from(units) / u128::from(count.max(1))) as u64;
+    let cell = |at: u64| {
+        let range = UnitRange::new(edge(at), edge(at + 1));
+        let done: u64 = ledger.runs(range).map(|run| run.len()).sum();
+        let mut by: BTreeMap<PeerId, u64> = BTreeMap::new();
+        for run in ledger.credit_runs(range) {
+            let within = run.units.intersection(&range).map_or(0, |units| units.len());
+            *by.entry(run.by).or_default() += within;
+        }
+        let most = by.into_iter().max_by_key(|(_, units)| *units).map(|(peer, _)| peer);
+        let by = most.and_then(|peer| position.get(&peer)).and_then(|at| u16::try_from(*at).ok());
+        Cell { done: done as f32 / range.len().max(1) as f32, by }
+    };
+    (0..count).map(cell).collect()
+}
+
+/// Honest numbers of the room as a whole.
+fn room_view(job: &Job, peers: &[PeerView], now: Time) -> RoomView {
+    let ledger = &job.replica.ledger;
+    let elapsed_s = job.started.map_or(0.0, |start| job.finished.unwrap_or(now).since(start).as_secs_f64());
+    let useful_units = ledger.done_units().saturating_sub(job.done_at_start);
+    let speed: f64 = if job.is_running() { peers.iter().map(|peer| peer.speed).sum() } else { 0.0 };
+    let solo: f64 = peers.iter().map(|peer| peer.solo_speed).sum();
+    let fastest = peers.iter().map(|peer| peer.solo_speed).fold(0.0, f64::max);
+    let rate = useful_units as f64 / elapsed_s;
+    let against = |reference: f64| Some(rate / reference).filter(|_| elapsed_s > 0.0 && reference > 0.0);
+    RoomView {
+        elapsed_s,
+        speed,
+        useful_units,
+        gross_units: peers.iter().map(|peer| peer.gross_units).sum(),
+        efficiency: against(solo),
+        speedup_over_fastest: against(fastest),
+        left_s: Some(seconds(ledger.units() - ledger.done_units(), (speed * 1000.0) as u64))
+            .filter(|left| left.is_finite() && job.started.is_some()),
+    }
+}

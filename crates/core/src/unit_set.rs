@@ -1,0 +1,101 @@
+//! A set of units, kept as disjoint runs in order.
+
+use manyhands_wire::UnitRange;
+use rangemap::RangeSet;
+
+/// A set of units.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct UnitSet {
+    runs: RangeSet<u64>,
+    len: u64,
+}
+
+impl UnitSet {
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(crate) fn runs(&self) -> impl Iterator<Item = UnitRange> + '_ {
+        self.runs.iter().map(|run| UnitRange::new(run.start, run.end))
+    }
+
+    pub(crate) fn first_run(&self) -> Option<UnitRange> {
+        self.runs.first().map(|run| UnitRange::new(run.start, run.end))
+    }
+
+    pub(crate) fn insert(&mut self, range: UnitRange) {
+        if !range.is_empty() {
+            self.len += range.len() - self.len_within(range);
+            self.runs.insert(range.start..range.end);
+        }
+    }
+
+    pub(crate) fn remove(&mut self, range: UnitRange) {
+        if !range.is_empty() {
+            self.len -= self.len_within(range);
+            self.runs.remove(range.start..range.end);
+        }
+    }
+
+    /// The parts of the set that lie within `range`.
+    pub(crate) fn within(&self, range: UnitRange) -> Vec<UnitRange> {
+        if range.is_empty() {
+            return Vec::new();
+        }
+        let clip = |run: &std::ops::Range<u64>| UnitRange::new(run.start, run.end).intersection(&range);
+        self.runs.overlapping(range.start..range.end).filter_map(clip).collect()
+    }
+
+    fn len_within(&self, range: UnitRange) -> u64 {
+        self.within(range).iter().map(UnitRange::len).sum()
+    }
+
+    /// Takes `count` units, or all there are, from the far end; at most `runs_max` runs, given in order.
+    pub(crate) fn take_back(&mut self, count: u64, runs_max: usize) -> Vec<UnitRange> {
+        let mut taken = Vec::new();
+        let mut wanted = count;
+        while wanted > 0 && taken.len() < runs_max {
+            let Some(last) = self.runs.last().map(|run| UnitRange::new(run.start, run.end)) else { break };
+            let part = UnitRange::new(last.end - last.len().min(wanted), last.end);
+            wanted -= part.len();
+            self.remove(part);
+            taken.push(part);
+        }
+        taken.reverse();
+        taken
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+impl FromIterator<UnitRange> for UnitSet {
+    fn from_iter<I: IntoIterator<Item = UnitRange>>(ranges: I) -> Self {
+        let mut set = Self::default();
+        ranges.into_iter().for_each(|range| set.insert(range));
+        set
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_count_follows_what_goes_in_and_out() {
+        let mut set: UnitSet =
+            [UnitRange::new(0, 10), UnitRange::new(5, 15), UnitRange::new(20, 25)].into_iter().collect();
+
+        set.remove(UnitRange::new(8, 22));
+
+        assert_eq!(set.len(), 11);
+        assert_eq!(set.take_back(5, 8), [UnitRange::new(6, 8), UnitRange::new(22, 25)]);
+        assert_eq!(set.runs().collect::<Vec<_>>(), [UnitRange::new(0, 6)]);
+        assert_eq!(set.len(), 6);
+    }
+}

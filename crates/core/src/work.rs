@@ -1,0 +1,363 @@
+//! The node's own workers: which units it holds, which slices are under way, how fast it is.
+//!
+//! Units that the node holds are in `mine` until a slice takes them from the front; thieves get theirs from the back
+//! (see [`sharing`](crate::sharing)). A slice is about [`SLICE_MIN`] to [`SLICE_MAX`] of work at the measured speed,
+//! shorter when little is left, and ends on a block boundary where that is near, so that few blocks come of it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use manyhands_jobs as jobs;
+use manyhands_wire::frame::Activity;
+use manyhands_wire::{JobKind, UnitRange};
+
+use crate::io::{Output, Slot};
+use crate::time::Time;
+use crate::unit_set::UnitSet;
+
+/// The shortest slice aimed at (a unit that takes longer is still one slice).
+pub(crate) const SLICE_MIN: Duration = Duration::from_millis(100);
+/// The longest slice aimed at: what a tab that closes loses at most. Slices come out up to half as long again.
+pub(crate) const SLICE_MAX: Duration = Duration::from_millis(650);
+/// A slice is at most this part of the work left, so that the end is not a wait for the slowest.
+const SLICES_LEFT_MIN: u64 = 4;
+
+/// What the person wants of the workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Compute as soon as the job has started.
+    Working,
+    /// Compute nothing; give away what is held when asked.
+    Paused,
+    /// Finish the slices under way and take no more.
+    Finishing,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slice {
+    pub(crate) range: UnitRange,
+    begun: Time,
+    /// Where the slice was asked to end, until the worker answers.
+    cutting: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct SlotState {
+    slice: Option<Slice>,
+    calibrating: bool,
+    calibrated: bool,
+    /// Thousandths of a unit per second alone, from calibration.
+    solo: u64,
+    /// Thousandths of a unit per second in the work itself, smoothed.
+    speed: u64,
+}
+
+/// The node's workers and what it holds.
+pub(crate) struct Work {
+    kind: JobKind,
+    /// Units held and not begun.
+    pub(crate) mine: UnitSet,
+    slots: Vec<SlotState>,
+    threads: u16,
+    pub(crate) mode: Mode,
+    /// Units computed in this session.
+    pub(crate) gross: u64,
+}
+
+impl Work {
+    pub(crate) fn new(kind: JobKind, threads: u16) -> Self {
+        let mut work = Self {
+            kind,
+            mine: UnitSet::default(),
+            slots: Vec::new(),
+            threads: 0,
+            mode: Mode::Working,
+            gross: 0,
+        };
+        work.threads = threads;
+        work.slots.resize(usize::from(threads), SlotState::default());
+        work
+    }
+
+    pub(crate) fn threads(&self) -> u16 {
+        self.threads
+    }
+
+    /// Lends this many threads. Slices of slots that are no longer lent are cut short.
+    pub(crate) fn set_threads(&mut self, threads: u16, out: &mut VecDeque<Output>) {
+        self.threads = threads;
+        if self.slots.len() < usize::from(threads) {
+            self.slots.resize(usize::from(threads), SlotState::default());
+        }
+        for index in usize::from(threads)..self.slots.len() {
+            self.stop(index, out);
+        }
+    }
+
+    /// Cuts every slice short at once.
+    pub(crate) fn stop_all(&mut self, out: &mut VecDeque<Output>) {
+        (0..self.slots.len()).for_each(|index| self.stop(index, out));
+    }
+
+    /// Cuts short the slices whose units all satisfy `done`.
+    pub(crate) fn stop_where(&mut self, done: impl Fn(UnitRange) -> bool, out: &mut VecDeque<Output>) {
+        for index in 0..self.slots.len() {
+            if self.slots[index].slice.is_some_and(|slice| !slice.cutting && done(slice.range)) {
+                self.stop(index, out);
+            }
+        }
+    }
+
+    fn stop(&mut self, index: usize, out: &mut VecDeque<Output>) {
+        if let Some(slice) = &mut self.slots[index].slice {
+            slice.cutting = true;
+            out.push_back(work(index, jobs::Command::Shorten { end: slice.range.start }));
+        }
+    }
+
+    /// Has every lent thread measured that was not yet.
+    pub(crate) fn calibrate(&mut self, out: &mut VecDeque<Output>) {
+        let kind = &self.kind;
+        for (index, slot) in self.slots.iter_mut().enumerate().take(usize::from(self.threads)) {
+            if !slot.calibrated && !slot.calibrating && slot.slice.is_none() {
+                slot.calibrating = true;
+                out.push_back(work(index, jobs::Command::Calibrate(kind.clone())));
+            }
+        }
+    }
+
+    /// Gives every idle thread a slice, as far as there are units.
+    pub(crate) fn begin_slices(&mut self, now: Time, out: &mut VecDeque<Output>) {
+        if self.mode != Mode::Working {
+            return;
+        }
+        self.calibrate(out);
+        for index in 0..usize::from(self.threads) {
+            let slot = &self.slots[index];
+            if slot.slice.is_some() || slot.calibrating {
+                continue;
+            }
+            let Some(range) = self.next_slice(slot.speed.max(1)) else { break };
+            self.mine.remove(range);
+            self.slots[index].slice = Some(Slice { range, begun: now, cutting: false });
+            out.push_back(work(index, jobs::Command::Begin { kind: self.kind.clone(), slice: range }));
+        }
+    }
+
+    /// The units a thread of this speed takes next.
+    fn next_slice(&self, speed: u64) -> Option<UnitRange> {
+        let run = self.mine.first_run()?;
+        let aim = units_in(speed, SLICE_MAX).min(
+            (self.mine.len() / (SLICES_LEFT_MIN * u64::from(self.threads.max(1))))
+                .max(units_in(speed, SLICE_MIN)),
+        );
+        // Slices of a power of two that end on their own boundary merge into few blocks.
+        let size = 1u64 << aim.max(1).ilog2();
+        let boundary = (run.start / size + 1).saturating_mul(size);
+        let end =
+            if boundary - run.start < size.div_ceil(2) { boundary.saturating_add(size) } else { boundary };
+        Some(UnitRange::new(run.start, end.min(run.end)))
+    }
+
+    /// A worker measured itself.
+    pub(crate) fn on_calibrated(&mut self, slot: Slot, speed: u64) {
+        let Some(state) = self.slots.get_mut(usize::from(slot.0)) else { return };
+        *state = SlotState { calibrating: false, calibrated: true, solo: speed, speed, ..*state };
+    }
+
+    /// A worker agreed to end earlier. Returns the units it gave up.
+    pub(crate) fn on_shortened(&mut self, slot: Slot, end: u64) -> Option<UnitRange> {
+        let slice = self.slots.get_mut(usize::from(slot.0))?.slice.as_mut()?;
+        slice.cutting = false;
+        let given_up = UnitRange::new(end.clamp(slice.range.start, slice.range.end), slice.range.end);
+        slice.range.end = given_up.start;
+        Some(given_up)
+    }
+
+    /// A worker finished its slice. Returns the units of the slice that it did not compute after all.
+    pub(crate) fn on_done(&mut self, slot: Slot, computed: UnitRange, took_us: u64) -> Option<UnitRange> {
+        let state = self.slots.get_mut(usize::from(slot.0))?;
+        let slice = state.slice.take()?;
+        self.gross += computed.len();
+        if !computed.is_empty() && took_us > 1_000 {
+            let measured = (u128::from(computed.len()) * 1_000_000_000 / u128::from(took_us)) as u64;
+            // Half old, half new: quick to follow a machine that others use too, slow to follow one odd slice.
+            state.speed = (state.speed / 2 + measured / 2).max(1);
+        }
+        Some(UnitRange::new(computed.end.max(slice.range.start), slice.range.end))
+    }
+
+    /// The slices under way.
+    pub(crate) fn under_way(&self) -> impl Iterator<Item = UnitRange> + '_ {
+        self.slots.iter().filter_map(|slot| slot.slice).map(|slice| slice.range)
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.slots.iter().all(|slot| slot.slice.is_none())
+    }
+
+    /// Everything held: begun or not.
+    pub(crate) fn held(&self) -> UnitSet {
+        let mut held = self.mine.clone();
+        self.under_way().for_each(|slice| held.insert(slice));
+        held
+    }
+
+    fn lent(&self) -> impl Iterator<Item = &SlotState> {
+        self.slots.iter().take(usize::from(self.threads))
+    }
+
+    /// Thousandths of a unit per second when all lent threads work.
+    pub(crate) fn capacity(&self) -> u64 {
+        if self.mode == Mode::Working { self.lent().map(|slot| slot.speed).sum() } else { 0 }
+    }
+
+    /// Thousandths of a unit per second of the threads at work now.
+    pub(crate) fn speed(&self) -> u64 {
+        self.slots.iter().filter(|slot| slot.slice.is_some()).map(|slot| slot.speed).sum()
+    }
+
+    /// Thousandths of a unit per second, measured before the work began.
+    pub(crate) fn solo_speed(&self) -> u64 {
+        self.lent().map(|slot| slot.solo).sum()
+    }
+
+    /// Whether every lent thread knows its speed.
+    pub(crate) fn is_calibrated(&self) -> bool {
+        self.lent().all(|slot| slot.calibrated)
+    }
+
+    pub(crate) fn activity(&self, started: bool, finished: bool) -> Activity {
+        match self.mode {
+            _ if finished => Activity::Finished,
+            Mode::Paused | Mode::Finishing => Activity::Paused,
+            Mode::Working if self.threads == 0 => Activity::Watching,
+            Mode::Working if started && self.is_calibrated() => Activity::Working,
+            Mode::Working => Activity::Ready,
+        }
+    }
+
+    /// Units of the slices under way that are not computed yet, as the speed would have it, and the slot with the most
+    /// time left, with that many units.
+    pub(crate) fn rest_of_slices(&self, now: Time) -> (u64, Option<(Slot, u64)>) {
+        let rests = self.slots.iter().enumerate().filter_map(|(index, slot)| {
+            let slice = slot.slice.as_ref()?;
+            let computed = units_in(slot.speed, now.since(slice.begun)).min(slice.range.len());
+            Some((Slot(index as u16), slice.range.len() - computed, slice.cutting, slot.speed))
+        });
+        let (mut all, mut longest) = (0, None::<(Slot, u64, u64)>);
+        for (slot, rest, cutting, speed) in rests {
+            all += rest;
+            let time = rest.saturating_mul(1_000_000) / speed.max(1);
+            if !cutting && longest.is_none_or(|(_, _, most)| time > most) {
+                longest = Some((slot, rest, time));
+            }
+        }
+        (all, longest.map(|(slot, rest, _)| (slot, rest)))
+    }
+
+    /// Seconds until this node has computed all it holds.
+    pub(crate) fn seconds_left(&self, now: Time) -> f64 {
+        let (rest, _) = self.rest_of_slices(now);
+        seconds(self.mine.len().saturating_add(rest), self.capacity())
+    }
+
+    /// The speed of one slot, in thousandths of a unit per second.
+    pub(crate) fn slot_speed(&self, slot: Slot) -> u64 {
+        self.slots.get(usize::from(slot.0)).map_or(0, |slot| slot.speed)
+    }
+
+    /// Asks a worker to stop `units` before the end of its slice.
+    pub(crate) fn cut(&mut self, slot: Slot, units: u64, out: &mut VecDeque<Output>) {
+        let index = usize::from(slot.0);
+        if let Some(slice) = self.slots.get_mut(index).and_then(|slot| slot.slice.as_mut()) {
+            slice.cutting = true;
+            let end = slice.range.end - units.min(slice.range.len());
+            out.push_back(work(index, jobs::Command::Shorten { end }));
+        }
+    }
+}
+
+fn work(index: usize, command: jobs::Command) -> Output {
+    Output::Work(Slot(index as u16), command)
+}
+
+/// Units done in `span` at `speed` thousandths of a unit per second, at least one.
+fn units_in(speed: u64, span: Duration) -> u64 {
+    let units = u128::from(speed) * span.as_micros() / 1_000_000_000;
+    u64::try_from(units).unwrap_or(u64::MAX).max(1)
+}
+
+/// Seconds that `units` take at `speed` thousandths of a unit per second; infinite when it is zero.
+pub(crate) fn seconds(units: u64, speed: u64) -> f64 {
+    if units == 0 { 0.0 } else { units as f64 * 1000.0 / speed as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KIND: JobKind = JobKind::Delay { units: 1 << 20, unit_ms: 1 };
+
+    fn begun(out: &mut VecDeque<Output>) -> Vec<UnitRange> {
+        out.drain(..)
+            .filter_map(|output| match output {
+                Output::Work(_, jobs::Command::Begin { slice, .. }) => Some(slice),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn working(threads: u16, units: u64) -> (Work, VecDeque<Output>) {
+        let (mut work, mut out) = (Work::new(KIND, threads), VecDeque::new());
+        work.mine.insert(UnitRange::new(0, units));
+        (0..threads).for_each(|slot| work.on_calibrated(Slot(slot), 1_000_000));
+        work.begin_slices(Time::ZERO, &mut out);
+        (work, out)
+    }
+
+    #[test]
+    fn slices_are_powers_of_two_of_the_measured_speed() {
+        let (_, mut out) = working(2, 1 << 20);
+
+        // 1000 units per second: 650 units, rounded down to a power of two.
+        assert_eq!(begun(&mut out), [UnitRange::new(0, 512), UnitRange::new(512, 1024)]);
+    }
+
+    #[test]
+    fn slices_shrink_towards_the_end() {
+        let (_, mut out) = working(2, 1000);
+
+        // A quarter of each thread's part, 125 units, rounded down.
+        assert_eq!(begun(&mut out), [UnitRange::new(0, 64), UnitRange::new(64, 128)]);
+    }
+
+    #[test]
+    fn a_slice_cut_short_gives_up_its_end() {
+        let (mut work, mut out) = working(1, 1 << 20);
+
+        work.cut(Slot(0), 200, &mut out);
+        let given_up = work.on_shortened(Slot(0), 350);
+        let missed = work.on_done(Slot(0), UnitRange::new(0, 350), 350_000);
+
+        assert_eq!(given_up, Some(UnitRange::new(350, 512)));
+        assert_eq!(missed, Some(UnitRange::new(350, 350)));
+        assert_eq!(work.gross, 350);
+    }
+
+    #[test]
+    fn a_paused_node_computes_nothing_and_keeps_what_it_holds() {
+        let (mut work, mut out) = working(1, 1 << 20);
+        out.clear();
+
+        work.mode = Mode::Paused;
+        work.stop_all(&mut out);
+        let given_up = work.on_shortened(Slot(0), 10).unwrap();
+        work.mine.insert(given_up);
+        work.on_done(Slot(0), UnitRange::new(0, 10), 10_000);
+        work.begin_slices(Time::ZERO, &mut out);
+
+        assert!(begun(&mut out).is_empty());
+        assert_eq!(work.mine.len(), (1 << 20) - 10);
+    }
+}
