@@ -1,1 +1,153 @@
-//! TBD
+//! The native driver of the core: one peer on webrtc-rs, tokio and threads of the operating system.
+//!
+//! [`spawn`] starts a peer; the [`Peer`] it gives takes commands, shows what the node sees, and ends with
+//! [`Peer::finished`]. All decisions are the core's; here is only what the core must not know:
+//!
+//! - `run`: the loop, whose one task owns the node: hand in, drain, wait.
+//! - `link`: the task of one link, its bounded queue, its time limits.
+//! - `transport`: what a link needs of a WebRTC library; `rtc`: webrtc-rs behind it; `runtime` and `addresses`:
+//!   what had to be cured to make it quick.
+//! - `signaling`: the WebSocket, opened again whenever it is lost.
+//! - `workers`: the threads that compute.
+//! - `outlets`: views, ledgers and events for the program around; `clock`: the core's time.
+//!
+//! Every queue is bounded by a named constant. Nothing is written to disk here.
+
+mod addresses;
+mod clock;
+mod link;
+mod outlets;
+mod rtc;
+mod run;
+mod runtime;
+mod signaling;
+mod transport;
+mod workers;
+
+use std::panic::resume_unwind;
+use std::sync::Arc;
+
+use manyhands_core::{Command, Config, Event, Node, View};
+use manyhands_wire::PeerId;
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::task::JoinHandle;
+
+use clock::Clock;
+pub use outlets::JobLedger;
+use outlets::{Outlets, Watchers};
+use rtc::Rtc;
+use run::{Inlets, Run, State};
+use signaling::Signaling;
+use workers::Workers;
+
+/// How a peer is driven.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The address of the signaling WebSocket, `ws://…/signaling`: see `Invite::signaling_url`.
+    pub signaling_url: String,
+    /// The share of its time that each thread computes, in thousandths, 1 to 1000.
+    pub throttle_permille: u16,
+    /// The most threads that may ever compute, whatever the commands say.
+    pub threads_max: u16,
+}
+
+/// A running peer. Dropping it makes the peer leave at once; [`Peer::finished`] waits for its end instead.
+#[derive(Debug)]
+pub struct Peer {
+    id: PeerId,
+    commands: mpsc::Sender<Command>,
+    watchers: Watchers,
+    task: JoinHandle<()>,
+}
+
+/// Starts a peer on the tokio runtime of the caller.
+///
+/// # Panics
+/// Outside of a tokio runtime.
+pub fn spawn(config: Config, options: Options) -> Peer {
+    let clock = Clock::start();
+    let node = Node::new(config, clock.now());
+    let id = node.id();
+
+    let (commands, commands_rx) = mpsc::channel(run::COMMANDS_MAX);
+    let (inbox, links) = mpsc::channel(run::LINK_EVENTS_MAX);
+    let (reports_tx, reports) = mpsc::channel(run::REPORTS_MAX);
+    let (news_tx, news) = mpsc::channel(run::NEWS_MAX);
+    let (outlets, watchers) = Outlets::new(&node, clock.now());
+    let run = Run {
+        node,
+        clock,
+        outlets,
+        signaling: Signaling::start(options.signaling_url, news_tx),
+        workers: Workers::new(options.throttle_permille, options.threads_max, reports_tx),
+        transports: Arc::new(Rtc),
+        inbox,
+        state: State::default(),
+    };
+    let task = tokio::spawn(run.run(Inlets { commands: commands_rx, links, reports, news }));
+    Peer { id, commands, watchers, task }
+}
+
+impl Peer {
+    /// The peer's public key.
+    pub fn id(&self) -> PeerId {
+        self.id
+    }
+
+    /// Tells the peer what the person wants. A peer that has left hears nothing.
+    pub async fn command(&self, command: Command) {
+        let _ = self.commands.send(command).await;
+    }
+
+    /// Takes commands for the peer where the [`Peer`] itself cannot be. It does not keep the peer alive.
+    pub fn commands(&self) -> Commands {
+        Commands(self.commands.downgrade())
+    }
+
+    /// What a person sees: made anew four times a second, and soon after an event or a command.
+    pub fn views(&self) -> watch::Receiver<View> {
+        self.watchers.views.clone()
+    }
+
+    /// The job and which of its blocks are done, once known: after a change at most every 100 ms, and at once when
+    /// it is complete.
+    pub fn ledgers(&self) -> watch::Receiver<Option<JobLedger>> {
+        self.watchers.ledgers.clone()
+    }
+
+    /// What happens from now on. A listener that falls 1024 events behind misses some.
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.watchers.events.resubscribe()
+    }
+
+    /// Waits until the peer has left and everything of it is closed: after [`Command::Finish`] or [`Command::Leave`].
+    ///
+    /// # Panics
+    /// If the peer's own task panicked.
+    pub async fn finished(self) {
+        let Self { commands, watchers, task, .. } = self;
+        // Events that nobody takes must not be kept.
+        drop(watchers);
+        let ended = task.await;
+        // Kept until here: a peer whose commands are closed leaves.
+        drop(commands);
+        if let Err(error) = ended
+            && let Ok(panic) = error.try_into_panic()
+        {
+            resume_unwind(panic);
+        }
+    }
+}
+
+/// Gives commands to a peer that somebody else holds.
+#[derive(Clone, Debug)]
+pub struct Commands(mpsc::WeakSender<Command>);
+
+impl Commands {
+    /// Tells the peer what the person wants. A peer that has left hears nothing.
+    pub async fn command(&self, command: Command) {
+        if let Some(commands) = self.0.upgrade() {
+            let _ = commands.send(command).await;
+        }
+    }
+}

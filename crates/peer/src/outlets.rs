@@ -1,0 +1,105 @@
+//! What the program around a peer sees: its view, its ledger and its events.
+//!
+//! Views and ledgers are the newest of their kind, so a slow watcher misses only what is out of date. Making them costs
+//! the node's task time, so both have their pace.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use manyhands_core::{Event, Node, Time, View};
+use manyhands_ledger::Ledger;
+use manyhands_wire::JobSpec;
+use tokio::sync::{broadcast, watch};
+
+/// How many events a slow listener may be behind before it misses some.
+pub(crate) const EVENTS_MAX: usize = 1024;
+/// How often the view is made anew when nothing in particular happens.
+const VIEW_EVERY: Duration = Duration::from_millis(250);
+/// How often the view is made anew at most, whatever happens.
+const VIEW_SPACING: Duration = Duration::from_millis(20);
+/// How often the ledger is copied at most.
+const LEDGER_SPACING: Duration = Duration::from_millis(100);
+
+/// A job and which of its blocks are done.
+pub type JobLedger = Arc<(JobSpec, Ledger)>;
+
+/// The sending ends.
+#[derive(Debug)]
+pub(crate) struct Outlets {
+    views: watch::Sender<View>,
+    ledgers: watch::Sender<Option<JobLedger>>,
+    events: broadcast::Sender<Event>,
+    view_made_at: Time,
+    view_due_at: Time,
+    ledger_made_at: Time,
+    ledger_version: Option<u64>,
+}
+
+/// The receiving ends.
+#[derive(Debug)]
+pub(crate) struct Watchers {
+    /// The newest view.
+    pub(crate) views: watch::Receiver<View>,
+    /// The newest ledger.
+    pub(crate) ledgers: watch::Receiver<Option<JobLedger>>,
+    /// The events.
+    pub(crate) events: broadcast::Receiver<Event>,
+}
+
+impl Outlets {
+    /// Both ends, with what the node is like at the start.
+    pub(crate) fn new(node: &Node, now: Time) -> (Self, Watchers) {
+        let (views, views_rx) = watch::channel(node.view(now));
+        let (ledgers, ledgers_rx) = watch::channel(None);
+        let (events, events_rx) = broadcast::channel(EVENTS_MAX);
+        let outlets = Self {
+            views,
+            ledgers,
+            events,
+            view_made_at: now,
+            view_due_at: now,
+            ledger_made_at: Time::ZERO,
+            ledger_version: None,
+        };
+        (outlets, Watchers { views: views_rx, ledgers: ledgers_rx, events: events_rx })
+    }
+
+    /// Passes an event on, and makes the view anew soon, as it has probably changed.
+    pub(crate) fn tell(&mut self, event: Event) {
+        tracing::debug!(?event);
+        // Nobody need listen.
+        let _ = self.events.send(event);
+        self.look_soon();
+    }
+
+    /// Makes the view anew soon.
+    pub(crate) fn look_soon(&mut self) {
+        self.view_due_at = self.view_due_at.min(self.view_made_at + VIEW_SPACING);
+    }
+
+    /// Makes anew what is due; returns when to come again at the latest.
+    pub(crate) fn refresh(&mut self, node: &Node, now: Time) -> Time {
+        if self.view_due_at <= now {
+            self.views.send_replace(node.view(now));
+            self.view_made_at = now;
+            self.view_due_at = now + VIEW_EVERY;
+        }
+        self.view_due_at.min(self.refresh_ledger(node, now))
+    }
+
+    fn refresh_ledger(&mut self, node: &Node, now: Time) -> Time {
+        let (Some(spec), Some(ledger)) = (node.job(), node.ledger()) else { return Time::NEVER };
+        if self.ledger_version == Some(ledger.version()) {
+            return Time::NEVER;
+        }
+        let due_at = self.ledger_made_at + LEDGER_SPACING;
+        // The end is told at once, and so is the beginning.
+        if now < due_at && !ledger.is_complete() && self.ledger_version.is_some() {
+            return due_at;
+        }
+        self.ledgers.send_replace(Some(Arc::new((spec.clone(), ledger.clone()))));
+        self.ledger_made_at = now;
+        self.ledger_version = Some(ledger.version());
+        Time::NEVER
+    }
+}
