@@ -235,14 +235,14 @@ fn a_piece() -> impl Strategy<Value = UnitRange> {
 fn ledger_of(pieces: &[UnitRange]) -> Ledger {
     let mut ledger = Ledger::new(UNITS);
     for block in pieces.iter().flat_map(|piece| piece.blocks()) {
-        ledger.insert(block, outcome(block.range())).unwrap();
+        ledger.insert(block, outcome(block.range())).expect("true outcomes never conflict");
     }
     ledger
 }
 
 fn union(a: &Ledger, b: &Ledger) -> Ledger {
     let mut both = a.clone();
-    both.merge(b).unwrap();
+    both.merge(b).expect("true ledgers of one job never conflict");
     both
 }
 
