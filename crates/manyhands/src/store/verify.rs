@@ -11,6 +11,8 @@ use manyhands_wire::{JobKind, Outcome, UnitRange};
 
 /// How long checking a file may take.
 pub(super) const BUDGET: Duration = Duration::from_secs(2);
+/// How long to add before believing an estimate: a stall of the machine is not its speed.
+const CALIBRATION: Duration = Duration::from_millis(100);
 /// How many numbers make a unit here.
 const UNIT_SIZE: u64 = 1 << 16;
 /// How many units are added between two looks at the clock: some milliseconds' work.
@@ -37,8 +39,9 @@ pub(super) fn check(task: &TaskFile, budget: Duration) -> Verdict {
         let end = units.min(at + PIECE_UNITS);
         total += add(&spec.kind, UnitRange::new(at, end));
         at = end;
-        let estimate = begun.elapsed().as_secs_f64() * (units as f64 / at as f64);
-        if estimate > budget.as_secs_f64() {
+        let elapsed = begun.elapsed();
+        let estimate = elapsed.as_secs_f64() * (units as f64 / at as f64);
+        if elapsed > CALIBRATION && estimate > budget.as_secs_f64() {
             return Verdict::TooLong;
         }
     }
