@@ -1,2 +1,5 @@
-//! TBD
-fn main() {}
+//! The page.
+
+fn main() {
+    manyhands_browser::page::open();
+}

@@ -1,0 +1,295 @@
+//! One connection attempt or connection: an `RTCPeerConnection` and its data channel.
+//!
+//! A link is dialled ([`Link::dial`]) or answered ([`Link::answer`]). Either way it tells its description, its candidates,
+//! that it opened, what it received, and at last that it closed: once, and nothing after it. There are no ICE servers:
+//! friends are in one network, or reach the host by the address in the invite. An attempt that is not open after
+//! [`DIAL_MS_MAX`] has failed.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::future::Future;
+use std::rc::{Rc, Weak};
+
+use js_sys::{ArrayBuffer, JSON, Uint8Array};
+use manyhands_core::LinkEvent;
+use wasm_bindgen::{JsCast as _, JsValue};
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{
+    Event, MessageEvent, RtcDataChannel, RtcDataChannelEvent, RtcIceCandidateInit, RtcPeerConnection,
+    RtcPeerConnectionIceEvent, RtcPeerConnectionState, RtcSdpType, RtcSessionDescriptionInit,
+};
+
+use crate::channel::Channel;
+use crate::listen::{Listener, Timeout};
+
+/// The one channel's label.
+pub const LABEL: &str = "manyhands";
+/// How long an attempt may take, in milliseconds.
+pub const DIAL_MS_MAX: u32 = 20_000;
+/// How long a link that hangs up may take to send its last words, in milliseconds (guess).
+const LINGER_MS_MAX: u32 = 2_000;
+/// How many remote candidates wait for the remote description at most.
+const EARLY_CANDIDATES_MAX: usize = 64;
+
+/// A link, closed when dropped.
+pub struct Link(Rc<Inner>);
+
+struct Inner {
+    connection: RtcPeerConnection,
+    channel: OnceCell<Channel>,
+    tell: Box<dyn Fn(LinkEvent)>,
+    opened: Cell<bool>,
+    closed: Cell<bool>,
+    /// Remote candidates until the remote description is set.
+    early_remote: RefCell<Option<Vec<String>>>,
+    /// Own candidates until the own description is told, which the other side wants first.
+    early_own: RefCell<Option<Vec<String>>>,
+    listeners: RefCell<Vec<Listener>>,
+    deadline: RefCell<Option<Timeout>>,
+}
+
+impl Link {
+    /// Dials: describes an offer and opens the channel.
+    ///
+    /// # Errors
+    /// If the browser creates no more connections.
+    pub fn dial(tell: impl Fn(LinkEvent) + 'static) -> Result<Self, JsValue> {
+        let inner = Inner::new(tell)?;
+        inner.adopt(inner.connection.create_data_channel(LABEL));
+        Inner::negotiate(&inner, |inner| async move {
+            let offer = JsFuture::from(inner.connection.create_offer()).await?;
+            inner.describe(&offer).await
+        });
+        Ok(Self(inner))
+    }
+
+    /// Answers a remote offer.
+    ///
+    /// # Errors
+    /// If the browser creates no more connections.
+    pub fn answer(offer: String, tell: impl Fn(LinkEvent) + 'static) -> Result<Self, JsValue> {
+        let inner = Inner::new(tell)?;
+        let weak = Rc::downgrade(&inner);
+        inner.listen(Listener::new(&inner.connection, "datachannel", move |event| {
+            if let Some(inner) = weak.upgrade() {
+                inner.adopt(event.unchecked_into::<RtcDataChannelEvent>().channel());
+            }
+        }));
+        Inner::negotiate(&inner, |inner| async move {
+            inner.set_remote(RtcSdpType::Offer, &offer).await?;
+            let answer = JsFuture::from(inner.connection.create_answer()).await?;
+            inner.describe(&answer).await
+        });
+        Ok(Self(inner))
+    }
+
+    /// Takes the remote answer to what this side dialled.
+    pub fn answered(&self, answer: String) {
+        Inner::negotiate(&self.0, |inner| async move { inner.set_remote(RtcSdpType::Answer, &answer).await });
+    }
+
+    /// Takes a remote candidate, the JSON of `RTCIceCandidateInit`.
+    pub fn candidate(&self, candidate: String) {
+        match &mut *self.0.early_remote.borrow_mut() {
+            Some(early) if early.len() < EARLY_CANDIDATES_MAX => early.push(candidate),
+            Some(_) => {}
+            None => self.0.add_candidate(&candidate),
+        }
+    }
+
+    /// Sends one message. A link whose queue is full closes and says so.
+    pub fn send(&self, message: Vec<u8>) {
+        if self.0.channel.get().is_some_and(|channel| channel.send(message).is_err()) {
+            self.0.fail();
+        }
+    }
+
+    /// Sends what it can, then closes. Nothing is told any more.
+    pub fn hang_up(self) {
+        let inner = Rc::clone(&self.0);
+        inner.closed.set(true);
+        let Some(channel) = inner.channel.get().filter(|channel| channel.is_open()) else { return };
+        channel.close();
+        // The channel's own close event, or the time limit, ends the connection, whichever is first.
+        let keep = RefCell::new(Some(self));
+        let timeout = Timeout::new(LINGER_MS_MAX, move || drop(keep.take()));
+        *inner.deadline.borrow_mut() = Some(timeout);
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.0.shut();
+    }
+}
+
+impl Inner {
+    fn new(tell: impl Fn(LinkEvent) + 'static) -> Result<Rc<Self>, JsValue> {
+        let inner = Rc::new(Self {
+            connection: RtcPeerConnection::new()?,
+            channel: OnceCell::new(),
+            tell: Box::new(tell),
+            opened: Cell::new(false),
+            closed: Cell::new(false),
+            early_remote: RefCell::new(Some(Vec::new())),
+            early_own: RefCell::new(Some(Vec::new())),
+            listeners: RefCell::default(),
+            deadline: RefCell::default(),
+        });
+        inner.on(&inner.connection, "icecandidate", |inner, event| {
+            inner.on_own_candidate(event.unchecked_into());
+        });
+        inner.on(&inner.connection, "connectionstatechange", |inner, _| {
+            match inner.connection.connection_state() {
+                RtcPeerConnectionState::Failed | RtcPeerConnectionState::Closed => inner.fail(),
+                // A disconnected connection may come back; the core's own pings decide.
+                _ => {}
+            }
+        });
+        let weak = Rc::downgrade(&inner);
+        let deadline = Timeout::new(DIAL_MS_MAX, move || {
+            if let Some(inner) = weak.upgrade().filter(|inner| !inner.opened.get()) {
+                inner.fail();
+            }
+        });
+        *inner.deadline.borrow_mut() = Some(deadline);
+        Ok(inner)
+    }
+
+    /// Runs the steps of a negotiation; a step that fails closes the link.
+    fn negotiate<F>(inner: &Rc<Self>, steps: impl FnOnce(Rc<Self>) -> F)
+    where
+        F: Future<Output = Result<(), JsValue>> + 'static,
+    {
+        let weak: Weak<Self> = Rc::downgrade(inner);
+        let steps = steps(Rc::clone(inner));
+        spawn_local(async move {
+            if steps.await.is_err()
+                && let Some(inner) = weak.upgrade()
+            {
+                inner.fail();
+            }
+        });
+    }
+
+    async fn describe(&self, description: &JsValue) -> Result<(), JsValue> {
+        JsFuture::from(self.connection.set_local_description(description.unchecked_ref())).await?;
+        let sdp = self.connection.local_description().ok_or(JsValue::NULL)?.sdp();
+        self.say(LinkEvent::Described(sdp));
+        for candidate in self.early_own.take().into_iter().flatten() {
+            self.say(LinkEvent::Candidate(candidate));
+        }
+        Ok(())
+    }
+
+    async fn set_remote(&self, kind: RtcSdpType, sdp: &str) -> Result<(), JsValue> {
+        let description = RtcSessionDescriptionInit::new(kind);
+        description.set_sdp(sdp);
+        JsFuture::from(self.connection.set_remote_description(&description)).await?;
+        for candidate in self.early_remote.take().into_iter().flatten() {
+            self.add_candidate(&candidate);
+        }
+        Ok(())
+    }
+
+    /// A candidate that the browser does not like is passed over: others may do.
+    fn add_candidate(&self, candidate: &str) {
+        let Ok(init) = JSON::parse(candidate) else { return };
+        if self.closed.get() || !init.is_object() {
+            return;
+        }
+        let init: RtcIceCandidateInit = init.unchecked_into();
+        let adding = self.connection.add_ice_candidate_with_opt_rtc_ice_candidate_init(Some(&init));
+        spawn_local(async move {
+            let _ = JsFuture::from(adding).await;
+        });
+    }
+
+    fn on_own_candidate(&self, event: RtcPeerConnectionIceEvent) {
+        // The end of the candidates comes as none, or as an empty one: nobody needs to hear of it.
+        let Some(candidate) = event.candidate().filter(|candidate| !candidate.candidate().is_empty()) else {
+            return;
+        };
+        let Ok(json) = JSON::stringify(&candidate.to_json()) else { return };
+        let json = String::from(json);
+        match &mut *self.early_own.borrow_mut() {
+            Some(early) => {
+                early.push(json);
+                return;
+            }
+            None => {}
+        }
+        self.say(LinkEvent::Candidate(json));
+    }
+
+    /// Takes the one channel; a second one, which no friend opens, is closed.
+    fn adopt(self: &Rc<Self>, channel: RtcDataChannel) {
+        if channel.label() != LABEL || self.channel.set(Channel::new(channel.clone())).is_err() {
+            channel.close();
+            return;
+        }
+        self.on(&channel, "open", |inner, _| inner.on_open());
+        self.on(&channel, "close", |inner, _| inner.fail());
+        self.on(&channel, "message", |inner, event| inner.on_message(&event.unchecked_into()));
+        self.on(&channel, "bufferedamountlow", |inner, _| {
+            if let Some(channel) = inner.channel.get() {
+                channel.flush();
+            }
+        });
+        // A browser may hand over a channel that is open already, and then no event comes.
+        if self.channel.get().is_some_and(Channel::is_open) {
+            self.on_open();
+        }
+    }
+
+    fn on_open(&self) {
+        if !self.opened.replace(true) {
+            self.say(LinkEvent::Opened);
+        }
+    }
+
+    fn on_message(&self, event: &MessageEvent) {
+        // Text is no message of ours: the core is given no bytes, and counts it as garbage.
+        let bytes = event
+            .data()
+            .dyn_into::<ArrayBuffer>()
+            .map_or_else(|_| Vec::new(), |data| Uint8Array::new(&data).to_vec());
+        self.on_open();
+        self.say(LinkEvent::Received(bytes));
+    }
+
+    fn say(&self, event: LinkEvent) {
+        if !self.closed.get() {
+            (self.tell)(event);
+        }
+    }
+
+    /// Closes, and says so if nobody did before.
+    fn fail(&self) {
+        if !self.closed.replace(true) {
+            (self.tell)(LinkEvent::Closed);
+        }
+        self.shut();
+    }
+
+    fn shut(&self) {
+        self.closed.set(true);
+        self.connection.close();
+        // What they hold may hold the last reference to this link: dropped outside of the borrow.
+        let listeners = self.listeners.take();
+        let deadline = self.deadline.take();
+        drop((listeners, deadline));
+    }
+
+    fn on(self: &Rc<Self>, target: &web_sys::EventTarget, name: &'static str, react: fn(&Rc<Self>, Event)) {
+        let weak = Rc::downgrade(self);
+        self.listen(Listener::new(target, name, move |event| {
+            if let Some(inner) = weak.upgrade() {
+                react(&inner, event);
+            }
+        }));
+    }
+
+    fn listen(&self, listener: Listener) {
+        self.listeners.borrow_mut().push(listener);
+    }
+}

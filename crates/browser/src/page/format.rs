@@ -1,0 +1,157 @@
+//! Numbers as people read them.
+//!
+//! Totals come from the core as decimal strings of up to 36 digits and are never turned into floating point. Only speeds
+//! and times are rounded, and say so by their form.
+
+/// The digits of a number in groups of three: `5000000050000000` becomes `5,000,000,050,000,000`.
+pub fn grouped(digits: &str) -> String {
+    let mut text = String::with_capacity(digits.len() * 4 / 3 + 1);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A whole number in groups of three.
+pub fn whole(number: u64) -> String {
+    grouped(&number.to_string())
+}
+
+/// A sentence with its long numbers in groups of three.
+pub fn with_grouped_numbers(sentence: &str) -> String {
+    let mut text = String::with_capacity(sentence.len() + 8);
+    let mut digits = String::new();
+    for c in sentence.chars().chain(std::iter::once('\n')) {
+        if c.is_ascii_digit() {
+            digits.push(c);
+            continue;
+        }
+        if digits.len() > 4 {
+            text.push_str(&grouped(&digits));
+        } else {
+            text.push_str(&digits);
+        }
+        digits.clear();
+        text.push(c);
+    }
+    text.pop();
+    text
+}
+
+/// A sentence that begins with a capital letter.
+pub fn capitalised(sentence: &str) -> String {
+    let mut chars = sentence.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+/// A large number in words: `12.3 billion`.
+pub fn rounded(number: f64) -> String {
+    const NAMES: [(f64, &str); 5] = [
+        (1e18, " quintillion"),
+        (1e15, " quadrillion"),
+        (1e12, " trillion"),
+        (1e9, " billion"),
+        (1e6, " million"),
+    ];
+    match NAMES.into_iter().find(|(size, _)| number >= *size) {
+        Some((size, name)) => [decimal(number / size), name.to_owned()].concat(),
+        None if number >= 100.0 => whole(number as u64),
+        None => decimal(number),
+    }
+}
+
+/// A number with one decimal place, or with none from 100 on.
+pub fn decimal(number: f64) -> String {
+    let tenths = (number.max(0.0) * 10.0).round() as u64;
+    if tenths >= 1000 || tenths % 10 == 0 {
+        return whole((number.max(0.0)).round() as u64);
+    }
+    [whole(tenths / 10), (tenths % 10).to_string()].join(".")
+}
+
+/// What `part` is of `all`, in percent, never rounded up to 100: `42.3 %`.
+pub fn percent(part: u64, all: u64) -> String {
+    let per_mille = per_mille(part, all);
+    let text = match per_mille {
+        0 if part > 0 => "under 0.1".to_owned(),
+        1000 => "100".to_owned(),
+        _ => [(per_mille / 10).to_string(), (per_mille % 10).to_string()].join("."),
+    };
+    [text.as_str(), " %"].concat()
+}
+
+/// What `part` is of `all`, in thousandths, rounded down; all of nothing is everything.
+pub fn per_mille(part: u64, all: u64) -> u64 {
+    if all == 0 {
+        return 1000;
+    }
+    (u128::from(part) * 1000 / u128::from(all)).min(1000) as u64
+}
+
+/// A share in whole percent: `97 %`.
+pub fn share(of_one: f64) -> String {
+    [((of_one.max(0.0) * 100.0).round() as u64).to_string().as_str(), " %"].concat()
+}
+
+/// A span of time in at most two units: `2 min 5 s`.
+pub fn span(seconds: f64) -> String {
+    if !seconds.is_finite() {
+        return "unknown".to_owned();
+    }
+    let whole = seconds.max(0.0) as u64;
+    let pair = |large: u64, large_name: &str, small: u64, small_name: &str| {
+        [&self::whole(large), " ", large_name, " ", &small.to_string(), " ", small_name].concat()
+    };
+    match whole {
+        0..10 => [decimal(seconds).as_str(), " s"].concat(),
+        10..60 => [whole.to_string().as_str(), " s"].concat(),
+        60..3600 => pair(whole / 60, "min", whole % 60, "s"),
+        3600..86_400 => pair(whole / 3600, "h", whole / 60 % 60, "min"),
+        _ => pair(whole / 86_400, "days", whole / 3600 % 24, "h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_keep_every_digit() {
+        assert_eq!(grouped("5000000050000000"), "5,000,000,050,000,000");
+        assert_eq!(grouped("0"), "0");
+        assert_eq!(grouped("123456"), "123,456");
+        assert_eq!(whole(u64::MAX), "18,446,744,073,709,551,615");
+    }
+
+    #[test]
+    fn a_title_shows_its_numbers_in_groups() {
+        assert_eq!(
+            with_grouped_numbers("add the counting numbers 1 to 100000000"),
+            "add the counting numbers 1 to 100,000,000"
+        );
+        assert_eq!(capitalised("add"), "Add");
+    }
+
+    #[test]
+    fn progress_reaches_a_hundred_percent_only_at_the_end() {
+        assert_eq!(percent(0, 7), "0.0 %");
+        assert_eq!(percent(1, 1_000_000), "under 0.1 %");
+        assert_eq!(percent(u64::MAX - 1, u64::MAX), "99.9 %");
+        assert_eq!(percent(7, 7), "100 %");
+        assert_eq!(percent(0, 0), "100 %");
+    }
+
+    #[test]
+    fn spans_and_speeds_are_short() {
+        assert_eq!(span(0.44), "0.4 s");
+        assert_eq!(span(125.9), "2 min 5 s");
+        assert_eq!(span(7265.0), "2 h 1 min");
+        assert_eq!(rounded(12_345_000_000.0), "12.3 billion");
+        assert_eq!(rounded(999.0), "999");
+        assert_eq!(decimal(2.04), "2");
+        assert_eq!(share(0.974), "97 %");
+    }
+}

@@ -1,0 +1,66 @@
+//! What the page's server says of the room before anybody joins: `GET /api/room`.
+
+use serde::Deserialize;
+use serde_json::Value;
+use wasm_bindgen::{JsCast as _, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{Headers, RequestInit, Response, window};
+
+/// The room as its host describes it to a visitor. Every field may be missing: the page then says less.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct RoomInfo {
+    /// Who asks.
+    pub asked_by: String,
+    /// What is to be done, as a sentence.
+    pub title: String,
+    /// How far things are: a word, or an object that has it as `phase`.
+    pub phase: Value,
+    /// How many units the job has.
+    pub units: u64,
+    /// How many are finished.
+    pub done_units: u64,
+}
+
+impl RoomInfo {
+    /// Asks the server. `None` if it cannot be reached or does not say.
+    pub async fn fetch() -> Option<Self> {
+        let response = JsFuture::from(window()?.fetch_with_str("/api/room")).await.ok()?;
+        let response: Response = response.dyn_into().ok()?;
+        if !response.ok() {
+            return None;
+        }
+        let text = JsFuture::from(response.text().ok()?).await.ok()?.as_string()?;
+        serde_json::from_str(&text).ok()
+    }
+
+    /// Whether the job is finished.
+    pub fn is_finished(&self) -> bool {
+        let phase = self.phase.get("phase").unwrap_or(&self.phase);
+        phase.as_str() == Some("finished")
+    }
+}
+
+/// Asks the host's program, on whose own computer this page is, to start the job now.
+///
+/// # Errors
+/// What the server, or the browser, has against it.
+pub async fn start_job() -> Result<(), String> {
+    const UNREACHABLE: &str = "the program on this computer does not answer";
+    let failed = |_: JsValue| UNREACHABLE.to_owned();
+    let headers = Headers::new().map_err(failed)?;
+    // No other site's page can send this header without the server's consent.
+    headers.set("x-manyhands", "1").map_err(failed)?;
+    let init = RequestInit::new();
+    init.set_method("POST");
+    init.set_headers(&headers);
+    let window = window().ok_or(UNREACHABLE)?;
+    let response =
+        JsFuture::from(window.fetch_with_str_and_init("/api/start", &init)).await.map_err(failed)?;
+    let response: Response = response.dyn_into().map_err(failed)?;
+    if response.ok() {
+        return Ok(());
+    }
+    let text = JsFuture::from(response.text().map_err(failed)?).await.map_err(failed)?;
+    Err(text.as_string().filter(|text| !text.is_empty()).unwrap_or_else(|| UNREACHABLE.to_owned()))
+}

@@ -1,0 +1,292 @@
+//! The loop: what happens goes into the core, what is to be done comes out, and the timer is set anew.
+//!
+//! Everything that happens, wherever, is one [`Input`] in one queue, and one at a time is handed to the core. So no
+//! callback of the browser ever finds the core in the middle of another.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::{Rc, Weak};
+
+use manyhands_core::{
+    Command, Config, Event, LinkEvent, LinkId, Node, Output, RoomKey, SignalingEvent, Time, View,
+};
+use manyhands_wire::JobSpec;
+use manyhands_wire::frame::PeerKind;
+use web_sys::window;
+
+use crate::clock::Clock;
+use crate::link::Link;
+use crate::listen::Listener;
+use crate::signaling::Signaling;
+use crate::storage::{self, BEAT_MS, Identity};
+use crate::timer::Timer;
+use crate::workers::{self, Pool};
+
+/// Where signaling is, on the page's own server.
+const SIGNALING_PATH: &str = "/signaling";
+
+/// What the page is told apart from the view.
+pub enum Told {
+    /// An event of the core.
+    Event(Event),
+    /// A worker failed for good, and this peer leaves: why, for people.
+    WorkerFailed(String),
+    /// Another tab took this tab's key while it was frozen, and this peer leaves.
+    KeyTaken,
+}
+
+/// What a driver is made from.
+pub struct Settings {
+    /// The room.
+    pub room: RoomKey,
+    /// The key of this tab.
+    pub identity: Identity,
+    /// The name its person chose, or empty.
+    pub name: String,
+    /// How many threads are lent at first.
+    pub threads: u16,
+    /// The address of the page's server, such as `http://192.168.1.7:8080`.
+    pub origin: String,
+    /// The worker's script.
+    pub worker_url: String,
+}
+
+/// One peer in one page.
+pub struct Driver(Rc<Inner>);
+
+struct Inner {
+    clock: Clock,
+    node: RefCell<Node>,
+    inbox: RefCell<VecDeque<Input>>,
+    busy: Cell<bool>,
+    links: RefCell<BTreeMap<LinkId, Link>>,
+    /// Everything that ends when this peer leaves.
+    parts: RefCell<Option<Parts>>,
+    /// When the timer will tick.
+    armed: Cell<Time>,
+    beat_due: Cell<Time>,
+    /// The page goes away: there is no time for last words.
+    going: Cell<bool>,
+    tell: Box<dyn Fn(Told)>,
+}
+
+struct Parts {
+    signaling: Signaling,
+    pool: Pool,
+    timer: Timer,
+    identity: Identity,
+    _going: Listener,
+}
+
+enum Input {
+    Signaling(SignalingEvent),
+    Link(LinkId, LinkEvent),
+    Worker(workers::Told),
+    Command(Command),
+    Tick,
+}
+
+impl Driver {
+    /// Joins the room. `tell` is called later, never from within this function.
+    pub fn start(settings: Settings, tell: impl Fn(Told) + 'static) -> Self {
+        let clock = Clock::new();
+        let config = Config {
+            secret: settings.identity.secret,
+            room: settings.room,
+            seed: storage::random(),
+            name: settings.name,
+            kind: PeerKind::Browser,
+            threads: settings.threads,
+            host: None,
+        };
+        let node = Node::new(config, clock.now());
+        let inner = Rc::new(Inner {
+            clock,
+            node: RefCell::new(node),
+            inbox: RefCell::default(),
+            busy: Cell::new(true),
+            links: RefCell::default(),
+            parts: RefCell::default(),
+            armed: Cell::new(Time::ZERO),
+            beat_due: Cell::new(Time::ZERO),
+            going: Cell::new(false),
+            tell: Box::new(tell),
+        });
+        let parts = inner.assemble(settings.origin, settings.worker_url, settings.identity);
+        parts.pool.grow(settings.threads);
+        *inner.parts.borrow_mut() = Some(parts);
+        inner.busy.set(false);
+        inner.push(Input::Tick);
+        Self(inner)
+    }
+
+    /// Hands the core what the person wants.
+    pub fn command(&self, command: Command) {
+        if let (Command::SetThreads(threads), Some(parts)) = (&command, &*self.0.parts.borrow()) {
+            parts.pool.grow(*threads);
+        }
+        self.0.push(Input::Command(command));
+    }
+
+    /// What a person sees now.
+    pub fn view(&self) -> View {
+        self.0.node.borrow().view(self.0.clock.now())
+    }
+
+    /// The job, once known.
+    pub fn job(&self) -> Option<JobSpec> {
+        self.0.node.borrow().job().cloned()
+    }
+}
+
+impl Inner {
+    fn assemble(self: &Rc<Self>, origin: String, worker_url: String, identity: Identity) -> Parts {
+        // `http` becomes `ws`, `https` becomes `wss`.
+        let url = ["ws", origin.trim_start_matches("http"), SIGNALING_PATH].concat();
+        let push = self.pusher();
+        let signaling = Signaling::connect(url, move |event| push(Input::Signaling(event)));
+        let push = self.pusher();
+        let pool = Pool::new(worker_url, move |told| push(Input::Worker(told)));
+        let push = self.pusher();
+        let timer = Timer::new(move || push(Input::Tick));
+        let window = window().expect("a page has a window");
+        let weak = Rc::downgrade(self);
+        // A page that goes away takes its leave, or the others would have to notice by themselves.
+        let going = Listener::new(&window, "pagehide", move |_| {
+            if let Some(inner) = weak.upgrade() {
+                inner.going.set(true);
+                inner.push(Input::Command(Command::Leave));
+                drop(inner.links.take());
+                drop(inner.parts.take());
+            }
+        });
+        Parts { signaling, pool, timer, identity, _going: going }
+    }
+
+    /// A way to push that does not keep the driver alive.
+    fn pusher(self: &Rc<Self>) -> impl Fn(Input) + use<> {
+        let weak: Weak<Self> = Rc::downgrade(self);
+        move |input| {
+            if let Some(inner) = weak.upgrade() {
+                inner.push(input);
+            }
+        }
+    }
+
+    fn push(self: &Rc<Self>, input: Input) {
+        self.inbox.borrow_mut().push_back(input);
+        if self.busy.replace(true) {
+            return;
+        }
+        loop {
+            let Some(input) = self.inbox.borrow_mut().pop_front() else { break };
+            self.hand_in(input);
+            self.drain();
+        }
+        self.arm();
+        self.busy.set(false);
+    }
+
+    fn hand_in(self: &Rc<Self>, input: Input) {
+        let now = self.clock.now();
+        let node = || self.node.borrow_mut();
+        match input {
+            Input::Signaling(event) => node().handle_signaling(now, event),
+            Input::Link(link, event) => {
+                if event == LinkEvent::Closed {
+                    drop(self.links.borrow_mut().remove(&link));
+                }
+                node().handle_link(now, link, event);
+            }
+            Input::Worker(workers::Told::Report(slot, report)) => node().handle_worker(now, slot, report),
+            Input::Worker(workers::Told::Failed(_, why)) => {
+                (self.tell)(Told::WorkerFailed(why));
+                node().handle_command(now, Command::Leave);
+            }
+            Input::Command(command) => node().handle_command(now, command),
+            Input::Tick => {
+                self.armed.set(Time::NEVER);
+                node().handle_timeout(now);
+                if !self.beat(now) {
+                    (self.tell)(Told::KeyTaken);
+                    node().handle_command(now, Command::Leave);
+                }
+            }
+        }
+    }
+
+    /// Does everything that the core wants done.
+    fn drain(self: &Rc<Self>) {
+        loop {
+            let Some(output) = self.node.borrow_mut().poll_output() else { return };
+            match output {
+                Output::Signal(message) => {
+                    if let Some(parts) = &*self.parts.borrow() {
+                        parts.signaling.send(&message);
+                    }
+                }
+                Output::Dial(id) => self.keep(id, Link::dial(self.link_events(id))),
+                Output::Answer(id, offer) => self.keep(id, Link::answer(offer, self.link_events(id))),
+                Output::Answered(id, answer) => self.with_link(id, |link| link.answered(answer)),
+                Output::Candidate(id, candidate) => self.with_link(id, |link| link.candidate(candidate)),
+                Output::Send(id, message) => self.with_link(id, |link| link.send(message)),
+                Output::HangUp(id) => {
+                    let link = self.links.borrow_mut().remove(&id);
+                    if let Some(link) = link.filter(|_| !self.going.get()) {
+                        link.hang_up();
+                    }
+                }
+                Output::Work(slot, command) => {
+                    if let Some(parts) = &*self.parts.borrow() {
+                        parts.pool.work(slot, command);
+                    }
+                }
+                Output::Event(event) => {
+                    if event == Event::Left {
+                        drop(self.parts.take());
+                    }
+                    (self.tell)(Told::Event(event));
+                }
+            }
+        }
+    }
+
+    fn link_events(self: &Rc<Self>, id: LinkId) -> impl Fn(LinkEvent) + use<> {
+        let push = self.pusher();
+        move |event| push(Input::Link(id, event))
+    }
+
+    fn keep<E>(self: &Rc<Self>, id: LinkId, link: Result<Link, E>) {
+        match link {
+            Ok(link) => drop(self.links.borrow_mut().insert(id, link)),
+            Err(_) => self.push(Input::Link(id, LinkEvent::Closed)),
+        }
+    }
+
+    fn with_link(&self, id: LinkId, act: impl FnOnce(&Link)) {
+        if let Some(link) = self.links.borrow().get(&id) {
+            act(link);
+        }
+    }
+
+    /// Says to other tabs that this one is there, when it is time to. `false` if another has its key now.
+    fn beat(&self, now: Time) -> bool {
+        if now < self.beat_due.get() {
+            return true;
+        }
+        self.beat_due.set(now + std::time::Duration::from_millis(BEAT_MS as u64));
+        self.parts.borrow().as_ref().is_none_or(|parts| parts.identity.beat())
+    }
+
+    /// Sets the timer, unless it ticks in time anyway: a tick too early does no harm.
+    fn arm(&self) {
+        let deadline = self.node.borrow().poll_timeout().min(self.beat_due.get());
+        if deadline < self.armed.get()
+            && let Some(parts) = &*self.parts.borrow()
+        {
+            self.armed.set(deadline);
+            let wait_us = deadline.since(self.clock.now()).as_micros();
+            parts.timer.set(u32::try_from(wait_us.div_ceil(1000)).unwrap_or(u32::MAX));
+        }
+    }
+}
