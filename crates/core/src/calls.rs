@@ -10,7 +10,7 @@
 //! 4. The data channel opens, and the call is over: what follows is the handshake on the link.
 //!
 //! A dialled connection that fails is dialled anew with back-off; of two peers that lost their link, the one with the
-//! smaller id calls. All sets are bounded, and calls that get no further lapse.
+//! smaller id calls first. All sets are bounded, and calls that get no further lapse.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -36,8 +36,18 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(25);
 const REDIAL_MIN: Duration = Duration::from_millis(500);
 /// The longest such wait.
 const REDIAL_MAX: Duration = Duration::from_secs(30);
+/// How much longer the larger id waits before it calls.
+const REDIAL_SECOND: Duration = Duration::from_secs(5);
 /// How often a peer is dialled anew before it is given up until it calls itself.
 const REDIALS_MAX: u32 = 8;
+
+/// How this node's links stand, for deciding about calls.
+pub(crate) struct Standing<'a> {
+    /// The peers it has a working link to.
+    pub(crate) up: &'a BTreeMap<PeerId, LinkId>,
+    /// Whether it takes no more links.
+    pub(crate) full: bool,
+}
 
 /// A call that has a connection.
 #[derive(Clone, Debug)]
@@ -147,15 +157,13 @@ impl Calls {
         }
     }
 
-    /// A letter from another member. `linked` tells whether this node has a working link to a peer; `full`, whether it
-    /// takes no more.
+    /// A letter from another member.
     pub(crate) fn on_letter(
         &mut self,
         now: Time,
         member: Member,
         body: &str,
-        linked: impl Fn(&PeerId) -> bool,
-        full: bool,
+        standing: &Standing<'_>,
         rng: &mut ChaCha8Rng,
         out: &mut VecDeque<Output>,
     ) {
@@ -169,7 +177,7 @@ impl Calls {
         let Letter { from, session, whisper, .. } = letter;
         self.member_of.insert(from, member);
         if let Whisper::Call = whisper {
-            let answer = self.on_call(now, member, from, session, full, out);
+            let answer = self.on_call(now, member, from, session, standing.full, out);
             self.whisper(member, Some(from), session, answer, rng, out);
             return;
         }
@@ -180,7 +188,7 @@ impl Calls {
         match whisper {
             Whisper::Call => {}
             Whisper::Accept if call.caller && call.link.is_none() => {
-                if from == self.me || linked(&from) {
+                if from == self.me || standing.up.contains_key(&from) {
                     self.calls.remove(&session);
                     return;
                 }
@@ -300,15 +308,24 @@ impl Calls {
     pub(crate) fn on_closed(&mut self, now: Time, link: LinkId) {
         let Some(session) = self.session_of.remove(&link) else { return };
         let Some(call) = self.calls.remove(&session) else { return };
-        if let Some(peer) = call.peer.filter(|_| call.caller) {
+        if let Some(peer) = call.peer {
+            self.on_failed(now, peer, call.caller);
+        }
+    }
+
+    /// A dialled link came to nothing: the caller tries again.
+    pub(crate) fn on_failed(&mut self, now: Time, peer: PeerId, caller: bool) {
+        if caller {
             self.redial(now, peer);
         }
     }
 
-    /// The link to `peer` counted and was lost: one of the two calls again.
+    /// The link to `peer` counted and was lost: the smaller id calls again at once, the other only if that comes to nothing
+    /// (the smaller may believe that this node said goodbye).
     pub(crate) fn on_lost(&mut self, now: Time, peer: PeerId) {
-        if self.me < peer {
-            self.redial(now, peer);
+        self.redial(now, peer);
+        if let Some(redial) = self.redials.get_mut(&peer).filter(|_| self.me > peer) {
+            redial.due = redial.due + REDIAL_SECOND;
         }
     }
 

@@ -29,6 +29,11 @@ impl Handshake {
         Self { negotiated, ours, theirs: None }
     }
 
+    /// Whom this node believes to be on the other side, and whether this node called.
+    pub(crate) fn counterpart(&self) -> (PeerId, bool) {
+        (self.negotiated.peer, self.negotiated.caller)
+    }
+
     /// Takes in the other's hello, and gives the proof to send.
     pub(crate) fn on_hello(
         &mut self,

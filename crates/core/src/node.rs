@@ -14,7 +14,7 @@ use manyhands_wire::{Frame, FrameError, JobSpec, PeerId, SignedJob};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
-use crate::calls::Calls;
+use crate::calls::{Calls, Standing};
 use crate::handshake::Handshake;
 use crate::identity::{Identity, is_signed_by};
 use crate::invite::{RoomKey, RoomKeys};
@@ -148,6 +148,11 @@ impl Node {
         self.me.id()
     }
 
+    /// Whether it has said goodbye.
+    pub fn has_left(&self) -> bool {
+        self.left
+    }
+
     /// The job, once known.
     pub fn job(&self) -> Option<&JobSpec> {
         self.job.as_ref().map(|job| &job.signed.spec)
@@ -156,6 +161,11 @@ impl Node {
     /// Which blocks are done, once the job is known.
     pub fn ledger(&self) -> Option<&Ledger> {
         self.job.as_ref().map(|job| &job.replica.ledger)
+    }
+
+    /// The links it has, proved or not.
+    pub fn links(&self) -> impl Iterator<Item = LinkId> + '_ {
+        self.links.keys().copied()
     }
 
     /// What a person sees.
@@ -187,9 +197,8 @@ impl Node {
             }
             SignalingEvent::Message(ServerMessage::From { from, body }) => {
                 let unreadable = self.calls.unreadable;
-                let (up, full) = (&self.up, self.links.len() >= LINKS_MAX);
-                let linked = |peer: &PeerId| up.contains_key(peer);
-                self.calls.on_letter(now, from, &body, linked, full, &mut self.rng, &mut self.out);
+                let standing = Standing { up: &self.up, full: self.links.len() >= LINKS_MAX };
+                self.calls.on_letter(now, from, &body, &standing, &mut self.rng, &mut self.out);
                 if self.calls.unreadable > unreadable {
                     let why = "somebody in the room's signaling does not know its key".to_owned();
                     self.out.push_back(Output::Event(Event::Refused { why }));
@@ -220,8 +229,7 @@ impl Node {
             LinkEvent::Opened => self.on_opened(now, link),
             LinkEvent::Received(bytes) => self.on_received(now, link, &bytes),
             LinkEvent::Closed => match self.links.remove(&link) {
-                Some(Link { stage: Stage::Up(peer), .. }) => self.on_peer_lost(now, link, peer),
-                Some(_) => {}
+                Some(gone) => self.on_link_gone(now, link, gone),
                 None => self.calls.on_closed(now, link),
             },
         }
@@ -559,15 +567,21 @@ impl Node {
     fn hang_up(&mut self, now: Time, id: LinkId) {
         let Some(link) = self.links.remove(&id) else { return };
         self.out.push_back(Output::HangUp(id));
-        if let Some(peer) = link.peer() {
-            self.on_peer_lost(now, id, peer);
-        }
+        self.on_link_gone(now, id, link);
     }
 
-    /// A link that counted broke: dial again.
-    fn on_peer_lost(&mut self, now: Time, id: LinkId, peer: PeerId) {
-        self.on_peer_left(now, id, peer);
-        self.calls.on_lost(now, peer);
+    /// A link broke, and nobody said goodbye: dial again.
+    fn on_link_gone(&mut self, now: Time, id: LinkId, gone: Link) {
+        match gone.stage {
+            Stage::Up(peer) => {
+                self.on_peer_left(now, id, peer);
+                self.calls.on_lost(now, peer);
+            }
+            Stage::Shaking(handshake) => {
+                let (peer, caller) = handshake.counterpart();
+                self.calls.on_failed(now, peer, caller);
+            }
+        }
     }
 
     /// A peer is gone, and what it was granted comes back.
