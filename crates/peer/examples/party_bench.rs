@@ -54,7 +54,7 @@ impl Arguments {
     fn ideal(&self) -> Duration {
         let permille: u64 = (0..self.peers())
             .map(|peer| self.lends(peer))
-            .map(|it| u64::from(it.permille * it.threads))
+            .map(|it| u64::from(it.permille) * u64::from(it.threads))
             .sum();
         Duration::from_millis(self.units * u64::from(self.unit_ms) * 1000 / permille)
     }

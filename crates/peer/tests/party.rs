@@ -20,7 +20,7 @@ fn sum_to(last: u64, unit_size: u64) -> JobKind {
 
 async fn leave(peer: manyhands_peer::Peer) {
     peer.command(Command::Leave).await;
-    timeout(Duration::from_secs(5), peer.finished()).await.unwrap();
+    timeout(Duration::from_secs(5), peer.finished()).await.expect("a peer leaves in time");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
