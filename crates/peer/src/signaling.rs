@@ -200,6 +200,7 @@ fn jittered(pause: Duration) -> Duration {
 mod tests {
     use manyhands_wire::RoomId;
     use manyhands_wire::signaling::SIGNALING_VERSION;
+    use tokio::io::AsyncReadExt as _;
     use tokio::net::TcpListener;
 
     use super::*;
@@ -250,6 +251,20 @@ mod tests {
             assert_eq!(received, serde_json::to_string(&join).unwrap());
         }
 
+        timeout(Duration::from_secs(2), signaling.stop()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_secure_address_is_spoken_to_in_tls() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("wss://{}/signaling", listener.local_addr().unwrap());
+        let (news_tx, _news) = mpsc::channel(8);
+
+        let signaling = Signaling::start(url, news_tx);
+
+        let (mut stream, _) = listener.accept().await.unwrap();
+        // The content type of a TLS record that carries a handshake (RFC 8446, section 5.1).
+        assert_eq!(stream.read_u8().await.unwrap(), 22);
         timeout(Duration::from_secs(2), signaling.stop()).await.unwrap();
     }
 
