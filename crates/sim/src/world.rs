@@ -13,7 +13,7 @@ use manyhands_core::node::{Config, HostConfig};
 use manyhands_core::{Command, Event, LinkEvent, LinkId, Node, Output, RoomKey, SignalingEvent, Slot, Time};
 use manyhands_ledger::Ledger;
 use manyhands_wire::frame::PeerKind;
-use manyhands_wire::{JobSpec, Outcome, PeerId};
+use manyhands_wire::{Frame, JobSpec, Outcome};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
@@ -236,6 +236,15 @@ impl World {
         }
     }
 
+    /// A proven peer turns hostile: it sends `frame` to another on their link.
+    pub fn forge(&mut self, from: NodeNumber, to: NodeNumber, frame: &Frame) {
+        let links: Vec<LinkId> = self.node(from).links().collect();
+        let ends = links.into_iter().filter_map(|link| self.network.other((from, link)));
+        for end in ends.filter(|end| end.0 == to).collect::<Vec<_>>() {
+            self.deliver(end, frame.encode());
+        }
+    }
+
     /// Runs until `until` holds. `false` if it does not within `limit` of virtual time.
     pub fn run_until(&mut self, limit: Duration, until: impl Fn(&Self) -> bool) -> bool {
         let end = self.now + limit;
@@ -433,8 +442,13 @@ impl World {
     }
 }
 
+/// The secret half of the key that the peer with this identity number has.
+pub fn secret(identity: u8) -> [u8; 32] {
+    [identity.wrapping_add(1); 32]
+}
+
 fn config(options: &PeerOptions, room: RoomKey, seed: [u8; 32], host: Option<HostConfig>) -> Config {
-    let secret = [options.identity.wrapping_add(1); 32];
+    let secret = secret(options.identity);
     Config { secret, room, seed, name: String::new(), kind: PeerKind::Native, threads: options.threads, host }
 }
 
@@ -446,10 +460,4 @@ fn describe((number, link): End) -> String {
 fn read_description(sdp: &str) -> Option<End> {
     let (number, link) = sdp.lines().find_map(|line| line.strip_prefix("o="))?.split_once(' ')?;
     Some((number.parse().ok()?, LinkId(link.parse().ok()?)))
-}
-
-/// The id of the peer with this identity number.
-pub fn peer_id(identity: u8) -> PeerId {
-    let options = PeerOptions { threads: 0, speed: 1, identity, invited: true };
-    Node::new(config(&options, RoomKey { host: [0; 16], key: [1; 16] }, [0; 32], None), Time::ZERO).id()
 }

@@ -1,0 +1,178 @@
+//! What a proven peer that turned hostile cannot do. Each test sends what an honest node never would, and asks that nothing
+//! is lost, nothing counts twice, and the person is told.
+
+use std::time::Duration;
+
+use ed25519_dalek::{Signer as _, SigningKey};
+use manyhands_core::Event;
+use manyhands_sim::network::Conditions;
+use manyhands_sim::story::sum_job;
+use manyhands_sim::world::secret;
+use manyhands_sim::{PeerOptions, World};
+use manyhands_wire::frame::{Ask, CreditRun, Grant, Record};
+use manyhands_wire::{Block, Frame, JobId, Outcome, PeerId, Signature, SignedJob, UnitRange};
+
+const MINUTE: Duration = Duration::from_secs(60);
+/// Node 0 is the host, node 1 an honest friend, node 2 the hostile one.
+const HOSTILE: usize = 2;
+
+fn a_room() -> World {
+    let peer = |identity| PeerOptions { threads: 1, speed: 100_000, identity, invited: true };
+    let mut world = World::new(9, sum_job(40_000, 10), Conditions::default());
+    world.host(peer(0), 0, None);
+    world.friend(peer(1));
+    world.friend(peer(2));
+    world.run_for(Duration::from_secs(2));
+    world
+}
+
+fn job(world: &World) -> JobId {
+    world.node(0).job().unwrap().id()
+}
+
+fn signed_by(identity: u8, job: JobId, block: Block, outcome: Outcome, computed: bool) -> Record {
+    let key = SigningKey::from_bytes(&secret(identity));
+    let bytes = Record::signed_bytes(&job, block, &outcome, computed);
+    let signature = Signature(key.sign(&bytes).to_bytes());
+    Record { block, outcome, computed, signer: PeerId(key.verifying_key().to_bytes()), signature }
+}
+
+fn complaints(world: &World) -> Vec<String> {
+    let what = |event: &Event| match event {
+        Event::Misbehaved { what, .. } => Some(what.clone()),
+        _ => None,
+    };
+    world.events(0).iter().filter_map(what).collect()
+}
+
+/// Sends the frame to the host and lets the job run to its exact end.
+fn after(frame: &Frame) -> Vec<String> {
+    let mut world = a_room();
+    world.forge(HOSTILE, 0, frame);
+    assert!(world.run_until(2 * MINUTE, World::everybody_knows));
+    complaints(&world)
+}
+
+#[test]
+fn a_result_for_another_job_is_refused() {
+    let other = JobId([3; 32]);
+    let record = signed_by(2, other, Block::new(0, 3999).unwrap(), Outcome::Sum(1), true);
+
+    assert_eq!(after(&Frame::Records { job: other, records: vec![record] }), ["a message about another job"]);
+}
+
+#[test]
+fn a_result_beyond_the_last_unit_is_refused() {
+    let job = job(&a_room());
+    let record = signed_by(2, job, Block::new(12, 1).unwrap(), Outcome::Sum(1), true);
+
+    let told = after(&Frame::Records { job, records: vec![record] });
+
+    assert_eq!(told, ["a result for units 4096..8192, beyond the job's 4000"]);
+}
+
+#[test]
+fn a_result_under_somebody_elses_name_is_refused() {
+    let job = job(&a_room());
+    let mut record = signed_by(2, job, Block::new(0, 3999).unwrap(), Outcome::Sum(1), true);
+    record.signer = PeerId(SigningKey::from_bytes(&secret(1)).verifying_key().to_bytes());
+
+    assert_eq!(
+        after(&Frame::Records { job, records: vec![record] }),
+        ["a result for units 3999..4000 without a good signature"]
+    );
+}
+
+#[test]
+fn a_result_of_another_kind_of_job_is_refused() {
+    let job = job(&a_room());
+    let record = signed_by(2, job, Block::new(0, 3999).unwrap(), Outcome::Delay(1), true);
+
+    assert_eq!(after(&Frame::Records { job, records: vec![record] }).len(), 1);
+}
+
+#[test]
+fn a_true_result_counts_once_however_often_and_from_whomever_it_comes() {
+    let mut world = a_room();
+    let job = job(&world);
+    // Nobody granted the last unit to the hostile peer: holding is a plan, not a permission.
+    let record = signed_by(2, job, Block::new(0, 3999).unwrap(), Outcome::Sum((39_991..=40_000).sum()), true);
+
+    for _ in 0..10 {
+        world.forge(HOSTILE, 0, &Frame::Records { job, records: vec![record.clone(); 5] });
+    }
+    assert!(world.run_until(2 * MINUTE, World::everybody_knows));
+
+    assert_eq!(world.node(0).ledger().unwrap().done_units(), 4000);
+    assert!(complaints(&world).is_empty());
+}
+
+#[test]
+fn a_second_answer_for_a_block_is_refused() {
+    let mut world = a_room();
+    let job = job(&world);
+    let block = Block::new(0, 3999).unwrap();
+    let good = signed_by(2, job, block, Outcome::Sum((39_991..=40_000).sum()), true);
+    let bad = signed_by(2, job, block, Outcome::Sum(7), true);
+
+    world.forge(HOSTILE, 0, &Frame::Records { job, records: vec![good] });
+    world.forge(HOSTILE, 0, &Frame::Records { job, records: vec![bad] });
+    assert!(world.run_until(2 * MINUTE, World::everybody_knows));
+
+    assert_eq!(complaints(&world), ["another result for units 3999..4000 than this node has"]);
+}
+
+#[test]
+fn grants_and_credit_beyond_the_job_are_refused() {
+    let job = job(&a_room());
+    let beyond = UnitRange::new(0, u64::MAX);
+    let credit = CreditRun { units: beyond, by: PeerId([1; 32]) };
+
+    assert_eq!(after(&Frame::Grant(Grant { job, request: 0, runs: vec![beyond] })).len(), 1);
+    assert_eq!(after(&Frame::Credit { job, runs: vec![credit] }).len(), 1);
+}
+
+#[test]
+fn a_greedy_asker_cannot_stop_the_job() {
+    let mut world = a_room();
+    let job = job(&world);
+
+    for request in 0..50 {
+        world.forge(HOSTILE, 0, &Frame::Ask(Ask { job, request, speed: u64::MAX }));
+    }
+    world.run_for(Duration::from_secs(1));
+    world.crash(HOSTILE, false);
+
+    assert!(world.run_until(3 * MINUTE, World::everybody_knows));
+}
+
+#[test]
+fn a_job_or_a_start_that_the_host_did_not_sign_is_refused() {
+    let world = a_room();
+    let id = job(&world);
+    let key = SigningKey::from_bytes(&secret(2));
+    let spec = sum_job(10, 1);
+    let host = PeerId(key.verifying_key().to_bytes());
+    let signature = Signature(key.sign(&SignedJob::signed_bytes(&spec.id())).to_bytes());
+
+    assert_eq!(
+        after(&Frame::Job(SignedJob { spec, host, signature })),
+        ["a job that the room's host did not sign"]
+    );
+    assert_eq!(after(&Frame::Start { job: id, signature }), ["a start that the host did not sign"]);
+}
+
+#[test]
+fn a_friend_who_comes_after_the_end_sees_the_total() {
+    let mut world = a_room();
+    assert!(world.run_until(MINUTE, World::everybody_knows));
+
+    let late = world.friend(PeerOptions { threads: 1, speed: 1000, identity: 7, invited: true });
+    assert!(world.run_until(Duration::from_secs(3), |world| world.node(late).ledger().is_some()));
+    assert!(world.run_until(Duration::from_secs(3), World::everybody_knows));
+    world.run_for(Duration::from_secs(1));
+
+    let view = world.node(late).view(world.now());
+    assert_eq!(view.job.unwrap().done_total.as_deref(), Some("800020000"));
+    assert_eq!(view.peers.iter().map(|peer| peer.credit_units).sum::<u64>(), 4000, "it knows who did what");
+}
