@@ -99,7 +99,7 @@ impl Draw {
         PeerOptions { threads, speed, identity, invited: true }
     }
 
-    fn fault(&mut self, world: &mut World, host: usize, numbers: &mut Vec<(usize, u8)>) {
+    fn fault(&mut self, world: &mut World, host: usize, numbers: &mut [(usize, u8)]) {
         let pick = self.below(numbers.len() as u64) as usize;
         let (number, identity) = numbers[pick];
         let alive = world.alive().contains(&number);

@@ -350,10 +350,10 @@ impl World {
                 }
             }
             Output::Dial(link) | Output::Answer(link, _) => {
-                if let Output::Answer(_, offer) = &output {
-                    if let Some(caller) = read_description(offer) {
-                        self.network.connect(caller, (number, link));
-                    }
+                if let Output::Answer(_, offer) = &output
+                    && let Some(caller) = read_description(offer)
+                {
+                    self.network.connect(caller, (number, link));
                 }
                 let description = describe((number, link));
                 self.schedule(
@@ -380,10 +380,10 @@ impl World {
             }
             Output::Candidate(..) => {}
             Output::Send(link, bytes) => {
-                if let Some(other) = self.network.other((number, link)) {
-                    if let Some(bytes) = self.network.hold(number, other, bytes) {
-                        self.deliver(other, bytes);
-                    }
+                if let Some(other) = self.network.other((number, link))
+                    && let Some(bytes) = self.network.hold(number, other, bytes)
+                {
+                    self.deliver(other, bytes);
                 }
             }
             Output::HangUp(link) => {

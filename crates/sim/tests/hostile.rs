@@ -27,7 +27,7 @@ fn a_room() -> World {
 }
 
 fn job(world: &World) -> JobId {
-    world.node(0).job().unwrap().id()
+    world.node(0).job().expect("the host knows its job").id()
 }
 
 fn signed_by(identity: u8, job: JobId, block: Block, outcome: Outcome, computed: bool) -> Record {
