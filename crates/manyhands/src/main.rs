@@ -1,2 +1,92 @@
-//! TBD
-fn main() {}
+//! The one program: a host, a friend without a browser, a relay, and the questions one asks them.
+//!
+//! - [`cli`]: what can be asked for; [`exit`]: how it ends; [`voice`] and [`numbers`]: how it speaks.
+//! - [`host`]: asks friends for a hand. [`store`]: its file on disk. [`invites`]: its links.
+//! - [`join`]: lends this machine. [`identity`]: the key that it keeps.
+//! - [`relay`], [`status`]: small things.
+//! - [`http`]: the page, signaling and the API. [`signals`]: Ctrl-C.
+//!
+//! All protocol is in `manyhands-core`, all connections are in `manyhands-peer`: here, parts are put together.
+
+mod cli;
+mod exit;
+mod host;
+mod http;
+mod identity;
+mod invites;
+mod join;
+mod listen;
+mod numbers;
+mod relay;
+mod room;
+mod signals;
+mod status;
+mod store;
+mod voice;
+
+use std::future::Future;
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use cli::{Cli, Command};
+use exit::Outcome;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_log(cli.verbose);
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !failure.message.is_empty() {
+                voice::print_error(&format!("manyhands: {}", failure.message));
+            }
+            ExitCode::from(failure.reason as u8)
+        }
+    }
+}
+
+fn run(command: Command) -> Outcome {
+    match command {
+        Command::Host(args) => block_on(host::run(*args)),
+        Command::Join(args) => block_on(join::run(args)),
+        Command::Relay(args) => block_on(relay::run(args)),
+        Command::Status(args) => status::run(&args),
+        Command::Completions { shell } => {
+            let mut script = vec![];
+            clap_complete::generate(shell, &mut Cli::command(), "manyhands", &mut script);
+            voice::print(String::from_utf8_lossy(&script).trim_end());
+            Ok(())
+        }
+    }
+}
+
+fn block_on(command: impl Future<Output = Outcome>) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(command);
+    // A thread that waits for Enter, or for a slow disk, must not keep the program.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Sends what the parts log to the error output: warnings always, the rest when asked for.
+fn start_log(verbose: u8) {
+    // The libraries below are talkative about things that are as they should be, such as a friend who left.
+    let ordinary = match verbose {
+        0 => "error,manyhands=warn",
+        1 => "warn,manyhands=info",
+        2 => "info,manyhands=debug",
+        _ => "trace",
+    };
+    let chosen = std::env::var("MANYHANDS_LOG").ok();
+    let filter = chosen.as_deref().unwrap_or(ordinary).parse::<Targets>().unwrap_or_default();
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(verbose > 1);
+    tracing_subscriber::registry().with(filter).with(lines).init();
+}

@@ -65,8 +65,6 @@ pub(crate) struct Opened {
 /// What a save did.
 #[derive(Debug)]
 pub(crate) struct Saved {
-    /// What `task.json` says now.
-    pub(crate) task: TaskFile,
     /// What the person should know.
     pub(crate) notices: Vec<String>,
 }
@@ -183,7 +181,7 @@ impl TaskStore {
             // From here on the file that was there before is a stranger's, should it ever come back.
             self.save_sidecar(spec, ledger, after, after)?;
         }
-        Ok(Saved { task: after, notices })
+        Ok(Saved { notices })
     }
 
     /// Writes the sidecar, unless it says the same already.

@@ -55,13 +55,13 @@ fn a_job_goes_on_where_it_was_with_the_same_invite() {
     compute(&mut first, 5..7);
     first.ledger.credit(UnitRange::new(5, 7), PeerId([4; 32]));
 
-    let saved = save(&mut first).unwrap();
+    save(&mut first).unwrap();
+    assert_eq!(first.store.task(), truth(3000));
     let (spec, ledger, secret, room_key) =
         (first.spec.clone(), first.ledger.clone(), first.secret, first.room_key);
     drop(first);
     let mut second = open(&folder).unwrap();
 
-    assert_eq!(saved.task, truth(3000));
     assert_eq!(on_disk(&folder), truth(3000));
     assert!(second.resumed && second.notices.is_empty(), "{:?}", second.notices);
     assert_eq!((&second.spec, &second.ledger), (&spec, &ledger));

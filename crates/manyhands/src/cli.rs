@@ -1,0 +1,339 @@
+//! The command line: what can be asked for, and the help that teaches it.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use manyhands_wire::frame::NAME_BYTES_MAX;
+use manyhands_wire::job::{ASKED_BY_BYTES_MAX, DELAY_MS_MAX, UNIT_SIZE_MAX};
+
+use crate::exit;
+
+/// The port that a host listens on unless told otherwise.
+pub(crate) const PORT: u16 = 8080;
+
+const EXAMPLES: &str = "\
+Examples:
+  manyhands host                    add up what ./task.json asks for, and print the link for friends
+  manyhands host --wait 9           start for all at once, when nine friends are in
+  manyhands join 'http://192.168.1.7:8080/#room=…&key=…'
+                                    lend this machine; the quotes matter, as # and & mean something to a shell
+  manyhands status                  how far the host on this machine is
+  manyhands completions bash        tab completion
+
+";
+
+/// Many hands make light work: lend your friends' machines to one big computation.
+///
+/// Start a host, send its link to your friends, and every friend who opens it in a browser (or with `manyhands join`)
+/// lends a hand. The machines talk to each other directly and split the work between them.
+#[derive(Debug, Parser)]
+#[command(name = "manyhands", version, max_term_width = 100, after_help = format!("{EXAMPLES}{}", exit::HELP))]
+pub(crate) struct Cli {
+    /// Say more on the error output: -v what happens, -vv every detail
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub(crate) verbose: u8,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Ask friends for a hand: serves the page, takes part, and keeps task.json true
+    Host(Box<HostArgs>),
+    /// Lend this machine to a friend's room
+    Join(JoinArgs),
+    /// Introduce the peers of any room to each other, for hosts without a public address
+    Relay(RelayArgs),
+    /// Show how far a host, or a friend with --http-port, is
+    Status(StatusArgs),
+    /// Print a script for tab completion
+    Completions {
+        /// For which shell
+        shell: Shell,
+    },
+}
+
+/// How to host.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  manyhands host                         work on ./task.json
+  manyhands host big.json --wait 9       open a lobby for nine friends; Enter starts before
+  manyhands host --port 0 --json | jq    any free port, told as JSON
+  manyhands host --no-work               only introduce and keep the total, compute nothing here
+
+task.json holds three numbers, and is true at every moment; stop whenever you like, and go on later:
+  { \"most_recent_counting_number_added\": 0, \"current_total\": 0, \"counting_number\": 100000000 }
+
+Press Ctrl-C once to finish what is under way and stop, twice to stop at once.")]
+pub(crate) struct HostArgs {
+    /// The file that says what to add, and that fills up
+    #[arg(default_value = "task.json")]
+    pub(crate) task: PathBuf,
+    #[command(flatten)]
+    pub(crate) listen: ListenArgs,
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
+    /// Compute nothing here: only introduce the friends and keep the total
+    #[arg(long, conflicts_with = "threads")]
+    pub(crate) no_work: bool,
+    /// Wait until this many friends are in, then start for all at once; Enter starts before
+    #[arg(long, value_name = "FRIENDS", default_value_t = 0)]
+    pub(crate) wait: u16,
+    /// How many counting numbers make one piece of work [default: chosen by the size of the job]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=UNIT_SIZE_MAX))]
+    pub(crate) unit_size: Option<u64>,
+    /// Who asks for the work, as the page says it
+    #[arg(long, value_name = "NAME", env = "MANYHANDS_ASKED_BY", default_value = "Liz", value_parser = asked_by)]
+    pub(crate) asked_by: String,
+    /// Forget the file's progress and begin again from 0
+    #[arg(long)]
+    pub(crate) restart: bool,
+    /// Meet friends at this relay instead of here, where they cannot reach this machine: http://HOST:PORT
+    #[arg(long, value_name = "URL", value_parser = http_origin)]
+    pub(crate) relay: Option<String>,
+    /// Show a QR code of the link also where the output is no terminal
+    #[arg(long)]
+    pub(crate) qr: bool,
+    /// Stop with exit code 0 once the job is finished and everybody here knows it
+    #[arg(long)]
+    pub(crate) exit_when_done: bool,
+    /// Wait instead of computing: UNITSxMS, such as 600x1000. It measures how well work is shared; no file is touched
+    #[arg(long, value_name = "UNITSxMS", hide = true, conflicts_with_all = ["restart", "unit_size"])]
+    pub(crate) delay: Option<Delay>,
+    /// One JSON object a line instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How to join.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  manyhands join 'http://192.168.1.7:8080/#room=…&key=…'
+  manyhands join \"$INVITE\" --threads 2 --throttle 25%
+  manyhands join \"$INVITE\" --http-port 8081      then: manyhands status http://127.0.0.1:8081
+
+The link is the one that the host prints; put it in quotes.")]
+pub(crate) struct JoinArgs {
+    /// The whole invite link, in quotes
+    #[arg(env = "MANYHANDS_INVITE")]
+    pub(crate) invite: String,
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
+    /// How long to try to reach the host, or somebody else of the room
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = span)]
+    pub(crate) patience: Duration,
+    /// The folder that keeps this machine's identity [default: $XDG_STATE_HOME/manyhands or ~/.local/state/manyhands]
+    #[arg(long, value_name = "DIR", env = "MANYHANDS_STATE")]
+    pub(crate) state: Option<PathBuf>,
+    /// Serve status and metrics at this port, to this machine only
+    #[arg(long, value_name = "PORT")]
+    pub(crate) http_port: Option<u16>,
+    /// One JSON object a line instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How to relay.
+#[derive(Debug, Args)]
+pub(crate) struct RelayArgs {
+    #[command(flatten)]
+    pub(crate) listen: ListenArgs,
+    /// One JSON object a line instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Whose status.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// The address of a host; an invite link will do
+    #[arg(default_value = "http://127.0.0.1:8080", env = "MANYHANDS_URL")]
+    pub(crate) url: String,
+    /// The JSON as it comes
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Where to listen.
+#[derive(Debug, Args)]
+pub(crate) struct ListenArgs {
+    /// The port of page, signaling and API; 0 for any that is free
+    #[arg(long, env = "MANYHANDS_PORT", default_value_t = PORT)]
+    pub(crate) port: u16,
+    /// The address to listen on; 127.0.0.1 for this machine only
+    #[arg(long, value_name = "ADDRESS", env = "MANYHANDS_BIND", default_value_t = IpAddr::V4(Ipv4Addr::UNSPECIFIED))]
+    pub(crate) bind: IpAddr,
+}
+
+/// How much to lend.
+#[derive(Debug, Args)]
+pub(crate) struct WorkArgs {
+    /// How many threads to lend [default: all]
+    #[arg(long, value_name = "N", env = "MANYHANDS_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// How much of each thread's time to lend
+    #[arg(long, value_name = "PERCENT", env = "MANYHANDS_THROTTLE", default_value = "100%")]
+    pub(crate) throttle: Share,
+    /// The name that others see [default: a friendly one made from the key]
+    #[arg(long, env = "MANYHANDS_NAME", value_parser = name, default_value = "", hide_default_value = true)]
+    pub(crate) name: String,
+}
+
+impl WorkArgs {
+    /// How many threads to lend: what was asked for, else all there are.
+    pub(crate) fn thread_count(&self) -> u16 {
+        self.threads.unwrap_or_else(|| {
+            let all = std::thread::available_parallelism().map_or(1, usize::from);
+            u16::try_from(all).unwrap_or(u16::MAX)
+        })
+    }
+}
+
+/// A share of a thread's time, in thousandths, 1 to 1000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Share(pub(crate) u16);
+
+/// The delay job: how many units of how many milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Delay {
+    pub(crate) units: u64,
+    pub(crate) unit_ms: u32,
+}
+
+impl FromStr for Share {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = text.strip_suffix('%').unwrap_or(text).trim();
+        match number.parse::<f64>() {
+            Ok(percent) if (0.1..=100.0).contains(&percent) => Ok(Self((percent * 10.0).round() as u16)),
+            Ok(_) | Err(_) => Err("a percentage from 0.1% to 100%, such as 25%".to_owned()),
+        }
+    }
+}
+
+impl std::fmt::Display for Share {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}%", f64::from(self.0) / 10.0)
+    }
+}
+
+impl FromStr for Delay {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parsed =
+            text.split_once('x').and_then(|(units, ms)| Some((units.parse().ok()?, ms.parse().ok()?)));
+        match parsed {
+            Some((units, unit_ms))
+                if (1..=1 << 32).contains(&units) && (1..=DELAY_MS_MAX).contains(&unit_ms) =>
+            {
+                Ok(Self { units, unit_ms })
+            }
+            Some(_) | None => Err(format!("UNITSxMS, such as 600x1000, with 1 to {DELAY_MS_MAX} ms")),
+        }
+    }
+}
+
+/// A span of time such as `30s`, `500ms` or `2m`; a bare number is seconds.
+fn span(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 = digits.trim().parse().map_err(|_| "a time such as 30s, 500ms or 2m".to_owned())?;
+    match &text[digits.len()..] {
+        "ms" => Ok(Duration::from_millis(number)),
+        "" | "s" => Ok(Duration::from_secs(number)),
+        "m" | "min" => Ok(Duration::from_secs(number.saturating_mul(60))),
+        other => Err(format!("`{other}` is no unit of time here: use ms, s or m")),
+    }
+}
+
+fn name(text: &str) -> Result<String, String> {
+    short_text(text, NAME_BYTES_MAX)
+}
+
+fn asked_by(text: &str) -> Result<String, String> {
+    short_text(text, ASKED_BY_BYTES_MAX)
+}
+
+fn short_text(text: &str, bytes_max: usize) -> Result<String, String> {
+    let text = text.trim();
+    if text.len() > bytes_max {
+        return Err(format!("{} bytes, where {bytes_max} is the most", text.len()));
+    }
+    if text.chars().any(char::is_control) {
+        return Err("control characters are not allowed".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn http_origin(text: &str) -> Result<String, String> {
+    let (scheme, rest) = text.split_once("://").ok_or("an address such as http://relay.example:8080")?;
+    let host = rest.trim_end_matches('/');
+    let is_plain = !host.is_empty() && !host.contains(['/', '#', '?', ' ']);
+    if matches!(scheme, "http" | "https") && is_plain {
+        Ok(format!("{scheme}://{host}"))
+    } else {
+        Err("an address such as http://relay.example:8080, with nothing after the port".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_fits_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_share_is_a_percentage() {
+        assert_eq!("25%".parse(), Ok(Share(250)));
+        assert_eq!("0.1".parse(), Ok(Share(1)));
+        assert_eq!(Share(255).to_string(), "25.5%");
+        for bad in ["0%", "101%", "NaN", "-3", "fast", ""] {
+            assert!(bad.parse::<Share>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_delay_is_a_count_and_a_time() {
+        assert_eq!("600x1000".parse(), Ok(Delay { units: 600, unit_ms: 1000 }));
+        for bad in ["600", "0x5", "5x0", "5x60001", "-1x5", "axb", "1x2x3"] {
+            assert!(bad.parse::<Delay>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_span_has_a_unit() {
+        assert_eq!(span("30s"), Ok(Duration::from_secs(30)));
+        assert_eq!(span("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(span("2m"), Ok(Duration::from_secs(120)));
+        assert!(span("soon").is_err() && span("3 weeks").is_err() && span("-1s").is_err());
+    }
+
+    #[test]
+    fn names_are_short_and_plain() {
+        assert_eq!(name(" Ann "), Ok("Ann".to_owned()));
+        assert!(name(&"n".repeat(33)).is_err());
+        assert!(name("\u{1b}[31mred").is_err());
+    }
+
+    #[test]
+    fn a_relay_is_an_origin() {
+        assert_eq!(http_origin("http://liz.example:80/"), Ok("http://liz.example:80".to_owned()));
+        for bad in ["liz:80", "ftp://liz", "http://", "http://liz/path", "http://liz/#room"] {
+            assert!(http_origin(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! `manyhands host`: asks friends for a hand.
+//!
+//! The life of a host: open the file ([`opening`]); take the port; start the peer, the saver ([`saver`]) and the server;
+//! hand out the links; then wait for what comes, until the person stops it or the job is done. At the end the
+//! peer says goodbye, and what was finished last is saved.
+
+mod opening;
+mod saver;
+mod speak;
+
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use manyhands_core::{Command, Config, Event, HostConfig, Invite, RoomKey, View};
+use manyhands_peer::{Options, Peer};
+use manyhands_signaling::{ServedRooms, Server};
+use manyhands_wire::PeerId;
+use manyhands_wire::frame::PeerKind;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+
+use crate::cli::HostArgs;
+use crate::exit::{Failure, Outcome};
+use crate::http::{NodeFace, Progress, Web, router};
+use crate::identity::random;
+use crate::invites::{Invites, reachable};
+use crate::listen::{Serving, listen};
+use crate::room;
+use crate::signals::Signals;
+use crate::voice::Voice;
+use crate::{numbers, store};
+
+use saver::{Saver, Word};
+
+/// How many commands from the page may wait.
+const COMMANDS_MAX: usize = 16;
+/// With `--exit-when-done`: how long to wait at most until all peers have the finished ledger.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long a peer that was told to leave at once may take.
+const LEAVE_WITHIN: Duration = Duration::from_secs(2);
+
+/// Hosts a room until the job is done or the person stops it.
+pub(crate) async fn run(args: HostArgs) -> Outcome {
+    let mut voice = Voice::new(args.json);
+    let signals = Signals::new()?;
+    let job = tokio::task::block_in_place(|| opening::open(&args))?;
+    for notice in &job.notices {
+        voice.warn(notice);
+    }
+    let listener = listen(&args.listen).await?;
+    let address = listener.local_addr()?;
+    let room = RoomKey::new(&public_key(&job.secret), job.room_key);
+    let server = Server::new(ServedRooms::Only([room.room_id()].into()));
+    let unit_size = numbers::unit_size(&job.spec);
+    voice.know_unit_size(unit_size);
+
+    let task_path = job.store.as_ref().map(|store| store.path().to_owned());
+    let (peer, saver) = start_peer(&args, job, room, address)?;
+    let (commands, control) = mpsc::channel(COMMANDS_MAX);
+    let node = NodeFace {
+        is_host: true,
+        views: peer.views(),
+        progress: peer.ledgers(),
+        commands: commands.clone(),
+        task: task_path,
+    };
+    let web = Web { signaling: Some(server.clone()), node: Some(node), started: Instant::now() };
+    let serving = Serving::start(listener, router(web));
+
+    let invites = match &args.relay {
+        Some(origin) => Invites::of_relay(origin, room),
+        None => Invites::of_listener(address, room),
+    };
+    speak::welcome(&voice, &peer.views().borrow(), &invites, address, args.qr);
+    if args.wait > 0 && voice.is_terminal() && std::io::stdin().is_terminal() {
+        voice.say("Press Enter to start before all friends are here.");
+        start_on_enter(commands);
+    }
+
+    let hosting = Hosting::new(args.exit_when_done, voice, peer, saver);
+    let outcome = hosting.run(signals, control).await;
+    server.shut_down();
+    serving.stop().await;
+    outcome
+}
+
+fn start_peer(
+    args: &HostArgs,
+    job: opening::Job,
+    room: RoomKey,
+    address: SocketAddr,
+) -> anyhow::Result<(Peer, Option<Saver>)> {
+    let signaling_url = match &args.relay {
+        Some(origin) => Invite { origin: origin.clone(), room }.signaling_url(),
+        None => format!("ws://{}/signaling", SocketAddr::new(reachable(address.ip()), address.port())),
+    };
+    let threads = if args.no_work { 0 } else { args.work.thread_count() };
+    let config = Config {
+        secret: job.secret,
+        room,
+        seed: random()?,
+        name: args.work.name.clone(),
+        kind: PeerKind::Native,
+        threads,
+        host: Some(HostConfig { spec: job.spec, ledger: Some(job.ledger), wait: args.wait }),
+    };
+    let options = Options { signaling_url, throttle_permille: args.work.throttle.0, threads_max: threads };
+    let peer = manyhands_peer::spawn(config, options);
+    let saver = job.store.map(|store: store::TaskStore| Saver::start(store, peer.ledgers()));
+    Ok((peer, saver))
+}
+
+fn public_key(secret: &[u8; 32]) -> PeerId {
+    PeerId(ed25519_dalek::SigningKey::from_bytes(secret).verifying_key().to_bytes())
+}
+
+/// Starts the job when the person presses Enter. The thread ends with the program.
+fn start_on_enter(commands: mpsc::Sender<Command>) {
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        if std::io::stdin().read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
+            let _ = commands.blocking_send(Command::Start);
+        }
+    });
+}
+
+/// A host that runs.
+struct Hosting {
+    exit_when_done: bool,
+    voice: Voice,
+    peer: Peer,
+    saver: Option<Saver>,
+    views: watch::Receiver<View>,
+    progress: watch::Receiver<Progress>,
+    /// Whether the end of the job was told, which is when it is safe on the disk.
+    is_told: bool,
+    stop: Stop,
+}
+
+/// How far the end of the program is.
+enum Stop {
+    /// Not asked for.
+    Not,
+    /// The job is done, and the program ends when all peers know, or at this moment.
+    Grace(Instant),
+    /// The node says goodbye. If the person asked for it before the job was done, that is not a good end.
+    Leaving { interrupted: bool },
+}
+
+impl Hosting {
+    fn new(exit_when_done: bool, voice: Voice, peer: Peer, saver: Option<Saver>) -> Self {
+        let (views, progress) = (peer.views(), peer.ledgers());
+        Self { exit_when_done, voice, peer, saver, views, progress, is_told: false, stop: Stop::Not }
+    }
+
+    async fn run(mut self, mut signals: Signals, mut control: mpsc::Receiver<Command>) -> Outcome {
+        let mut events = self.peer.events();
+        self.on_view().await;
+        loop {
+            let grace_end = match self.stop {
+                Stop::Grace(end) => end,
+                Stop::Not | Stop::Leaving { .. } => Instant::now() + Duration::from_secs(3600),
+            };
+            tokio::select! {
+                Ok(()) = self.views.changed() => self.on_view().await,
+                word = next_word(&mut self.saver) => self.on_word(word).await,
+                Some(command) = control.recv() => self.peer.command(command).await,
+                event = events.recv() => match event {
+                    Ok(Event::Left) | Err(RecvError::Closed) => break,
+                    Ok(event) => self.voice.tell(&event, &self.views.borrow()),
+                    Err(RecvError::Lagged(missed)) => tracing::debug!(missed, "events were missed"),
+                },
+                () = signals.recv() => if self.on_signal().await { break },
+                () = tokio::time::sleep_until(grace_end.into()) => self.leave(Command::Leave, false).await,
+            }
+        }
+        self.end().await
+    }
+
+    async fn on_view(&mut self) {
+        let view = self.views.borrow_and_update().clone();
+        if !self.is_told {
+            self.voice.show(&view);
+        }
+        let is_saved = self.saver.as_ref().is_none_or(|saver| saver.is_complete());
+        if room::is_finished(&view) && is_saved && !self.is_told {
+            self.is_told = true;
+            let (json, text) = room::result(&view, &self.progress.borrow());
+            self.voice.emit(&json);
+            self.voice.say(&text);
+            if self.exit_when_done {
+                self.stop = Stop::Grace(Instant::now() + GRACE);
+            } else {
+                self.voice.say("Friends who come now see the result. Press Ctrl-C to stop.");
+            }
+        }
+        if matches!(self.stop, Stop::Grace(_)) && room::everyone_knows(&view) {
+            self.leave(Command::Leave, false).await;
+        }
+    }
+
+    async fn on_word(&mut self, word: Word) {
+        match word {
+            Word::Complete => self.on_view().await,
+            Word::Notice(text) => self.voice.warn(&text),
+        }
+    }
+
+    /// One more Ctrl-C; true if the program is to end at once.
+    async fn on_signal(&mut self) -> bool {
+        match self.stop {
+            Stop::Leaving { .. } => {
+                self.peer.command(Command::Leave).await;
+                return true;
+            }
+            Stop::Not | Stop::Grace(_) if self.is_told => self.leave(Command::Leave, false).await,
+            Stop::Not | Stop::Grace(_) => {
+                self.voice.say("Finishing what is under way; Ctrl-C again stops at once.");
+                self.leave(Command::Finish, true).await;
+            }
+        }
+        false
+    }
+
+    async fn leave(&mut self, command: Command, interrupted: bool) {
+        self.stop = Stop::Leaving { interrupted };
+        self.peer.command(command).await;
+    }
+
+    /// Says goodbye and saves what was finished last.
+    async fn end(self) -> Outcome {
+        let Self { voice, peer, saver, views, progress, stop, is_told, .. } = self;
+        voice.end();
+        // The saver ends when nobody can tell it anything new.
+        let last = progress.borrow().clone();
+        drop((views, progress));
+        let _ = timeout(LEAVE_WITHIN, peer.finished()).await;
+        if let Some(saver) = saver {
+            saver.end().await.map_err(anyhow::Error::from)?;
+        }
+        match stop {
+            Stop::Leaving { interrupted: true } if !is_told => {
+                let text = speak::goodbye(&last);
+                voice.say(&text);
+                Err(Failure::interrupted())
+            }
+            Stop::Leaving { .. } | Stop::Grace(_) | Stop::Not => Ok(()),
+        }
+    }
+}
+
+/// What the saver says next; nothing ever where there is none.
+async fn next_word(saver: &mut Option<Saver>) -> Word {
+    match saver {
+        Some(saver) => saver.word().await,
+        None => std::future::pending().await,
+    }
+}

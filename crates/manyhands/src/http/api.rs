@@ -1,0 +1,214 @@
+//! The part of the API that only reads: how things stand, for the page, for programs and for metrics.
+//!
+//! Nothing in it is secret: no key, no invite. It says what anyone in the same network could see over Liz's shoulder.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use manyhands_core::View;
+use manyhands_core::view::Phase;
+use manyhands_ledger::TaskFile;
+use manyhands_signaling::Counters;
+use serde::{Deserialize, Serialize};
+
+use super::{NodeFace, Web};
+use crate::numbers;
+
+/// The largest task file that is served, in bytes; a true one has some two hundred.
+const TASK_BYTES_MAX: usize = 64 * 1024;
+
+/// How a node is: the answer of `/api/status`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Status {
+    /// The program's version.
+    pub(crate) version: String,
+    /// What the program is in its room.
+    pub(crate) role: Role,
+    /// Seconds since it started.
+    pub(crate) uptime_s: f64,
+    /// How many counting numbers a unit has, where the job adds numbers.
+    pub(crate) unit_size: Option<u64>,
+    /// What its signaling server has seen.
+    pub(crate) signaling: Counters,
+    /// The node and its room; none for a relay.
+    pub(crate) view: Option<View>,
+}
+
+/// What a program is in its room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Role {
+    /// It asks for the work.
+    Host,
+    /// It lends a hand.
+    Friend,
+    /// It introduces others.
+    Relay,
+}
+
+/// What is asked for and by whom: what a page shows before it joins.
+#[derive(Debug, Serialize)]
+struct Room {
+    asked_by: String,
+    title: String,
+    units: u64,
+    done_units: u64,
+    reached: Option<u64>,
+    goal: Option<u64>,
+    prefix_total: Option<String>,
+    #[serde(flatten)]
+    phase: Phase,
+}
+
+/// `GET /api/status`
+pub(super) async fn status(State(web): State<Arc<Web>>) -> Json<Status> {
+    Json(Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        role: match &web.node {
+            Some(node) if node.is_host => Role::Host,
+            Some(_) => Role::Friend,
+            None => Role::Relay,
+        },
+        uptime_s: web.started.elapsed().as_secs_f64(),
+        unit_size: web.node.as_ref().and_then(NodeFace::unit_size),
+        signaling: web.counters(),
+        view: web.node.as_ref().map(|node| node.views.borrow().clone()),
+    })
+}
+
+/// `GET /api/room`
+pub(super) async fn room(State(web): State<Arc<Web>>) -> Response {
+    let Some(node) = &web.node else {
+        return refuse(StatusCode::NOT_FOUND, "a relay does not know what its rooms are for");
+    };
+    let view = node.views.borrow().clone();
+    let Some(job) = view.job else {
+        return refuse(StatusCode::SERVICE_UNAVAILABLE, "the job is not known here yet");
+    };
+    Json(Room {
+        asked_by: job.asked_by,
+        title: job.title,
+        units: job.units,
+        done_units: job.done_units,
+        reached: job.reached,
+        goal: job.goal,
+        prefix_total: job.prefix_total,
+        phase: view.phase,
+    })
+    .into_response()
+}
+
+/// `GET /task.json` and `GET /configs`
+pub(super) async fn task(State(web): State<Arc<Web>>) -> Response {
+    let Some(node) = &web.node else {
+        return refuse(StatusCode::NOT_FOUND, "a relay has no task");
+    };
+    let text = match &node.task {
+        // The file itself, since what it says is what is safe on the disk.
+        Some(path) => match tokio::fs::read(path).await {
+            Ok(bytes) if bytes.len() <= TASK_BYTES_MAX => bytes,
+            Ok(_) => {
+                return refuse(StatusCode::INTERNAL_SERVER_ERROR, "the task file is not what it should be");
+            }
+            Err(error) => {
+                tracing::warn!("cannot read {}: {error}", path.display());
+                return refuse(StatusCode::INTERNAL_SERVER_ERROR, "the task file cannot be read");
+            }
+        },
+        None => match node.rendered_task() {
+            Some(text) => text.into_bytes(),
+            None => {
+                return refuse(
+                    StatusCode::NOT_FOUND,
+                    "this job is not about adding numbers, or not known yet",
+                );
+            }
+        },
+    };
+    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+/// `GET /healthz`
+pub(super) async fn health() -> &'static str {
+    "ok\n"
+}
+
+/// `GET /api/openapi.json`
+pub(super) async fn openapi() -> Response {
+    let text =
+        include_str!("openapi.json").replace("\"0.0.0\"", concat!("\"", env!("CARGO_PKG_VERSION"), "\""));
+    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+/// `GET /metrics`, in the text format of Prometheus
+pub(super) async fn metrics(State(web): State<Arc<Web>>) -> Response {
+    let mut text = String::new();
+    let mut metric = |name: &str, kind: &str, help: &str, value: f64| {
+        let written = write!(
+            text,
+            "# HELP manyhands_{name} {help}\n# TYPE manyhands_{name} {kind}\nmanyhands_{name} {value}\n"
+        );
+        written.expect("a string takes all that is written to it");
+    };
+    let signaling = web.counters();
+    metric("uptime_seconds", "gauge", "Time since the program started.", web.started.elapsed().as_secs_f64());
+    metric("signaling_rooms", "gauge", "Rooms with somebody in them.", signaling.rooms as f64);
+    metric("signaling_members", "gauge", "Members of all rooms.", signaling.members as f64);
+    metric("signaling_joins_total", "counter", "How often somebody joined a room.", signaling.joins as f64);
+    metric(
+        "signaling_frames_total",
+        "counter",
+        "Payloads carried between members.",
+        signaling.relayed_frames as f64,
+    );
+    metric("signaling_bytes_total", "counter", "Bytes of those payloads.", signaling.relayed_bytes as f64);
+    metric("signaling_refused_total", "counter", "Connections refused or cut off.", signaling.refused as f64);
+    if let Some(node) = &web.node {
+        let view = node.views.borrow().clone();
+        if let Some(job) = &view.job {
+            metric("job_units", "gauge", "Units of the job.", job.units as f64);
+            metric("job_done_units", "gauge", "Units that are finished.", job.done_units as f64);
+        }
+        metric("room_machines", "gauge", "Machines that take part.", numbers::machines(&view) as f64);
+        metric("room_units_per_second", "gauge", "Speed of all together.", view.room.speed);
+        metric(
+            "room_useful_units",
+            "gauge",
+            "Units finished since the start.",
+            view.room.useful_units as f64,
+        );
+        metric(
+            "room_gross_units",
+            "gauge",
+            "Units computed, duplicates counted.",
+            view.room.gross_units as f64,
+        );
+    }
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+/// An error as the API tells it.
+pub(super) fn refuse(status: StatusCode, why: &str) -> Response {
+    (status, Json(serde_json::json!({ "error": why }))).into_response()
+}
+
+impl Web {
+    fn counters(&self) -> Counters {
+        self.signaling.as_ref().map(|server| server.counters()).unwrap_or_default()
+    }
+}
+
+impl NodeFace {
+    fn unit_size(&self) -> Option<u64> {
+        self.progress.borrow().as_ref().and_then(|progress| numbers::unit_size(&progress.0))
+    }
+
+    fn rendered_task(&self) -> Option<String> {
+        let progress = self.progress.borrow().clone()?;
+        Some(TaskFile::of(&progress.0, &progress.1)?.render())
+    }
+}

@@ -1,0 +1,138 @@
+//! The part of the API that does something: start, pause, resume.
+//!
+//! Only the host's own machine may ask, and no page but the host's own: the request comes over loopback, to a loopback
+//! name (a name that somebody else's DNS points here will not do), through no proxy, with a header that a foreign page
+//! cannot add without asking first, and, from a browser, with the page's own origin.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{ConnectInfo, Extension, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use manyhands_core::Command;
+use manyhands_signaling::server::is_same_origin;
+
+use super::Web;
+use super::api::refuse;
+
+/// The header that every request here carries, with the value `1`.
+const OWN_HEADER: &str = "x-manyhands";
+
+type Caller = Option<Extension<ConnectInfo<SocketAddr>>>;
+
+/// `POST /api/start`: begin now, whoever is there.
+pub(super) async fn start(State(web): State<Arc<Web>>, caller: Caller, headers: HeaderMap) -> Response {
+    command(&web, caller, &headers, Command::Start)
+}
+
+/// `POST /api/pause`: stop computing on this machine.
+pub(super) async fn pause(State(web): State<Arc<Web>>, caller: Caller, headers: HeaderMap) -> Response {
+    command(&web, caller, &headers, Command::Pause)
+}
+
+/// `POST /api/resume`: compute again on this machine.
+pub(super) async fn resume(State(web): State<Arc<Web>>, caller: Caller, headers: HeaderMap) -> Response {
+    command(&web, caller, &headers, Command::Resume)
+}
+
+fn command(web: &Web, caller: Caller, headers: &HeaderMap, command: Command) -> Response {
+    let address = caller.map(|Extension(ConnectInfo(address))| address);
+    if let Err(why) = check(address, headers) {
+        return refuse(StatusCode::FORBIDDEN, why);
+    }
+    let Some(node) = &web.node else {
+        return refuse(StatusCode::NOT_FOUND, "a relay has no job");
+    };
+    match node.commands.try_send(command) {
+        Ok(()) => (StatusCode::ACCEPTED, Json(serde_json::json!({ "ok": true }))).into_response(),
+        Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, "busy or stopping: try again"),
+    }
+}
+
+/// Whether the request comes from the host's own machine and page.
+fn check(address: Option<SocketAddr>, headers: &HeaderMap) -> Result<(), &'static str> {
+    if !address.is_some_and(|address| address.ip().to_canonical().is_loopback()) {
+        return Err("only the machine that runs this program may do that");
+    }
+    if ["forwarded", "x-forwarded-for", "x-real-ip"].iter().any(|name| headers.contains_key(*name)) {
+        return Err("not through a proxy: nobody knows who is behind it");
+    }
+    if headers.get(OWN_HEADER).is_none_or(|value| value != "1") {
+        return Err("the header `x-manyhands: 1` is missing");
+    }
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    if !is_loopback_name(host) {
+        return Err("only under a name of this machine: http://127.0.0.1 or http://localhost");
+    }
+    if !is_same_origin(headers) {
+        return Err("only from this program's own page");
+    }
+    Ok(())
+}
+
+/// Whether a `Host` header names this machine itself: `localhost`, `127.x.y.z` or `[::1]`, with or without a port.
+fn is_loopback_name(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        Some(_) | None => host,
+    };
+    let ip = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    name.eq_ignore_ascii_case("localhost") || ip.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: &str = "127.0.0.1:40000";
+
+    #[test]
+    fn the_hosts_own_page_may() {
+        let page = [("host", "127.0.0.1:8080"), ("origin", "http://127.0.0.1:8080"), (OWN_HEADER, "1")];
+        let script = [("host", "localhost:8080"), (OWN_HEADER, "1")];
+
+        assert_eq!(ask(HERE, &page), Ok(()));
+        assert_eq!(ask(HERE, &script), Ok(()));
+        assert_eq!(ask("[::ffff:127.0.0.1]:40000", &script), Ok(()));
+    }
+
+    #[test]
+    fn nobody_else_may() {
+        let host = ("host", "127.0.0.1:8080");
+        let cases: [(&str, &[(&'static str, &'static str)]); 7] = [
+            ("192.168.1.9:40000", &[host, (OWN_HEADER, "1")]),
+            (HERE, &[host]),
+            (HERE, &[host, (OWN_HEADER, "2")]),
+            (HERE, &[host, (OWN_HEADER, "1"), ("origin", "http://evil.example")]),
+            (HERE, &[host, (OWN_HEADER, "1"), ("x-forwarded-for", "127.0.0.1")]),
+            (HERE, &[("host", "rebound.evil.example:8080"), (OWN_HEADER, "1")]),
+            (HERE, &[(OWN_HEADER, "1")]),
+        ];
+        for (address, headers) in cases {
+            assert!(ask(address, headers).is_err(), "{address} {headers:?}");
+        }
+        assert!(check(None, &HeaderMap::new()).is_err());
+    }
+
+    #[test]
+    fn names_of_this_machine_are_known() {
+        for own in ["localhost", "LOCALHOST:80", "127.0.0.1", "127.1.2.3:9", "[::1]:8080", "[::1]"] {
+            assert!(is_loopback_name(own), "{own}");
+        }
+        for other in
+            ["", "localhost.evil.example", "127.0.0.1.evil.example:80", "192.168.1.7:8080", "[::2]:1"]
+        {
+            assert!(!is_loopback_name(other), "{other}");
+        }
+    }
+
+    fn ask(address: &str, headers: &[(&'static str, &'static str)]) -> Result<(), &'static str> {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect::<Vec<(header::HeaderName, _)>>();
+        check(Some(address.parse().unwrap()), &HeaderMap::from_iter(headers))
+    }
+}

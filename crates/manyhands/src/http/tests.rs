@@ -1,0 +1,264 @@
+//! Facts about the routes, with a real server on a port of the system's choice and a view made by hand.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use manyhands_core::view::{JobView, Phase};
+use manyhands_signaling::ServedRooms;
+use manyhands_wire::{JobKind, Outcome, UnitRange};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::task::spawn_blocking;
+
+use super::*;
+use crate::listen::Serving;
+
+#[tokio::test]
+async fn status_is_the_view_with_the_counters_and_the_version() {
+    let host = Fixture::host(None).await;
+
+    let status: Value = host.get("/api/status").await.json();
+
+    assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(status["role"], "host");
+    assert_eq!(status["unit_size"], 50);
+    assert_eq!(status["view"]["job"]["title"], "add the counting numbers 1 to 100");
+    assert_eq!(status["view"]["phase"]["phase"], "lobby");
+    assert_eq!(status["signaling"]["relayed_frames"], 0);
+    host.serving.stop().await;
+}
+
+#[tokio::test]
+async fn the_room_is_told_before_anybody_joins() {
+    let host = Fixture::host(None).await;
+
+    let room: Value = host.get("/api/room").await.json();
+
+    assert_eq!(room["asked_by"], "Liz");
+    assert_eq!((&room["phase"], &room["wanted"], &room["present"]), (&"lobby".into(), &9.into(), &3.into()));
+    assert_eq!((&room["units"], &room["done_units"]), (&2.into(), &1.into()));
+}
+
+#[tokio::test]
+async fn the_task_file_is_served_as_it_is_on_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("task.json");
+    let text =
+        "{ \"most_recent_counting_number_added\": 7, \"current_total\": 28, \"counting_number\": 100 }\n";
+    std::fs::write(&path, text).unwrap();
+    let host = Fixture::host(Some(path.clone())).await;
+
+    for route in ["/task.json", "/configs"] {
+        let answer = host.get(route).await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, text));
+        assert_eq!(answer.header("content-type"), "application/json");
+        assert_eq!(answer.header("cache-control"), "no-store");
+    }
+
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(host.get("/task.json").await.status, 500);
+}
+
+#[tokio::test]
+async fn a_friend_serves_the_task_from_its_ledger() {
+    let friend = Fixture::start(false, None).await;
+
+    let task = friend.get("/task.json").await;
+
+    assert_eq!(
+        task.body,
+        "{ \"most_recent_counting_number_added\": 50, \"current_total\": 1275, \"counting_number\": 100 }\n"
+    );
+}
+
+#[tokio::test]
+async fn start_reaches_the_node_from_the_own_page_only() {
+    let mut host = Fixture::host(None).await;
+
+    let foreign = host.post("/api/start", &[]).await;
+    let own = host.post("/api/start", &[("x-manyhands", "1")]).await;
+    let evil = host.post("/api/pause", &[("x-manyhands", "1"), ("origin", "http://evil.example")]).await;
+
+    assert_eq!((foreign.status, own.status, evil.status), (403, 202, 403));
+    assert_eq!(host.commands.try_recv(), Ok(Command::Start));
+    assert!(host.commands.try_recv().is_err());
+    assert_eq!(host.get("/api/start").await.status, 405);
+}
+
+#[tokio::test]
+async fn every_answer_is_hardened() {
+    let host = Fixture::host(None).await;
+
+    for path in ["/", "/api/status", "/healthz", "/nothing/here", "/task.json"] {
+        let answer = host.get(path).await;
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
+        let policy = answer.header("content-security-policy");
+        assert!(
+            policy.contains("default-src 'none'") && policy.contains("'wasm-unsafe-eval'"),
+            "{path}: {policy}"
+        );
+        assert!(policy.contains(&format!("ws://{}", host.address)), "{path}: {policy}");
+    }
+}
+
+#[tokio::test]
+async fn unknown_paths_and_methods_are_told_apart() {
+    let host = Fixture::host(None).await;
+
+    assert_eq!(host.get("/nothing/here").await.status, 404);
+    assert_eq!(host.get("/../Cargo.toml").await.status, 404);
+    assert_eq!(host.post("/nothing", &[]).await.status, 405);
+    assert_eq!(host.get("/").await.status, 200, "with or without a page built in");
+}
+
+#[tokio::test]
+async fn the_description_names_every_route_and_every_field() {
+    let host = Fixture::host(None).await;
+
+    let api: Value = host.get("/api/openapi.json").await.json();
+    let status: Value = host.get("/api/status").await.json();
+
+    assert_eq!(api["info"]["version"], env!("CARGO_PKG_VERSION"));
+    for (path, methods) in api["paths"].as_object().unwrap() {
+        let answer = match methods.get("get") {
+            Some(_) => host.get(path).await.status,
+            None => host.post(path, &[("x-manyhands", "1")]).await.status,
+        };
+        assert!([200, 202].contains(&answer), "{path}: {answer}");
+    }
+    let described = |name: &str| &api["components"]["schemas"][name]["properties"];
+    for (schema, value) in [
+        ("Status", &status),
+        ("Signaling", &status["signaling"]),
+        ("View", &status["view"]),
+        ("Job", &status["view"]["job"]),
+        ("Room", &host.get("/api/room").await.json()),
+    ] {
+        let mut fields = value.as_object().unwrap().keys();
+        assert!(fields.all(|field| described(schema).get(field).is_some()), "{schema}: {value}");
+    }
+}
+
+#[tokio::test]
+async fn metrics_are_in_the_format_of_prometheus() {
+    let host = Fixture::host(None).await;
+
+    let answer = host.get("/metrics").await;
+
+    assert!(answer.header("content-type").starts_with("text/plain; version=0.0.4"));
+    assert!(answer.body.contains("# TYPE manyhands_job_done_units gauge\nmanyhands_job_done_units 1\n"));
+    for line in answer.body.lines().filter(|line| !line.starts_with('#')) {
+        let (name, value) = line.split_once(' ').unwrap();
+        assert!(name.starts_with("manyhands_") && value.parse::<f64>().is_ok(), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_relay_has_no_job() {
+    let relay = Fixture::serve(Web { signaling: None, node: None, started: Instant::now() }).await;
+
+    assert_eq!(get(relay.0, "/api/room").await.status, 404);
+    assert_eq!(get(relay.0, "/task.json").await.status, 404);
+    assert_eq!(get(relay.0, "/api/status").await.json()["role"], "relay");
+    relay.1.stop().await;
+}
+
+/// A server with a node that is only a view.
+struct Fixture {
+    address: SocketAddr,
+    commands: mpsc::Receiver<Command>,
+    serving: Serving,
+    _views: watch::Sender<View>,
+    _progress: watch::Sender<Progress>,
+}
+
+struct Answer {
+    status: u16,
+    headers: ureq::http::HeaderMap,
+    body: String,
+}
+
+impl Fixture {
+    /// A host that keeps this file, or one in a temporary folder that is gone: most routes do not need it.
+    async fn host(task: Option<PathBuf>) -> Self {
+        Self::start(true, task).await
+    }
+
+    async fn start(is_host: bool, task: Option<PathBuf>) -> Self {
+        let kind = JobKind::Sum { first: 1, last: 100, unit_size: 50, base: 0 };
+        let spec = JobSpec { kind, asked_by: "Liz".into(), salt: [0; 16] };
+        let mut ledger = Ledger::new(2);
+        ledger.insert(UnitRange::new(0, 1).first_block().unwrap(), Outcome::Sum(1275)).unwrap();
+        let job = JobView {
+            id: "id".into(),
+            title: "add the counting numbers 1 to 100".into(),
+            asked_by: "Liz".into(),
+            units: 2,
+            done_units: 1,
+            reached: Some(50),
+            goal: Some(100),
+            prefix_total: Some("1275".into()),
+            done_total: Some("1275".into()),
+        };
+        let view = View { phase: Phase::Lobby { wanted: 9, present: 3 }, job: Some(job), ..View::default() };
+        let (views_tx, views) = watch::channel(view);
+        let (progress_tx, progress) = watch::channel(Some(Arc::new((spec, ledger))));
+        let (commands_tx, commands) = mpsc::channel(8);
+        let node = NodeFace { is_host, views, progress, commands: commands_tx, task };
+        let signaling = Some(Server::new(ServedRooms::Any));
+        let (address, serving) =
+            Self::serve(Web { signaling, node: Some(node), started: Instant::now() }).await;
+        Self { address, commands, serving, _views: views_tx, _progress: progress_tx }
+    }
+
+    async fn serve(web: Web) -> (SocketAddr, Serving) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (address, Serving::start(listener, router(web)))
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        get(self.address, path).await
+    }
+
+    async fn post(&self, path: &str, headers: &[(&'static str, &'static str)]) -> Answer {
+        let url = format!("http://{}{path}", self.address);
+        let headers = headers.to_vec();
+        call(move |agent| {
+            headers
+                .iter()
+                .fold(agent.post(url), |request, (name, value)| request.header(*name, *value))
+                .send_empty()
+        })
+        .await
+    }
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+async fn get(address: SocketAddr, path: &str) -> Answer {
+    let url = format!("http://{address}{path}");
+    call(move |agent| agent.get(url).call()).await
+}
+
+async fn call(
+    request: impl FnOnce(ureq::Agent) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> + Send + 'static,
+) -> Answer {
+    spawn_blocking(|| {
+        let agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().new_agent();
+        let mut response = request(agent).unwrap();
+        let body = response.body_mut().read_to_string().unwrap();
+        Answer { status: response.status().as_u16(), headers: response.headers().clone(), body }
+    })
+    .await
+    .unwrap()
+}

@@ -1,0 +1,131 @@
+//! The links that a host hands out, and the picture of one that a phone can read.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use fast_qr::{ECL, QRBuilder};
+use manyhands_core::{Invite, RoomKey};
+
+/// The light border around a code that readers need, in modules.
+const QUIET_ZONE: isize = 2;
+
+/// The links to a room that is served here.
+pub(crate) struct Invites {
+    /// For this machine, or the only one there is.
+    pub(crate) local: Invite,
+    /// For machines in the same network, each with the name of the network interface.
+    pub(crate) lan: Vec<(String, Invite)>,
+}
+
+impl Invites {
+    /// The links for a server that listens on `address`.
+    pub(crate) fn of_listener(address: SocketAddr, room: RoomKey) -> Self {
+        let at =
+            |ip: IpAddr| Invite { origin: format!("http://{}", SocketAddr::new(ip, address.port())), room };
+        let lan = if address.ip().is_unspecified() { lan_addresses() } else { vec![] };
+        Self {
+            local: at(reachable(address.ip())),
+            lan: lan.into_iter().map(|(name, ip)| (name, at(IpAddr::V4(ip)))).collect(),
+        }
+    }
+
+    /// The link for a room that meets at a relay.
+    pub(crate) fn of_relay(origin: &str, room: RoomKey) -> Self {
+        Self { local: Invite { origin: origin.to_owned(), room }, lan: vec![] }
+    }
+
+    /// The link that is of most use to others.
+    pub(crate) fn best(&self) -> &Invite {
+        self.lan.first().map_or(&self.local, |(_, invite)| invite)
+    }
+}
+
+/// An address under which this machine reaches what listens on `ip`.
+pub(crate) fn reachable(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(v4) if v4.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(v6) if v6.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V4(_) | IpAddr::V6(_) => ip,
+    }
+}
+
+/// The IPv4 addresses of this machine that others may reach, with the names of their interfaces.
+fn lan_addresses() -> Vec<(String, Ipv4Addr)> {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_else(|error| {
+        tracing::warn!("cannot list this machine's addresses: {error}");
+        vec![]
+    });
+    interfaces
+        .into_iter()
+        .filter(|interface| !interface.is_loopback() && !interface.is_link_local())
+        .filter_map(|interface| match interface.ip() {
+            IpAddr::V4(v4) => Some((interface.name, v4)),
+            IpAddr::V6(_) => None,
+        })
+        .collect()
+}
+
+/// A QR code as text, two modules a character, dark on light whatever the terminal's colours are. `None` for a text that
+/// is too long.
+pub(crate) fn qr_code(text: &str) -> Option<String> {
+    let code = QRBuilder::new(text).ecl(ECL::M).build().ok()?;
+    let size = isize::try_from(code.size).ok()?;
+    let is_dark = |x: isize, y: isize| {
+        let inside = (0..size).contains(&x) && (0..size).contains(&y);
+        inside && code[y.unsigned_abs()][x.unsigned_abs()].value()
+    };
+
+    let mut picture = String::new();
+    for y in (-QUIET_ZONE..size + QUIET_ZONE).step_by(2) {
+        // Black on bright white, and back to the terminal's own colours at the end of the line.
+        picture.push_str("\u{1b}[30;107m");
+        for x in -QUIET_ZONE..size + QUIET_ZONE {
+            picture.push(match (is_dark(x, y), is_dark(x, y + 1)) {
+                (true, true) => '█',
+                (true, false) => '▀',
+                (false, true) => '▄',
+                (false, false) => ' ',
+            });
+        }
+        picture.push_str("\u{1b}[0m\n");
+    }
+    Some(picture)
+}
+
+#[cfg(test)]
+mod tests {
+    use manyhands_wire::PeerId;
+
+    use super::*;
+
+    const ROOM: fn() -> RoomKey = || RoomKey::new(&PeerId([1; 32]), [2; 16]);
+
+    #[test]
+    fn a_host_on_one_address_has_one_link() {
+        let invites = Invites::of_listener("192.168.1.7:80".parse().unwrap(), ROOM());
+
+        assert_eq!(invites.local.origin, "http://192.168.1.7:80");
+        assert!(invites.lan.is_empty());
+        assert_eq!(invites.best(), &invites.local);
+    }
+
+    #[test]
+    fn a_host_on_all_addresses_has_a_link_for_this_machine() {
+        let invites = Invites::of_listener("0.0.0.0:8080".parse().unwrap(), ROOM());
+
+        assert_eq!(invites.local.origin, "http://127.0.0.1:8080");
+        assert!(invites.lan.iter().all(|(_, invite)| !invite.origin.contains("127.0.0.1")));
+    }
+
+    #[test]
+    fn a_code_is_square_and_has_its_border() {
+        let picture =
+            qr_code("http://192.168.1.7:8080/#room=AQIDBAUGBwgJCgsMDQ4PEA&key=AQIDBAUGBwgJCgsMDQ4PEA")
+                .unwrap();
+        let plain = picture.replace("\u{1b}[30;107m", "").replace("\u{1b}[0m", "");
+        let lines: Vec<_> = plain.lines().collect();
+
+        assert!(lines.iter().all(|line| line.chars().count() == lines[0].chars().count()));
+        assert_eq!(lines[0].trim(), "", "the first two rows are light");
+        assert!(lines[0].chars().count().abs_diff(2 * lines.len()) <= 1);
+    }
+}

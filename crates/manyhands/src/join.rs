@@ -1,0 +1,269 @@
+//! `manyhands join`: lends this machine to a friend's room.
+//!
+//! The friend tries to get in for as long as its person has patience. Once it knows the job it needs nobody: if the host and
+//! everybody else are gone, it finishes alone. At the end it waits a moment until the others know, and leaves.
+
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use manyhands_core::{Command, Config, Event, Invite, View};
+use manyhands_peer::{Options, Peer};
+use manyhands_wire::frame::PeerKind;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+
+use crate::cli::{JoinArgs, ListenArgs};
+use crate::exit::{Failure, Outcome, Reason};
+use crate::http::{NodeFace, Progress, Web, router};
+use crate::identity::{self, random};
+use crate::listen::{Serving, listen};
+use crate::signals::Signals;
+use crate::voice::Voice;
+use crate::{numbers, room};
+
+/// How many commands over HTTP may wait.
+const COMMANDS_MAX: usize = 16;
+/// How long to wait at the end at most until all peers have the finished ledger.
+const GRACE: Duration = Duration::from_secs(3);
+/// How long a peer that was told to leave at once may take.
+const LEAVE_WITHIN: Duration = Duration::from_secs(2);
+
+/// Lends a hand until the job is done or the person stops it.
+pub(crate) async fn run(args: JoinArgs) -> Outcome {
+    let invite = Invite::parse(&args.invite).map_err(|error| Failure::new(Reason::Usage, error))?;
+    if invite.origin.starts_with("https://") {
+        let message =
+            "this program cannot speak https: use the host's http link, or open this one in a browser";
+        return Err(Failure::new(Reason::Usage, message));
+    }
+    let voice = Voice::new(args.json);
+    let signals = Signals::new()?;
+    let folder = args.state.clone().map_or_else(identity::default_folder, Ok)?;
+    let identity = identity::take(&folder)?;
+    let listener = listen_locally(args.http_port).await?;
+
+    let threads = args.work.thread_count();
+    let config = Config {
+        secret: identity.secret,
+        room: invite.room,
+        seed: random()?,
+        name: args.work.name.clone(),
+        kind: PeerKind::Native,
+        threads,
+        host: None,
+    };
+    let options = Options {
+        signaling_url: invite.signaling_url(),
+        throttle_permille: args.work.throttle.0,
+        threads_max: threads,
+    };
+    let peer = manyhands_peer::spawn(config, options);
+    let (commands, control) = mpsc::channel(COMMANDS_MAX);
+    let serving = listener.map(|listener| {
+        let (views, progress) = (peer.views(), peer.ledgers());
+        let node = NodeFace { is_host: false, views, progress, commands, task: None };
+        Serving::start(listener, router(Web { signaling: None, node: Some(node), started: Instant::now() }))
+    });
+    voice
+        .emit(&json!({ "event": "joining", "peer": peer.id().0.map(|byte| format!("{byte:02x}")).concat() }));
+    voice.say(&format!("Lending a hand as {}, with {threads} threads.", peer.id()));
+
+    let helping = Helping::new(voice, peer, invite.origin, args.patience);
+    let outcome = helping.run(signals, control).await;
+    if let Some(serving) = serving {
+        serving.stop().await;
+    }
+    drop(identity);
+    outcome
+}
+
+async fn listen_locally(port: Option<u16>) -> Result<Option<TcpListener>, Failure> {
+    match port {
+        Some(port) => Ok(Some(listen(&ListenArgs { port, bind: Ipv4Addr::LOCALHOST.into() }).await?)),
+        None => Ok(None),
+    }
+}
+
+/// A friend that runs.
+struct Helping {
+    voice: Voice,
+    peer: Peer,
+    views: watch::Receiver<View>,
+    progress: watch::Receiver<Progress>,
+    /// Where the link says that the host is.
+    origin: String,
+    patience: Duration,
+    /// Until when somebody must have let this node in; moved on for as long as somebody is there.
+    deadline: Instant,
+    /// Whether the signaling server was ever reached.
+    was_reached: bool,
+    /// Why a peer was not believed, or did not believe this node.
+    refused: Option<String>,
+    stop: Stop,
+}
+
+/// How far the end of the program is.
+enum Stop {
+    /// Not in sight.
+    Not,
+    /// The job is done, and the program ends when all peers know, or at this moment.
+    Grace(Instant),
+    /// The node says goodbye, and this is what the program comes to.
+    Leaving(Outcome),
+}
+
+impl Helping {
+    fn new(voice: Voice, peer: Peer, origin: String, patience: Duration) -> Self {
+        let (views, progress) = (peer.views(), peer.ledgers());
+        let deadline = Instant::now() + patience;
+        Self {
+            voice,
+            peer,
+            views,
+            progress,
+            origin,
+            patience,
+            deadline,
+            was_reached: false,
+            refused: None,
+            stop: Stop::Not,
+        }
+    }
+
+    async fn run(mut self, mut signals: Signals, mut control: mpsc::Receiver<Command>) -> Outcome {
+        let mut events = self.peer.events();
+        loop {
+            let due = match self.stop {
+                Stop::Not => self.deadline,
+                Stop::Grace(end) => end,
+                Stop::Leaving(_) => Instant::now() + Duration::from_secs(3600),
+            };
+            tokio::select! {
+                Ok(()) = self.views.changed() => self.on_view().await,
+                Some(command) = control.recv() => self.peer.command(command).await,
+                event = events.recv() => match event {
+                    Ok(Event::Left) | Err(RecvError::Closed) => break,
+                    Ok(event) => self.on_event(&event).await,
+                    Err(RecvError::Lagged(missed)) => tracing::debug!(missed, "events were missed"),
+                },
+                () = signals.recv() => if self.on_signal().await { break },
+                () = tokio::time::sleep_until(due.into()) => self.on_due().await,
+            }
+        }
+
+        let Self { voice, peer, stop, .. } = self;
+        voice.end();
+        let _ = timeout(LEAVE_WITHIN, peer.finished()).await;
+        match stop {
+            Stop::Leaving(outcome) => outcome,
+            Stop::Not | Stop::Grace(_) => Ok(()),
+        }
+    }
+
+    async fn on_view(&mut self) {
+        let view = self.views.borrow_and_update().clone();
+        self.was_reached |= view.signaling;
+        // Who knows the job can finish it alone; who does not has company or runs out of patience.
+        if view.job.is_some() || room::has_company(&view) {
+            self.deadline = Instant::now() + self.patience;
+        }
+        let unit_size = self.progress.borrow().as_ref().and_then(|progress| numbers::unit_size(&progress.0));
+        self.voice.know_unit_size(unit_size);
+        match self.stop {
+            Stop::Not if room::is_finished(&view) => {
+                let (json, text) = room::result(&view, &self.progress.borrow());
+                self.voice.emit(&json);
+                self.voice.say(&text);
+                self.stop = Stop::Grace(Instant::now() + GRACE);
+            }
+            Stop::Not => self.voice.show(&view),
+            Stop::Grace(_) | Stop::Leaving(_) => {}
+        }
+        if matches!(self.stop, Stop::Grace(_)) && room::everyone_knows(&view) {
+            self.leave(Command::Leave, Ok(())).await;
+        }
+    }
+
+    async fn on_event(&mut self, event: &Event) {
+        let view = self.views.borrow().clone();
+        self.voice.tell(event, &view);
+        match event {
+            // Before anybody let this node in, a server that does not want it means that the link is wrong.
+            Event::SignalingRefused { message } if view.job.is_none() && !room::has_company(&view) => {
+                let failure = Failure::new(Reason::Refused, format!("{} refuses: {message}", self.origin));
+                self.leave(Command::Leave, Err(failure)).await;
+            }
+            Event::Refused { why } => self.refused = Some(why.clone()),
+            Event::SignalingRefused { .. }
+            | Event::LinkUp { .. }
+            | Event::LinkDown { .. }
+            | Event::Misbehaved { .. }
+            | Event::JobKnown
+            | Event::Started
+            | Event::TookBack { .. }
+            | Event::Finished
+            | Event::Left => {}
+        }
+    }
+
+    /// The patience, or the grace, is over.
+    async fn on_due(&mut self) {
+        let outcome = match self.stop {
+            Stop::Not => Err(self.nobody()),
+            Stop::Grace(_) | Stop::Leaving(_) => Ok(()),
+        };
+        self.leave(Command::Leave, outcome).await;
+    }
+
+    /// Why nobody let this node in.
+    fn nobody(&self) -> Failure {
+        let waited = numbers::span(self.patience.as_secs_f64());
+        let origin = &self.origin;
+        match (&self.refused, self.was_reached) {
+            (Some(why), _) => Failure::new(
+                Reason::Refused,
+                format!(
+                    "the room does not let this machine in: {why}\nCopy the whole link from the host again."
+                ),
+            ),
+            (None, true) => Failure::new(
+                Reason::Refused,
+                format!(
+                    "{origin} answers, but nobody of this room let this machine in within {waited}: \
+                     the host is gone, or the link is not its own"
+                ),
+            ),
+            (None, false) => Failure::new(
+                Reason::Unreachable,
+                format!(
+                    "nobody answers at {origin} (tried for {waited}).\n\
+                     Is the host running, and is this machine in the same network?"
+                ),
+            ),
+        }
+    }
+
+    /// One more Ctrl-C; true if the program is to end at once.
+    async fn on_signal(&mut self) -> bool {
+        match self.stop {
+            Stop::Leaving(_) => {
+                self.peer.command(Command::Leave).await;
+                return true;
+            }
+            Stop::Grace(_) => self.leave(Command::Leave, Ok(())).await,
+            Stop::Not => {
+                self.voice.say("Finishing what is under way; Ctrl-C again stops at once.");
+                self.leave(Command::Finish, Err(Failure::interrupted())).await;
+            }
+        }
+        false
+    }
+
+    async fn leave(&mut self, command: Command, outcome: Outcome) {
+        self.stop = Stop::Leaving(outcome);
+        self.peer.command(command).await;
+    }
+}

@@ -1,0 +1,180 @@
+//! `manyhands status`: how far a node is, as a table for people or as JSON for programs.
+
+use std::time::Duration;
+
+use manyhands_core::View;
+use manyhands_core::view::{LinkState, PeerView, Phase};
+use manyhands_wire::frame::{Activity, PeerKind};
+
+use crate::cli::StatusArgs;
+use crate::exit::{Failure, Outcome, Reason};
+use crate::http::api::Status;
+use crate::numbers;
+use crate::voice::print;
+
+/// How long the answer may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// The longest answer, in bytes: a room of 256 with a full map is a tenth of it.
+const ANSWER_BYTES_MAX: u64 = 4 << 20;
+
+/// Asks a node and prints what it says.
+pub(crate) fn run(args: &StatusArgs) -> Outcome {
+    let text = fetch(&args.url)?;
+    if args.json {
+        print(text.trim_end());
+        return Ok(());
+    }
+    let status: Status = serde_json::from_str(&text).map_err(|error| {
+        Failure::new(
+            Reason::Unreachable,
+            format!("what answers at {} is not manyhands, or another version of it: {error}", args.url),
+        )
+    })?;
+    print(&render(&status));
+    Ok(())
+}
+
+fn fetch(url: &str) -> Result<String, Failure> {
+    // An invite link will do: what follows the # is for friends only, and is not sent.
+    let origin = url.split('#').next().unwrap_or_default().trim_end_matches('/');
+    if origin.starts_with("https://") {
+        let message = "status speaks http only: ask on the machine of the host, at http://127.0.0.1:8080";
+        return Err(Failure::new(Reason::Usage, message));
+    }
+    if !origin.starts_with("http://") || origin.len() == "http://".len() {
+        return Err(Failure::new(
+            Reason::Usage,
+            format!("`{url}` is no address: it looks like http://127.0.0.1:8080"),
+        ));
+    }
+
+    let agent =
+        ureq::Agent::config_builder().timeout_global(Some(ANSWER_WITHIN)).proxy(None).build().new_agent();
+    let nobody = |error: &dyn std::fmt::Display| {
+        Failure::new(
+            Reason::Unreachable,
+            format!(
+                "nobody answers at {origin}: {error}\nIs the host running? Say where: manyhands status http://HOST:PORT"
+            ),
+        )
+    };
+    let mut response = agent.get(format!("{origin}/api/status")).call().map_err(|error| nobody(&error))?;
+    response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string().map_err(|error| nobody(&error))
+}
+
+/// The status as people read it.
+fn render(status: &Status) -> String {
+    let Some(view) = &status.view else {
+        return format!(
+            "a relay: {} rooms with {} members, {} introductions carried",
+            status.signaling.rooms, status.signaling.members, status.signaling.relayed_frames
+        );
+    };
+    let mut lines = vec![];
+    if let Some(job) = &view.job {
+        lines.push(format!("{} asks for: {}", job.asked_by, job.title));
+    }
+    lines.push(format!("state       {}", state(view)));
+    if let Some(job) = &view.job {
+        lines.push(format!(
+            "done        {} ({} of {} units)",
+            numbers::percent(view),
+            job.done_units,
+            job.units
+        ));
+        if let (Some(reached), Some(total)) = (job.reached, &job.prefix_total) {
+            lines.push(format!("reached     {}", numbers::grouped(&reached.to_string())));
+            lines.push(format!("total       {}", numbers::grouped(total)));
+        }
+    }
+    let room = &view.room;
+    let mut speed = numbers::speed(room.speed, status.unit_size);
+    if let Some(speedup) = room.speedup_over_fastest {
+        speed.push_str(&format!(", {speedup:.2} times the fastest alone"));
+    }
+    lines.push(format!("speed       {speed}"));
+    if let Some(left) = room.left_s {
+        lines.push(format!("time left   {}", numbers::span(left)));
+    }
+    lines.push(format!(
+        "work        {} units useful, {} computed in all",
+        room.useful_units, room.gross_units
+    ));
+    if let Some(efficiency) = room.efficiency {
+        lines.push(format!("efficiency  {:.1} % of what all could do alone", efficiency * 100.0));
+    }
+    lines.push(String::new());
+    lines.extend(peer_table(view, status.unit_size));
+    lines.join("\n")
+}
+
+fn state(view: &View) -> String {
+    match view.phase {
+        Phase::Connecting => "connecting".to_owned(),
+        Phase::Lobby { wanted, present } => format!("lobby, {present} of {wanted} friends are here"),
+        Phase::Running => format!("running for {}", numbers::span(view.room.elapsed_s)),
+        Phase::Paused => "paused".to_owned(),
+        Phase::Finishing => "finishing what is under way".to_owned(),
+        Phase::Finished => format!("finished in {}", numbers::span(view.room.elapsed_s)),
+        Phase::Left => "stopped".to_owned(),
+    }
+}
+
+fn peer_table(view: &View, unit_size: Option<u64>) -> Vec<String> {
+    let units = view.job.as_ref().map_or(0, |job| job.done_units).max(1) as f64;
+    let mut rows = vec![["NAME", "KIND", "STATE", "THREADS", "SPEED", "SHARE", "LINK"].map(str::to_owned)];
+    for peer in &view.peers {
+        let is_here = peer.activity.is_some();
+        rows.push([
+            format!("{} {}{}", peer.name, peer.code, if peer.host { " (host)" } else { "" }),
+            kind(peer).to_owned(),
+            activity(peer).to_owned(),
+            if is_here { peer.threads.to_string() } else { "-".to_owned() },
+            if is_here { numbers::speed(peer.speed, unit_size) } else { "-".to_owned() },
+            format!("{:.1} %", peer.credit_units as f64 / units * 100.0),
+            link(peer),
+        ]);
+    }
+
+    let mut widths = [0; 7];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |row: &[String; 7]| {
+        let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
+}
+
+fn kind(peer: &PeerView) -> &'static str {
+    match peer.kind {
+        Some(PeerKind::Browser) => "browser",
+        Some(PeerKind::Native) => "native",
+        None => "-",
+    }
+}
+
+fn activity(peer: &PeerView) -> &'static str {
+    match peer.activity {
+        Some(Activity::Ready) => "ready",
+        Some(Activity::Working) => "working",
+        Some(Activity::Paused) => "paused",
+        Some(Activity::Watching) => "watching",
+        Some(Activity::Finished) => "finished",
+        None => "gone",
+    }
+}
+
+fn link(peer: &PeerView) -> String {
+    match (peer.link, peer.round_trip_ms) {
+        (LinkState::Own, _) => "itself".to_owned(),
+        (LinkState::None, _) => "-".to_owned(),
+        (LinkState::Connecting, _) => "connecting".to_owned(),
+        (LinkState::Stale, _) => format!("silent for {}", numbers::span(peer.heard_ms as f64 / 1000.0)),
+        (LinkState::Open, Some(ms)) => format!("{ms:.1} ms"),
+        (LinkState::Open, None) => "open".to_owned(),
+    }
+}
