@@ -3,24 +3,26 @@
 //! Every input goes to the sub-protocol it concerns; then the node settles: idle threads get slices, work is looked for, what
 //! changed is told, and the frames that were written are addressed to links.
 
+mod frames;
+mod links;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use manyhands_jobs as jobs;
 use manyhands_ledger::Ledger;
-use manyhands_wire::frame::{Activity, Hello, NAME_BYTES_MAX, PeerKind, RUNS_MAX, Status};
+use manyhands_wire::frame::{Activity, NAME_BYTES_MAX, PeerKind, RUNS_MAX, Status};
 use manyhands_wire::signaling::ServerMessage;
-use manyhands_wire::{Frame, FrameError, JobSpec, PeerId, SignedJob};
+use manyhands_wire::{Frame, JobSpec, PeerId, SignedJob};
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+use rand_chacha::rand_core::SeedableRng as _;
 
 use crate::calls::{Calls, Standing};
-use crate::handshake::Handshake;
-use crate::identity::{Identity, is_signed_by};
+use crate::identity::Identity;
 use crate::invite::{RoomKey, RoomKeys};
 use crate::io::{Command, Event, LinkEvent, LinkId, Output, SignalingEvent, Slot};
-use crate::job::{Job, is_genuine};
-use crate::link::{Link, PING_EVERY, Profile, Stage};
+use crate::job::Job;
+use crate::link::{Link, PING_EVERY, Profile};
 use crate::post::{Post, To};
 use crate::time::Time;
 use crate::view::View;
@@ -305,6 +307,7 @@ impl Node {
         let dead: Vec<LinkId> =
             self.links.iter().filter(|(_, link)| link.is_dead(now)).map(|(id, _)| *id).collect();
         dead.into_iter().for_each(|link| self.hang_up(now, link));
+        self.take_back_from_the_silent(now);
         if let Some(job) = self.job.as_mut().filter(|job| job.is_running()) {
             let claimed = job.sharing.claim_orphans(now, &job.replica.ledger, &mut job.work);
             self.out.extend(claimed.into_iter().map(|units| Output::Event(Event::TookBack { units })));
@@ -312,203 +315,16 @@ impl Node {
         self.settle(now);
     }
 
-    fn on_opened(&mut self, now: Time, link: LinkId) {
-        let negotiated = self.calls.on_opened(link).filter(|_| self.links.len() < LINKS_MAX);
-        let Some(negotiated) = negotiated else {
-            self.out.push_back(Output::HangUp(link));
-            return;
-        };
-        let mut nonce = [0; 32];
-        self.rng.fill_bytes(&mut nonce);
-        let Profile { name, kind } = self.own.clone();
-        let hello = Hello { peer: self.me.id(), nonce, kind, name };
-        self.links.insert(link, Link::new(now, Handshake::new(negotiated, hello.clone())));
-        self.out.push_back(Output::Send(link, Frame::Hello(hello).encode()));
-    }
-
-    fn on_received(&mut self, now: Time, id: LinkId, bytes: &[u8]) {
-        let Some(link) = self.links.get_mut(&id) else { return };
-        link.heard = now;
-        let frame = match Frame::decode(bytes) {
-            Ok(frame) => frame,
-            Err(FrameError::UnknownTag(_)) if link.peer().is_some() => return,
-            Err(error) => return self.on_fault(now, id, error.to_string()),
-        };
-        match &mut link.stage {
-            Stage::Up(peer) => {
-                let peer = *peer;
-                self.on_frame(now, id, peer, frame);
-            }
-            Stage::Shaking(handshake) => match frame {
-                Frame::Hello(hello) => match handshake.on_hello(&self.me, &self.keys.link, hello) {
-                    Ok(proof) => self.out.push_back(Output::Send(id, Frame::Proof(proof).encode())),
-                    Err(why) => self.refuse(id, why),
-                },
-                Frame::Proof(proof) => match handshake.on_proof(&self.keys.link, &proof) {
-                    Ok(hello) => self.on_link_up(now, id, hello),
-                    Err(why) => self.refuse(id, why),
-                },
-                _ => self.refuse(id, "it spoke before it proved itself"),
-            },
-        }
-    }
-
-    /// Both sides proved themselves: the link counts.
-    fn on_link_up(&mut self, now: Time, id: LinkId, hello: Hello) {
-        let peer = hello.peer;
-        if let Some(link) = self.links.get_mut(&id) {
-            link.stage = Stage::Up(peer);
-        }
-        let replaced = self.up.insert(peer, id);
-        if let Some(old) = replaced {
-            // The peer came back, after a reload perhaps, before its old link was known to be dead.
-            self.links.remove(&old);
-            self.out.push_back(Output::HangUp(old));
-            if let Some(job) = &mut self.job {
-                job.on_peer_gone(&peer, &mut self.out);
-            }
-        }
-        self.calls.on_linked(&peer);
-        if self.profiles.len() < PROFILES_MAX || self.profiles.contains_key(&peer) {
-            self.profiles.insert(peer, Profile { name: hello.name, kind: hello.kind });
-        }
-        if replaced.is_none() {
-            self.out.push_back(Output::Event(Event::LinkUp { peer }));
-        }
-        if let Some(job) = &mut self.job {
-            self.post.send(peer, Frame::Job(job.signed.clone()));
-            if let Some(signature) = job.start {
-                self.post.send(peer, Frame::Start { job: job.id, signature });
-            }
-            job.replica.on_link_up(now, peer, &mut self.post);
-            job.sharing.news = true;
-        }
-        self.ping(now, id);
-        let status = self.status();
-        self.post.send(peer, Frame::Status(status));
-        self.count_friends(now);
-    }
-
-    fn on_frame(&mut self, now: Time, id: LinkId, peer: PeerId, frame: Frame) {
-        match frame {
-            Frame::Ping(number) => return self.post.send(peer, Frame::Pong(number)),
-            Frame::Pong(number) => {
-                if let Some(link) = self.links.get_mut(&id) {
-                    link.on_pong(now, number);
-                }
-                return;
-            }
-            Frame::Hello(_) | Frame::Proof(_) => return self.on_fault(now, id, "a second handshake".into()),
-            Frame::Job(signed) => return self.on_job(now, id, signed),
-            Frame::Lobby { wanted, present } => {
-                if self.room.is_host(&peer) {
-                    self.lobby = (wanted, present);
-                }
-                return;
-            }
-            Frame::Bye => {
-                self.links.remove(&id);
-                self.out.push_back(Output::HangUp(id));
-                return self.on_peer_left(now, id, peer);
-            }
-            Frame::Start { .. }
-            | Frame::Status(_)
-            | Frame::Ask(_)
-            | Frame::Grant(_)
-            | Frame::Records { .. }
-            | Frame::Credit { .. }
-            | Frame::Have { .. } => {}
-        }
-        // All that follows is about the job.
+    /// A stale peer may be gone: what it was granted is done by others, long before its link is given up. If it speaks again,
+    /// its next status says what it holds.
+    fn take_back_from_the_silent(&mut self, now: Time) {
         let Some(job) = &mut self.job else { return };
-        let about = match &frame {
-            Frame::Start { job, .. }
-            | Frame::Records { job, .. }
-            | Frame::Credit { job, .. }
-            | Frame::Have { job, .. } => Some(*job),
-            Frame::Ask(ask) => Some(ask.job),
-            Frame::Grant(grant) => Some(grant.job),
-            Frame::Status(status) => status.job,
-            _ => None,
-        };
-        if about != Some(job.id) {
-            // A peer that has not heard of the job yet says nothing wrong.
-            if about.is_some() {
-                self.on_fault(now, id, "a message about another job".into());
+        for (peer, link) in &self.up {
+            let stale = self.links.get(link).is_some_and(|link| link.is_stale(now));
+            if stale && job.sharing.theirs.contains_key(peer) {
+                job.on_peer_gone(peer, &mut self.out);
             }
-            return;
         }
-        let fault = match frame {
-            Frame::Start { signature, .. } => {
-                if is_signed_by(&job.signed.host, &SignedJob::start_bytes(&job.id), &signature) {
-                    self.on_start(now, signature);
-                    None
-                } else {
-                    Some("a start that the host did not sign".to_owned())
-                }
-            }
-            Frame::Status(status) => {
-                let done_units = status.done_units;
-                job.sharing.on_status(now, peer, status, &mut job.work);
-                job.replica.on_their_count(now, peer, done_units, &mut self.post);
-                None
-            }
-            Frame::Ask(ask) => {
-                job.sharing.on_ask(now, peer, &ask, &mut job.work, &mut self.post, &mut self.out);
-                None
-            }
-            Frame::Grant(grant) => {
-                job.sharing.on_grant(peer, &grant, &job.replica.ledger, &mut job.work).err()
-            }
-            Frame::Records { records, .. } => {
-                let (fresh, fault) = job.replica.on_records(records);
-                job.sharing.on_finished(&fresh, &mut job.work);
-                let ledger = &job.replica.ledger;
-                job.work.stop_where(|slice| ledger.is_done(slice), &mut self.out);
-                fault
-            }
-            Frame::Credit { runs, .. } => job.replica.on_credit(&runs),
-            Frame::Have { within, runs, .. } => {
-                job.replica.on_have(&self.me, peer, within, &runs, &mut self.post);
-                None
-            }
-            _ => None,
-        };
-        if let Some(what) = fault {
-            self.on_fault(now, id, what);
-        }
-    }
-
-    fn on_job(&mut self, now: Time, id: LinkId, signed: SignedJob) {
-        if self.job.as_ref().is_some_and(|job| job.signed == signed) {
-            return;
-        }
-        if !is_genuine(&self.room, &signed) {
-            return self.on_fault(now, id, "a job that the room's host did not sign".into());
-        }
-        if self.job.is_some() {
-            // The host began anew; a node keeps to the job it has, and its person joins again.
-            return;
-        }
-        let mut job = Job::new(self.me.id(), signed, None, self.threads);
-        job.work.mode = self.mode;
-        job.work.calibrate(&mut self.out);
-        for peer in self.up.keys() {
-            job.replica.on_link_up(now, *peer, &mut self.post);
-            self.post.send(*peer, Frame::Job(job.signed.clone()));
-        }
-        self.job = Some(job);
-        self.out.push_back(Output::Event(Event::JobKnown));
-    }
-
-    /// The host's word that the job may begin, from whomever it came.
-    fn on_start(&mut self, now: Time, signature: manyhands_wire::Signature) {
-        let Some(job) = self.job.as_mut().filter(|job| job.started.is_none()) else { return };
-        job.begin(now, signature);
-        self.post.send_all(Frame::Start { job: job.id, signature });
-        self.out.push_back(Output::Event(Event::Started));
-        // Whoever starts tells at once what it holds, so that the others know whom to ask.
-        self.say_status(now);
     }
 
     /// The host begins the job.
@@ -541,68 +357,6 @@ impl Node {
         job.sharing.news = true;
         if mode == Mode::Paused {
             job.work.stop_all(&mut self.out);
-        }
-    }
-
-    /// A frame that should not have come.
-    fn on_fault(&mut self, now: Time, id: LinkId, what: String) {
-        let Some(link) = self.links.get_mut(&id) else { return };
-        link.faults += 1;
-        match link.peer() {
-            Some(peer) => self.out.push_back(Output::Event(Event::Misbehaved { peer, what })),
-            None => return self.refuse(id, "it does not speak this protocol"),
-        }
-        if link.is_dead(now) {
-            self.hang_up(now, id);
-        }
-    }
-
-    /// A link that does not prove itself ends.
-    fn refuse(&mut self, id: LinkId, why: &str) {
-        self.links.remove(&id);
-        self.out.push_back(Output::HangUp(id));
-        self.out.push_back(Output::Event(Event::Refused { why: why.to_owned() }));
-    }
-
-    fn hang_up(&mut self, now: Time, id: LinkId) {
-        let Some(link) = self.links.remove(&id) else { return };
-        self.out.push_back(Output::HangUp(id));
-        self.on_link_gone(now, id, link);
-    }
-
-    /// A link broke, and nobody said goodbye: dial again.
-    fn on_link_gone(&mut self, now: Time, id: LinkId, gone: Link) {
-        match gone.stage {
-            Stage::Up(peer) => {
-                self.on_peer_left(now, id, peer);
-                self.calls.on_lost(now, peer);
-            }
-            Stage::Shaking(handshake) => {
-                let (peer, caller) = handshake.counterpart();
-                self.calls.on_failed(now, peer, caller);
-            }
-        }
-    }
-
-    /// A peer is gone, and what it was granted comes back.
-    fn on_peer_left(&mut self, now: Time, id: LinkId, peer: PeerId) {
-        if self.up.get(&peer) != Some(&id) {
-            return;
-        }
-        self.up.remove(&peer);
-        self.out.push_back(Output::Event(Event::LinkDown { peer }));
-        if let Some(job) = &mut self.job {
-            job.on_peer_gone(&peer, &mut self.out);
-        }
-        self.count_friends(now);
-    }
-
-    fn ping(&mut self, now: Time, id: LinkId) {
-        let number = self.rng.next_u64();
-        let Some(link) = self.links.get_mut(&id) else { return };
-        link.on_ping_sent(now, number);
-        if let Some(peer) = link.peer() {
-            self.post.send(peer, Frame::Ping(number));
         }
     }
 

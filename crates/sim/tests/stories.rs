@@ -115,9 +115,12 @@ fn a_friend_who_loses_power_costs_one_slice_and_some_waiting() {
     world.run_for(Duration::from_secs(5));
 
     world.crash(numbers[2], true);
+    let start = world.now();
 
     assert!(world.run_until(2 * MINUTE, World::everybody_knows));
     assert!(world.gross_units() - 10_000 <= 200);
+    // 9500 units at 400 a second, and the ten seconds after which a silent peer is stale.
+    assert!(world.now().since(start) < Duration::from_secs(35));
 }
 
 #[test]

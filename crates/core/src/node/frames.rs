@@ -1,0 +1,133 @@
+//! What a proven peer says: each message goes to the sub-protocol it is for.
+
+use manyhands_wire::{Frame, PeerId, Signature, SignedJob};
+
+use super::Node;
+use crate::identity::is_signed_by;
+use crate::io::{Event, LinkId, Output};
+use crate::job::{Job, is_genuine};
+use crate::time::Time;
+
+impl Node {
+    pub(super) fn on_frame(&mut self, now: Time, id: LinkId, peer: PeerId, frame: Frame) {
+        match frame {
+            Frame::Ping(number) => return self.post.send(peer, Frame::Pong(number)),
+            Frame::Pong(number) => {
+                if let Some(link) = self.links.get_mut(&id) {
+                    link.on_pong(now, number);
+                }
+                return;
+            }
+            Frame::Hello(_) | Frame::Proof(_) => return self.on_fault(now, id, "a second handshake".into()),
+            Frame::Job(signed) => return self.on_job(now, id, signed),
+            Frame::Lobby { wanted, present } => {
+                if self.room.is_host(&peer) {
+                    self.lobby = (wanted, present);
+                }
+                return;
+            }
+            Frame::Bye => {
+                self.links.remove(&id);
+                self.out.push_back(Output::HangUp(id));
+                return self.on_peer_left(now, id, peer);
+            }
+            Frame::Start { .. }
+            | Frame::Status(_)
+            | Frame::Ask(_)
+            | Frame::Grant(_)
+            | Frame::Records { .. }
+            | Frame::Credit { .. }
+            | Frame::Have { .. } => {}
+        }
+        // All that follows is about the job.
+        let Some(job) = &mut self.job else { return };
+        let about = match &frame {
+            Frame::Start { job, .. }
+            | Frame::Records { job, .. }
+            | Frame::Credit { job, .. }
+            | Frame::Have { job, .. } => Some(*job),
+            Frame::Ask(ask) => Some(ask.job),
+            Frame::Grant(grant) => Some(grant.job),
+            Frame::Status(status) => status.job,
+            _ => None,
+        };
+        if about != Some(job.id) {
+            // A peer that has not heard of the job yet says nothing wrong.
+            if about.is_some() {
+                self.on_fault(now, id, "a message about another job".into());
+            }
+            return;
+        }
+        let fault = match frame {
+            Frame::Start { signature, .. } => {
+                if is_signed_by(&job.signed.host, &SignedJob::start_bytes(&job.id), &signature) {
+                    self.on_start(now, signature);
+                    None
+                } else {
+                    Some("a start that the host did not sign".to_owned())
+                }
+            }
+            Frame::Status(status) => {
+                let done_units = status.done_units;
+                job.sharing.on_status(now, peer, status, &mut job.work);
+                job.replica.on_their_count(now, peer, done_units, &mut self.post);
+                None
+            }
+            Frame::Ask(ask) => {
+                job.sharing.on_ask(now, peer, &ask, &mut job.work, &mut self.post, &mut self.out);
+                None
+            }
+            Frame::Grant(grant) => {
+                job.sharing.on_grant(peer, &grant, &job.replica.ledger, &mut job.work).err()
+            }
+            Frame::Records { records, .. } => {
+                let (fresh, fault) = job.replica.on_records(records);
+                job.sharing.on_finished(&fresh, &mut job.work);
+                let ledger = &job.replica.ledger;
+                job.work.stop_where(|slice| ledger.is_done(slice), &mut self.out);
+                fault
+            }
+            Frame::Credit { runs, .. } => job.replica.on_credit(&runs),
+            Frame::Have { within, runs, .. } => {
+                job.replica.on_have(&self.me, peer, within, &runs, &mut self.post);
+                None
+            }
+            _ => None,
+        };
+        if let Some(what) = fault {
+            self.on_fault(now, id, what);
+        }
+    }
+
+    pub(super) fn on_job(&mut self, now: Time, id: LinkId, signed: SignedJob) {
+        if self.job.as_ref().is_some_and(|job| job.signed == signed) {
+            return;
+        }
+        if !is_genuine(&self.room, &signed) {
+            return self.on_fault(now, id, "a job that the room's host did not sign".into());
+        }
+        if self.job.is_some() {
+            // The host began anew; a node keeps to the job it has, and its person joins again.
+            return;
+        }
+        let mut job = Job::new(self.me.id(), signed, None, self.threads);
+        job.work.mode = self.mode;
+        job.work.calibrate(&mut self.out);
+        for peer in self.up.keys() {
+            job.replica.on_link_up(now, *peer, &mut self.post);
+            self.post.send(*peer, Frame::Job(job.signed.clone()));
+        }
+        self.job = Some(job);
+        self.out.push_back(Output::Event(Event::JobKnown));
+    }
+
+    /// The host's word that the job may begin, from whomever it came.
+    pub(super) fn on_start(&mut self, now: Time, signature: Signature) {
+        let Some(job) = self.job.as_mut().filter(|job| job.started.is_none()) else { return };
+        job.begin(now, signature);
+        self.post.send_all(Frame::Start { job: job.id, signature });
+        self.out.push_back(Output::Event(Event::Started));
+        // Whoever starts tells at once what it holds, so that the others know whom to ask.
+        self.say_status(now);
+    }
+}

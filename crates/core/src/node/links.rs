@@ -1,0 +1,152 @@
+//! The life of a node's links: opened, proved, pinged, faulty, gone.
+
+use manyhands_wire::frame::Hello;
+use manyhands_wire::{Frame, FrameError, PeerId};
+use rand_chacha::rand_core::Rng as _;
+
+use super::{LINKS_MAX, Node, PROFILES_MAX};
+use crate::handshake::Handshake;
+use crate::io::{Event, LinkId, Output};
+use crate::link::{Link, Profile, Stage};
+use crate::time::Time;
+
+impl Node {
+    pub(super) fn on_opened(&mut self, now: Time, link: LinkId) {
+        let negotiated = self.calls.on_opened(link).filter(|_| self.links.len() < LINKS_MAX);
+        let Some(negotiated) = negotiated else {
+            self.out.push_back(Output::HangUp(link));
+            return;
+        };
+        let mut nonce = [0; 32];
+        self.rng.fill_bytes(&mut nonce);
+        let Profile { name, kind } = self.own.clone();
+        let hello = Hello { peer: self.me.id(), nonce, kind, name };
+        self.links.insert(link, Link::new(now, Handshake::new(negotiated, hello.clone())));
+        self.out.push_back(Output::Send(link, Frame::Hello(hello).encode()));
+    }
+
+    pub(super) fn on_received(&mut self, now: Time, id: LinkId, bytes: &[u8]) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.heard = now;
+        let frame = match Frame::decode(bytes) {
+            Ok(frame) => frame,
+            Err(FrameError::UnknownTag(_)) if link.peer().is_some() => return,
+            Err(error) => return self.on_fault(now, id, error.to_string()),
+        };
+        match &mut link.stage {
+            Stage::Up(peer) => {
+                let peer = *peer;
+                self.on_frame(now, id, peer, frame);
+            }
+            Stage::Shaking(handshake) => match frame {
+                Frame::Hello(hello) => match handshake.on_hello(&self.me, &self.keys.link, hello) {
+                    Ok(proof) => self.out.push_back(Output::Send(id, Frame::Proof(proof).encode())),
+                    Err(why) => self.refuse(id, why),
+                },
+                Frame::Proof(proof) => match handshake.on_proof(&self.keys.link, &proof) {
+                    Ok(hello) => self.on_link_up(now, id, hello),
+                    Err(why) => self.refuse(id, why),
+                },
+                _ => self.refuse(id, "it spoke before it proved itself"),
+            },
+        }
+    }
+
+    /// Both sides proved themselves: the link counts.
+    pub(super) fn on_link_up(&mut self, now: Time, id: LinkId, hello: Hello) {
+        let peer = hello.peer;
+        if let Some(link) = self.links.get_mut(&id) {
+            link.stage = Stage::Up(peer);
+        }
+        let replaced = self.up.insert(peer, id);
+        if let Some(old) = replaced {
+            // The peer came back, after a reload perhaps, before its old link was known to be dead.
+            self.links.remove(&old);
+            self.out.push_back(Output::HangUp(old));
+            if let Some(job) = &mut self.job {
+                job.on_peer_gone(&peer, &mut self.out);
+            }
+        }
+        self.calls.on_linked(&peer);
+        if self.profiles.len() < PROFILES_MAX || self.profiles.contains_key(&peer) {
+            self.profiles.insert(peer, Profile { name: hello.name, kind: hello.kind });
+        }
+        if replaced.is_none() {
+            self.out.push_back(Output::Event(Event::LinkUp { peer }));
+        }
+        if let Some(job) = &mut self.job {
+            self.post.send(peer, Frame::Job(job.signed.clone()));
+            if let Some(signature) = job.start {
+                self.post.send(peer, Frame::Start { job: job.id, signature });
+            }
+            job.replica.on_link_up(now, peer, &mut self.post);
+            job.sharing.news = true;
+        }
+        self.ping(now, id);
+        let status = self.status();
+        self.post.send(peer, Frame::Status(status));
+        self.count_friends(now);
+    }
+
+    /// A frame that should not have come.
+    pub(super) fn on_fault(&mut self, now: Time, id: LinkId, what: String) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.faults += 1;
+        match link.peer() {
+            Some(peer) => self.out.push_back(Output::Event(Event::Misbehaved { peer, what })),
+            None => return self.refuse(id, "it does not speak this protocol"),
+        }
+        if link.is_dead(now) {
+            self.hang_up(now, id);
+        }
+    }
+
+    /// A link that does not prove itself ends.
+    pub(super) fn refuse(&mut self, id: LinkId, why: &str) {
+        self.links.remove(&id);
+        self.out.push_back(Output::HangUp(id));
+        self.out.push_back(Output::Event(Event::Refused { why: why.to_owned() }));
+    }
+
+    pub(super) fn hang_up(&mut self, now: Time, id: LinkId) {
+        let Some(link) = self.links.remove(&id) else { return };
+        self.out.push_back(Output::HangUp(id));
+        self.on_link_gone(now, id, link);
+    }
+
+    /// A link broke, and nobody said goodbye: dial again.
+    pub(super) fn on_link_gone(&mut self, now: Time, id: LinkId, gone: Link) {
+        match gone.stage {
+            Stage::Up(peer) => {
+                self.on_peer_left(now, id, peer);
+                self.calls.on_lost(now, peer);
+            }
+            Stage::Shaking(handshake) => {
+                let (peer, caller) = handshake.counterpart();
+                self.calls.on_failed(now, peer, caller);
+            }
+        }
+    }
+
+    /// A peer is gone, and what it was granted comes back.
+    pub(super) fn on_peer_left(&mut self, now: Time, id: LinkId, peer: PeerId) {
+        if self.up.get(&peer) != Some(&id) {
+            return;
+        }
+        self.up.remove(&peer);
+        self.out.push_back(Output::Event(Event::LinkDown { peer }));
+        if let Some(job) = &mut self.job {
+            job.on_peer_gone(&peer, &mut self.out);
+        }
+        self.count_friends(now);
+    }
+
+    pub(super) fn ping(&mut self, now: Time, id: LinkId) {
+        let number = self.rng.next_u64();
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.on_ping_sent(now, number);
+        if let Some(peer) = link.peer() {
+            self.post.send(peer, Frame::Ping(number));
+        }
+    }
+}
