@@ -11,7 +11,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::sleep;
 
 use crate::http::Progress;
-use crate::store::{Saved, TaskStore, WriteError};
+use crate::store::{TaskStore, WriteError};
 
 /// The pause after a save that failed, at first and at most.
 const RETRY_MIN: Duration = Duration::from_millis(500);
@@ -127,9 +127,7 @@ impl Desk {
         .expect("saving does not panic");
         self.store = Some(store);
 
-        let Saved { task, notices } = saved?;
-        tracing::trace!(%task, "saved");
-        for notice in notices {
+        for notice in saved?.notices {
             self.say(notice);
         }
         if is_complete && !self.complete.send_replace(true) {
