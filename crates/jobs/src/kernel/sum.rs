@@ -11,7 +11,7 @@
 //!
 //! Two vector additions per vector of numbers are all there is in the loop, and the streams do not wait for each other, so
 //! the loop runs as fast as the processor adds. A lane of a sum has 64 bits. It is emptied into the halves of a
-//! 128-bit total before it can overflow: after [`ROWS_MAX`] rows where numbers are below 2^52, after fewer where they are
+//! 128-bit total before it can overflow: after 4096 rows where numbers are below 2^52, after fewer where they are
 //! larger, down to every 18th near 10^18. Below 2^56 that costs nothing to speak of.
 //!
 //! The compiler knows the formula too, and puts it in place of a plain loop; and where it does not, it saves numbers by

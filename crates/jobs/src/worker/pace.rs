@@ -5,7 +5,7 @@
 const STEP_US: u64 = 10_000;
 /// The least work of a step. Any processor does it in well under a millisecond.
 const WORK_MIN: u64 = 1 << 14;
-/// The most work of a step, against clocks that stand still. The fastest thread known does it in about 40 ms.
+/// The most work of a step, against clocks that stand still. The fastest thread known does it in 16 ms.
 const WORK_MAX: u64 = 1 << 30;
 
 /// The amount of work in a step, in the kernel's smallest pieces: counting numbers, where the job is to add them.
