@@ -126,7 +126,8 @@ fn run_in_page(page: &Page, url: &str, names: Vec<String>) -> Result<Vec<Verdict
 
 /// The build of the test programs for wasm.
 fn wasm_build() -> Command {
-    let mut command = commands::native_tests("test", &["--no-run"]);
+    let mut command =
+        commands::cargo(["test", "--no-run", "--target", "wasm32-unknown-unknown", "--lib", "--tests"]);
     for name in CRATES {
         command.args(["--package", name]);
     }

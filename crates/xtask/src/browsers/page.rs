@@ -129,7 +129,8 @@ impl Page {
              return view == null ? null : typeof view == 'string' ? view : JSON.stringify(view)",
             &[],
         )?;
-        view.as_str().map(|view| serde_json::from_str(view).context("the page's view")).transpose()
+        let view = view.as_str().filter(|view| !view.is_empty());
+        view.map(|view| serde_json::from_str(view).context("the page's view")).transpose()
     }
 
     /// Waits until `found` finds something in the view.

@@ -1,0 +1,319 @@
+//! Whole parties in real browsers: the real program, the real page, real links.
+//!
+//! `cargo xtask test` builds the page and runs these; by themselves: `cargo xtask test --only page --only browsers`.
+//! Friends in one browser are strangers to each other, each in a context with storage of its own. Some open the page from
+//! `localhost`, some from the machine's address in its network, which a browser trusts less (it is no secure context).
+
+#![expect(clippy::unwrap_used, reason = "what helps a test fails by panicking, as the test does")]
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use xtask::browsers::driver::Kind;
+use xtask::browsers::{Browser, Friend, Host, Options, Page, wait_for};
+
+const MANYHANDS: &str = env!("CARGO_BIN_EXE_manyhands");
+/// Far more than anything here takes, also on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Liz's job, and what it comes to.
+const LIZ: u64 = 100_000_000;
+const LIZ_TOTAL: u128 = 5_000_000_050_000_000;
+/// A job that keeps a few browsers busy for some seconds.
+const LONG: u64 = 60_000_000_000;
+/// A job that outlives every test.
+const ENDLESS: u64 = 1_000_000_000_000_000;
+
+#[test]
+#[ignore = "drives real browsers: `cargo xtask test` runs it"]
+fn host_three_browsers_and_a_native_friend_finish_lizs_job_exactly() {
+    let host = Host::start(Path::new(MANYHANDS), LIZ, &["--wait", "4", "--threads", "1"]).unwrap();
+    let (chromium, firefox) = (Browser::chromium().unwrap(), Browser::firefox().unwrap());
+    let pages = [chromium.stranger().unwrap(), chromium.stranger().unwrap(), firefox.first_page().unwrap()];
+
+    pages[0].open(&host.local_invite()).unwrap();
+    pages[1].open(&host.invite).unwrap();
+    pages[2].open(&host.invite).unwrap();
+    for page in &pages {
+        page.wait_for_text("asks for a hand", PATIENCE).unwrap();
+        page.lend(PATIENCE).unwrap();
+    }
+    pages[0].wait_for_text("3 of 4 friends are here", PATIENCE).unwrap();
+    let mut friend = Friend::join(Path::new(MANYHANDS), &host.invite, &["--threads", "1"]).unwrap();
+
+    let task = host.wait_until_finished(PATIENCE).unwrap();
+    assert_eq!((task.added, task.total, task.counting_number), (LIZ, LIZ_TOTAL, LIZ));
+    assert_eq!(host.get("/task.json").unwrap()["current_total"], json!(5_000_000_050_000_000_u64));
+    assert_eq!(host.get("/configs").unwrap(), host.get("/task.json").unwrap());
+    for page in &pages {
+        wait_for_phase(page, "finished");
+        let total = page.text("#total").unwrap().unwrap();
+        assert_eq!(total, "5,000,000,050,000,000");
+        let credit = credits(&page.view().unwrap().unwrap());
+        assert_eq!(credit.iter().map(|(_, units)| units).sum::<u64>(), units(&host), "{credit:?}");
+    }
+    assert!(friend.process.wait(PATIENCE).unwrap().success(), "{}", friend.process.written());
+    // The links among the pages outlive the job.
+    for (me, page) in pages.iter().enumerate() {
+        for (other, peer) in pages.iter().enumerate() {
+            if me != other {
+                wait_for_link(page, &id(peer));
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "drives real browsers: `cargo xtask test` runs it"]
+fn browsers_work_over_direct_links_and_signaling_carries_nothing_once_they_stand() {
+    let host = Host::start(Path::new(MANYHANDS), ENDLESS, &["--threads", "1", "--throttle", "10%"]).unwrap();
+    let browser = Browser::chromium().unwrap();
+    let (ann, bob) = (browser.stranger().unwrap(), browser.stranger().unwrap());
+    for page in [&ann, &bob] {
+        page.open(&host.local_invite()).unwrap();
+        page.lend(PATIENCE).unwrap();
+    }
+    let (ann_id, bob_id) = (id(&ann), id(&bob));
+    wait_for_link(&ann, &bob_id);
+    wait_for_link(&bob, &ann_id);
+    // Both compute, and each has learned so from the other.
+    for page in [&ann, &bob] {
+        for peer in [&ann_id, &bob_id] {
+            wait_for_credit(page, peer, 1);
+        }
+    }
+
+    let relayed = signaling(&host);
+    let before = done_units(&host);
+    let credit = credit_of(&ann.view().unwrap().unwrap(), &bob_id);
+    wait_for_credit(&ann, &bob_id, credit * 2);
+    wait_for("the work to go on", PATIENCE, || Ok((done_units(&host) > before * 2).then_some(()))).unwrap();
+
+    assert!(relayed > 0, "introductions go through signaling");
+    assert_eq!(signaling(&host), relayed, "work goes over the links alone");
+}
+
+#[test]
+#[ignore = "drives real browsers: `cargo xtask test` runs it"]
+fn a_tab_closed_in_the_middle_costs_nothing_but_its_slice() {
+    let host = Host::start(Path::new(MANYHANDS), LONG, &["--no-work"]).unwrap();
+    let browser = Browser::chromium().unwrap();
+    let (ann, bob) = (browser.stranger().unwrap(), browser.stranger().unwrap());
+    for page in [&ann, &bob] {
+        page.open(&host.local_invite()).unwrap();
+        page.lend(PATIENCE).unwrap();
+    }
+    let (ann_id, bob_id) = (id(&ann), id(&bob));
+    wait_for_credit(&bob, &ann_id, units(&host) / 10);
+
+    let last_of_ann = ann.view().unwrap().unwrap();
+    assert_eq!(last_of_ann["phase"]["phase"], "running", "the job is too small for this machine");
+    ann.close().unwrap();
+
+    let task = host.wait_until_finished(PATIENCE).unwrap();
+    assert_eq!(task.total, u128::from(LONG) * u128::from(LONG + 1) / 2);
+    wait_for_phase(&bob, "finished");
+    let view = bob.view().unwrap().unwrap();
+    let me = peer(&view, &bob_id).unwrap();
+    let credit_of_ann = credit_of(&view, &ann_id);
+    assert!(credit_of_ann >= credit_of(&last_of_ann, &ann_id), "what was reported stays reported");
+    // Everything computed twice was computed by Bob, who stayed: at most two seconds of his time for each thread of Ann's,
+    // since a slice takes a second at most and the last slice of a peer may be computed by two.
+    let twice = number(&me["gross_units"]) + credit_of_ann - units(&host);
+    let slice = me["solo_speed"].as_f64().unwrap() * 2.0;
+    assert!((twice as f64) < slice, "{twice} units twice, of {}; two seconds are {slice}", units(&host));
+}
+
+#[test]
+#[ignore = "drives real browsers: `cargo xtask test` runs it"]
+fn a_peer_with_the_wrong_key_gets_nowhere() {
+    let host = Host::start(Path::new(MANYHANDS), ENDLESS, &["--threads", "1", "--throttle", "5%"]).unwrap();
+    let browser = Browser::chromium().unwrap();
+    let page = browser.first_page().unwrap();
+    let wrong = with_another_key(&host.local_invite());
+
+    page.open(&wrong).unwrap();
+    page.lend(PATIENCE).unwrap();
+    let mut friend =
+        Friend::join(Path::new(MANYHANDS), &wrong, &["--threads", "1", "--patience", "3s"]).unwrap();
+
+    assert!(!friend.process.wait(PATIENCE).unwrap().success(), "{}", friend.process.written());
+    page.wait_for_text("link", PATIENCE).unwrap();
+    let view = page.view().unwrap().unwrap();
+    assert_eq!(view["job"], Value::Null);
+    assert_eq!(view["peers"].as_array().unwrap().len(), 1, "only itself: {view}");
+    let status = host.status().unwrap();
+    assert_eq!(status["view"]["peers"].as_array().unwrap().len(), 1, "only the host: {status}");
+    assert_eq!(status["view"]["phase"]["phase"], "running");
+}
+
+#[test]
+#[ignore = "drives real browsers: `cargo xtask test` runs it"]
+fn the_page_says_what_is_wrong_with_a_link() {
+    let host = Host::start(Path::new(MANYHANDS), 1000, &[]).unwrap();
+    let browser = Browser::chromium().unwrap();
+    let page = browser.first_page().unwrap();
+    let invite = host.local_invite();
+
+    page.open(invite.split_once('#').unwrap().0).unwrap();
+    page.wait_for_text("This page needs an invite", PATIENCE).unwrap();
+    assert_eq!(page.count("#lend").unwrap(), 0);
+
+    page.open("about:blank").unwrap();
+    page.open(&invite[..invite.len() - 3]).unwrap();
+    page.wait_for_text("This invite is damaged", PATIENCE).unwrap();
+    assert_eq!(page.count("#lend").unwrap(), 0);
+}
+
+#[test]
+#[ignore = "drives real browsers: `cargo xtask test` runs it"]
+fn a_link_to_a_finished_job_shows_its_result() {
+    let host = Host::start(Path::new(MANYHANDS), LIZ, &[]).unwrap();
+    let task = host.wait_until_finished(PATIENCE).unwrap();
+    let browser = Browser::firefox().unwrap();
+    let page = browser.first_page().unwrap();
+
+    page.open(&host.invite).unwrap();
+    page.wait_for_text("It is finished already", PATIENCE).unwrap();
+    page.lend(PATIENCE).unwrap();
+
+    assert_eq!(task.total, LIZ_TOTAL);
+    wait_for_phase(&page, "finished");
+    wait_for("the total", PATIENCE, || {
+        Ok((page.text("#total")?.as_deref() == Some("5,000,000,050,000,000")).then_some(()))
+    })
+    .unwrap();
+}
+
+#[test]
+#[ignore = "drives real browsers: `cargo xtask test` runs it"]
+fn a_browser_that_lacks_something_is_told_what() {
+    let host = Host::start(Path::new(MANYHANDS), 1000, &[]).unwrap();
+    let browser = Browser::chromium().unwrap();
+    for (script, words) in [
+        ("delete globalThis.RTCPeerConnection", "It has no WebRTC"),
+        ("delete globalThis.WebAssembly", "It has no WebAssembly"),
+        ("WebAssembly.validate = () => false", "no SIMD instructions"),
+        ("delete globalThis.Worker", "It has no Web Workers"),
+    ] {
+        let page = browser.stranger().unwrap();
+        page.run_before_load(script).unwrap();
+        page.open(&host.local_invite()).unwrap();
+
+        page.wait_for_text(words, PATIENCE).unwrap();
+        assert!(!page.visible_text().unwrap().contains("Lend a hand"), "{script}");
+        page.close().unwrap();
+    }
+    // Firefox can really be told to have none.
+    let options = Options::new(Kind::Firefox).preference("media.peerconnection.enabled", json!(false));
+    let browser = Browser::start(&options).unwrap();
+    let page = browser.first_page().unwrap();
+    page.open(&host.local_invite()).unwrap();
+    page.wait_for_text("It has no WebRTC", PATIENCE).unwrap();
+}
+
+#[test]
+#[ignore = "drives real browsers: `cargo xtask test` runs it"]
+fn a_person_can_pause_go_on_and_finish_on_a_phone_without_scrolling_sideways() {
+    let host = Host::start(Path::new(MANYHANDS), ENDLESS, &["--threads", "1", "--throttle", "5%"]).unwrap();
+    let browser = Browser::chromium().unwrap();
+    let page = browser.stranger().unwrap();
+    page.resize(360, 740).unwrap();
+
+    page.open(&host.local_invite()).unwrap();
+    page.wait_for_text("lend a hand", PATIENCE).unwrap();
+    assert_fits(&page);
+    page.lend(PATIENCE).unwrap();
+    wait_for_phase(&page, "running");
+    wait_for_credit(&page, &id(&page), 1);
+    assert_fits(&page);
+    page.click("#pause").unwrap();
+    wait_for_phase(&page, "paused");
+    page.click("#pause").unwrap();
+    wait_for_phase(&page, "running");
+    page.click("#finish").unwrap();
+    wait_for_phase(&page, "left");
+    assert_fits(&page);
+
+    // The host noticed that its friend has left, and goes on.
+    wait_for("the friend to be gone", PATIENCE, || {
+        let status = host.status()?;
+        let links = status["view"]["peers"].as_array().into_iter().flatten();
+        Ok(links.into_iter().all(|peer| peer["link"] != "open").then_some(()))
+    })
+    .unwrap();
+}
+
+/// No horizontal scrolling.
+fn assert_fits(page: &Page) {
+    let script = "return [document.documentElement.scrollWidth, innerWidth]";
+    let widths = page.run(script, &[]).unwrap();
+    assert!(number(&widths[0]) <= number(&widths[1]), "{widths}: {}", page.report());
+}
+
+/// Waits for the page to say that it is in this phase.
+fn wait_for_phase(page: &Page, phase: &str) {
+    let script = "return document.documentElement.dataset.phase ?? ''";
+    wait_for(&format!("phase {phase}"), PATIENCE, || Ok((page.run(script, &[])? == phase).then_some(())))
+        .unwrap_or_else(|error| panic!("{error:#}: {}", page.report()));
+}
+
+/// Waits for the page to show an open link to this peer.
+fn wait_for_link(page: &Page, peer: &str) {
+    let row = format!(".peer[data-link=open][data-peer=\"{peer}\"]");
+    wait_for(&format!("a link to {peer}"), PATIENCE, || Ok((page.count(&row)? == 1).then_some(())))
+        .unwrap_or_else(|error| panic!("{error:#}: {}", page.report()));
+}
+
+/// Waits for the page to know that this peer has computed so many units.
+fn wait_for_credit(page: &Page, peer: &str, units: u64) {
+    let what = format!("{peer} to have computed {units} units");
+    page.wait_for(&what, PATIENCE, |view| (credit_of(view, peer) >= units).then_some(())).unwrap();
+}
+
+/// The id of the page's own peer.
+fn id(page: &Page) -> String {
+    page.wait_for("its own id", PATIENCE, |view| {
+        let me = view["peers"].as_array()?.iter().find(|peer| peer["me"] == true)?;
+        me["id"].as_str().map(str::to_owned)
+    })
+    .unwrap()
+}
+
+fn peer<'a>(view: &'a Value, id: &str) -> Option<&'a Value> {
+    view["peers"].as_array()?.iter().find(|peer| peer["id"] == id)
+}
+
+fn credit_of(view: &Value, id: &str) -> u64 {
+    peer(view, id).map_or(0, |peer| number(&peer["credit_units"]))
+}
+
+fn credits(view: &Value) -> Vec<(String, u64)> {
+    let peers = view["peers"].as_array().into_iter().flatten();
+    peers.map(|peer| (peer["name"].to_string(), number(&peer["credit_units"]))).collect()
+}
+
+/// How many units the host's job has.
+fn units(host: &Host) -> u64 {
+    number(&host.status().unwrap()["view"]["job"]["units"])
+}
+
+fn done_units(host: &Host) -> u64 {
+    number(&host.status().unwrap()["view"]["job"]["done_units"])
+}
+
+/// How many payloads the host's signaling has carried.
+fn signaling(host: &Host) -> u64 {
+    number(&host.status().unwrap()["signaling"]["relayed_frames"])
+}
+
+fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_else(|| panic!("a number, not {value}"))
+}
+
+/// The invite with one character of its key changed.
+fn with_another_key(invite: &str) -> String {
+    let (before, key) = invite.split_once("key=").unwrap();
+    let first = if key.starts_with('A') { 'B' } else { 'A' };
+    format!("{before}key={first}{}", &key[1..])
+}
