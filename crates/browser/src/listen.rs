@@ -61,6 +61,31 @@ impl Drop for Timeout {
     }
 }
 
+/// Calls again and again until it is dropped. Hidden tabs slow it down.
+pub struct Interval {
+    handle: JsValue,
+    _closure: Closure<dyn FnMut()>,
+}
+
+impl Interval {
+    /// Calls `each` every `ms` milliseconds.
+    pub fn new(ms: u32, each: impl FnMut() + 'static) -> Self {
+        let closure = Closure::<dyn FnMut()>::new(each);
+        let handle = global_function("setInterval")
+            .and_then(|set| set.call2(&JsValue::UNDEFINED, closure.as_ref(), &ms.into()).ok())
+            .unwrap_or(JsValue::UNDEFINED);
+        Self { handle, _closure: closure }
+    }
+}
+
+impl Drop for Interval {
+    fn drop(&mut self) {
+        if let Some(clear) = global_function("clearInterval") {
+            let _ = clear.call1(&JsValue::UNDEFINED, &self.handle);
+        }
+    }
+}
+
 /// A function of the page's or the worker's global scope, so that one code serves both.
 fn global_function(name: &str) -> Option<Function> {
     Reflect::get(&global(), &JsValue::from_str(name)).ok()?.dyn_into().ok()

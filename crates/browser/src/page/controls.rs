@@ -1,55 +1,75 @@
 //! What this person lends: threads, pause, finish.
 
-use leptos::prelude::*;
+use std::rc::Rc;
+
 use manyhands_core::Command;
 use manyhands_core::view::Phase;
 
-use super::state::{Room, threads_max};
+use super::dom::{El, el, told};
+use super::state::{Room, Scene, threads_max};
 
-/// The controls; gone once there is nothing to control.
-pub fn controls(room: Room) -> impl IntoView {
-    let phase = room.part(|view| view.phase);
-    let over = Memo::new(move |_| matches!(phase.get(), Phase::Finished | Phase::Left));
-    move || (!over.get()).then(|| bar(room, phase))
+/// The controls; hidden once there is nothing to control.
+pub struct Controls {
+    el: El,
+    lent: El,
+    slider: El,
+    pause: El,
+    finish: El,
 }
 
-fn bar(room: Room, phase: Memo<Phase>) -> impl IntoView {
-    let paused = move || phase.get() == Phase::Paused;
-    let finishing = move || phase.get() == Phase::Finishing;
-    let toggle = move |_| {
-        let paused = room.view.with_untracked(|view| view.phase == Phase::Paused);
-        room.command(if paused { Command::Resume } else { Command::Pause });
-    };
-    let change = move |event: leptos::ev::Event| {
-        if let Ok(threads) = event_target_value(&event).parse::<u16>() {
-            room.lend(threads.clamp(1, threads_max()));
+impl Controls {
+    /// Made once.
+    pub fn new(room: &Rc<Room>) -> Self {
+        let max = threads_max();
+        let lent = el("output").attr("for", "threads");
+        let unit = if max == 1 { " thread" } else { " threads" };
+        let label = el("label").attr("for", "threads").text("You lend ").with(&[&lent]);
+        let label = label.text(&[" of ", &max.to_string(), unit].concat());
+        let slider = el("input").id("threads").attr("type", "range").attr("min", "1").attr("step", "1");
+        let slider = slider.attr("max", &max.to_string());
+        let (weak, moved) = (Rc::downgrade(room), slider.clone());
+        let slider = slider.on("input", move |_| {
+            if let (Some(room), Ok(threads)) = (weak.upgrade(), moved.value().parse::<u16>()) {
+                room.lend(threads.clamp(1, max));
+            }
+        });
+        let weak = Rc::downgrade(room);
+        let pause = el("button").id("pause").on("click", move |_| {
+            if let Some(room) = weak.upgrade() {
+                room.command(if room.phase() == Phase::Paused { Command::Resume } else { Command::Pause });
+            }
+        });
+        let weak = Rc::downgrade(room);
+        let finish = told("button", "", "Finish, then stop").id("finish").on("click", move |_| {
+            if let Some(room) = weak.upgrade() {
+                room.command(Command::Finish);
+            }
+        });
+        let lending = el("div").class("slider").with(&[&label, &slider]);
+        let el = el("section")
+            .class("controls")
+            .attr("aria-label", "What you lend")
+            .with(&[&lending, &pause, &finish]);
+        Self { el, lent, slider, pause, finish }
+    }
+
+    /// Its element.
+    pub fn el(&self) -> &El {
+        &self.el
+    }
+
+    /// Shows how things are.
+    pub fn draw(&self, scene: &Scene) {
+        let phase = scene.view.phase;
+        self.el.show_if(!matches!(phase, Phase::Finished | Phase::Left));
+        let threads = scene.threads.to_string();
+        if self.slider.value() != threads {
+            let _ = self.slider.clone().with_value(&threads);
         }
-    };
-    let lent = move || room.threads.get().to_string();
-    view! {
-        <section class="controls" aria-label="What you lend">
-            <div class="slider">
-                <label for="threads">
-                    "You lend " <output for="threads">{lent}</output>
-                    {[" of ", &threads_max().to_string(), if threads_max() == 1 { " thread" } else { " threads" }].concat()}
-                </label>
-                <input
-                    id="threads"
-                    type="range"
-                    min="1"
-                    max=threads_max().to_string()
-                    step="1"
-                    prop:value=lent
-                    on:input=change
-                    disabled=finishing
-                />
-            </div>
-            <button id="pause" on:click=toggle disabled=finishing>
-                {move || if paused() { "Resume" } else { "Pause" }}
-            </button>
-            <button id="finish" on:click=move |_| room.command(Command::Finish) disabled=finishing>
-                {move || if finishing() { "Finishing…" } else { "Finish, then stop" }}
-            </button>
-        </section>
+        self.lent.say(&threads);
+        self.pause.say(if phase == Phase::Paused { "Resume" } else { "Pause" });
+        for part in [&self.slider, &self.pause, &self.finish] {
+            part.enable_if(phase != Phase::Finishing);
+        }
     }
 }

@@ -1,42 +1,139 @@
 //! The total, the progress, and where things are.
 
-use leptos::prelude::*;
-use manyhands_core::view::{JobView, Phase, View};
+use std::cell::RefCell;
+use std::rc::Rc;
 
+use manyhands_core::View;
+use manyhands_core::view::{JobView, Phase};
+use wasm_bindgen_futures::spawn_local;
+
+use super::dom::{El, el, reload, told};
 use super::format::{capitalised, grouped, per_mille, percent, rounded, span, whole, with_grouped_numbers};
+use super::is_hosts_own_page;
 use super::room_info::start_job;
-use super::state::Room;
-use super::{is_hosts_own_page, reload};
+use super::state::{Room, Scene};
+
+/// How many seats are drawn at most.
+const SEATS_MAX: u16 = 40;
 
 /// The top of the room.
-pub fn hero(room: Room) -> impl IntoView {
-    let title = room.part(|view| {
-        view.job.as_ref().map(|job| (job.asked_by.clone(), capitalised(&with_grouped_numbers(&job.title))))
-    });
-    let phase = room.part(|view| view.phase);
-    let finished = Memo::new(move |_| phase.get() == Phase::Finished);
-    view! {
-        <section class="hero" aria-label="The job">
-            <p class="kicker" id="phase">{move || phase_sentence(phase.get(), title.get().map(|(who, _)| who))}</p>
-            <h1>{move || title.get().map_or_else(|| "Looking for the room…".to_owned(), |(_, title)| title)}</h1>
-            {move || lobby(room, phase.get())}
-            {total(room, finished)}
-            {progress(room)}
-            {move || finished.get().then(|| thanks(room))}
-            {move || {
-                (phase.get() == Phase::Left)
-                    .then(|| view! { <button class="primary" on:click=|_| reload()>"Lend a hand again"</button> })
-            }}
-        </section>
+pub struct Hero {
+    el: El,
+    phase: El,
+    title: El,
+    lobby: Lobby,
+    label: El,
+    total: El,
+    shown_total: RefCell<String>,
+    progress: Progress,
+    thanks: Thanks,
+    again: El,
+}
+
+struct Lobby {
+    el: El,
+    count: El,
+    seats: El,
+}
+
+struct Progress {
+    el: El,
+    bar: El,
+    filling: El,
+    percent: El,
+    speed: El,
+    left: El,
+    reached: El,
+}
+
+struct Thanks {
+    el: El,
+    shares: El,
+    shown: RefCell<Vec<Share>>,
+}
+
+/// What one peer did, in the order of how much.
+#[derive(PartialEq)]
+struct Share {
+    units: u64,
+    name: String,
+    hue: u16,
+    me: bool,
+}
+
+impl Hero {
+    /// Made once.
+    pub fn new(room: &Rc<Room>) -> Self {
+        let phase = el("p").class("kicker").id("phase");
+        let title = el("h1");
+        let (label, total) = (el("p").class("label"), el("p").class("total").id("total"));
+        let again = told("button", "primary", "Lend a hand again").id("again").on("click", |_| reload());
+        let (lobby, progress, thanks) = (Lobby::new(room), Progress::new(), Thanks::new());
+        let el = el("section").class("hero").attr("aria-label", "The job").with(&[
+            &phase,
+            &title,
+            &lobby.el,
+            &label,
+            &total,
+            &progress.el,
+            &thanks.el,
+            &again,
+        ]);
+        Self {
+            el,
+            phase,
+            title,
+            lobby,
+            label,
+            total,
+            shown_total: RefCell::default(),
+            progress,
+            thanks,
+            again,
+        }
+    }
+
+    /// Its element.
+    pub fn el(&self) -> &El {
+        &self.el
+    }
+
+    /// Shows how things are.
+    pub fn draw(&self, scene: &Scene) {
+        let phase = scene.view.phase;
+        self.phase.say(&phase_sentence(phase, scene.job()));
+        match scene.job() {
+            Some(job) => self.title.say(&capitalised(&with_grouped_numbers(&job.title))),
+            None => self.title.say("Looking for the room…"),
+        }
+        self.lobby.draw(phase);
+        self.draw_total(scene);
+        self.progress.draw(scene);
+        self.thanks.draw(&scene.view);
+        self.again.show_if(phase == Phase::Left);
+    }
+
+    fn draw_total(&self, scene: &Scene) {
+        let digits = scene.job().and_then(|job| job.done_total.as_deref());
+        self.label.show_if(digits.is_some());
+        self.total.show_if(digits.is_some());
+        self.label.say(if scene.view.phase == Phase::Finished { "The total" } else { "The total so far" });
+        let Some(digits) = digits.filter(|digits| **digits != **self.shown_total.borrow()) else { return };
+        digits.clone_into(&mut self.shown_total.borrow_mut());
+        let text = grouped(digits);
+        self.total.set("data-value", digits);
+        // The style sheet chooses the size of the type by the number of characters.
+        self.total.style("--n", &text.len().to_string());
+        self.total.markup(&text.replace(',', ",<wbr>"));
     }
 }
 
-fn phase_sentence(phase: Phase, asked_by: Option<String>) -> String {
+fn phase_sentence(phase: Phase, job: Option<&JobView>) -> String {
     match phase {
         Phase::Connecting => "Finding the others…".to_owned(),
         Phase::Lobby { .. } => "Waiting for friends".to_owned(),
-        Phase::Running => match asked_by {
-            Some(name) if !name.is_empty() => ["Working for ", &name].concat(),
+        Phase::Running => match job {
+            Some(job) if !job.asked_by.is_empty() => ["Working for ", &job.asked_by].concat(),
             _ => "Working".to_owned(),
         },
         Phase::Paused => "Paused: the others go on without you".to_owned(),
@@ -46,72 +143,94 @@ fn phase_sentence(phase: Phase, asked_by: Option<String>) -> String {
     }
 }
 
-/// How many friends are in, and on the host's own computer the button that does not wait for the rest.
-fn lobby(room: Room, phase: Phase) -> Option<impl IntoView> {
-    let Phase::Lobby { wanted, present } = phase else { return None };
-    let start = move |_| {
-        leptos::task::spawn_local(async move {
-            if let Err(why) = start_job().await {
-                room.trouble.set(Some(["The job could not be started: ", &why].concat()));
-            }
+impl Lobby {
+    fn new(room: &Rc<Room>) -> Self {
+        let (count, seats) = (el("strong"), el("div").class("seats").attr("aria-hidden", "true"));
+        let sentence = el("p").with(&[&count]).text(" friends are here. The job starts for all at once.");
+        let room = Rc::downgrade(room);
+        let start = told("button", "primary", "Start now").id("start").on("click", move |_| {
+            let room = room.clone();
+            spawn_local(async move {
+                if let (Err(why), Some(room)) = (start_job().await, room.upgrade()) {
+                    room.complain(["The job could not be started: ", &why, "."].concat());
+                }
+            });
         });
-    };
-    let seats = (0..wanted.min(40)).map(|seat| view! { <i class:taken=seat < present></i> }).collect_view();
-    Some(view! {
-        <div class="lobby" id="lobby">
-            <p>
-                <strong>{present.to_string()} " of " {wanted.to_string()}</strong>
-                " friends are here. The job starts for all at once."
-            </p>
-            <div class="seats" aria-hidden="true">{seats}</div>
-            {is_hosts_own_page().then(|| view! { <button id="start" class="primary" on:click=start>"Start now"</button> })}
-        </div>
-    })
+        start.show_if(is_hosts_own_page());
+        Self { el: el("div").class("lobby").id("lobby").with(&[&sentence, &seats, &start]), count, seats }
+    }
+
+    /// How many friends are in.
+    fn draw(&self, phase: Phase) {
+        let Phase::Lobby { wanted, present } = phase else {
+            self.el.show_if(false);
+            return;
+        };
+        self.el.show_if(true);
+        let count = [present.to_string(), wanted.to_string()].join(" of ");
+        self.count.say(&count);
+        if self.seats.is_new("data-shown", &count) {
+            let seats: Vec<El> = (0..wanted.min(SEATS_MAX))
+                .map(|seat| el("i").class(if seat < present { "taken" } else { "" }))
+                .collect();
+            self.seats.hold(seats.iter());
+        }
+    }
 }
 
-fn total(room: Room, finished: Memo<bool>) -> impl IntoView {
-    let digits = room.part(|view| view.job.as_ref().and_then(|job| job.done_total.clone()));
-    let figure = move || {
-        digits.get().map(|digits| {
-            let text = grouped(&digits);
-            // The size of the type is chosen by the number of characters, in the style sheet.
-            let style = ["--n:", &text.len().to_string()].concat();
-            let html = text.replace(',', ",<wbr>");
-            view! {
-                <p class="label">{move || if finished.get() { "The total" } else { "The total so far" }}</p>
-                <p class="total" id="total" data-value=digits style=style inner_html=html></p>
+impl Progress {
+    fn new() -> Self {
+        let filling = el("i");
+        let bar = el("div")
+            .class("bar")
+            .id("progress")
+            .attr("role", "progressbar")
+            .attr("aria-label", "Progress")
+            .attr("aria-valuemin", "0")
+            .attr("aria-valuemax", "1000")
+            .with(&[&filling]);
+        let (percent, speed, left, reached) = (
+            el("strong").id("percent"),
+            el("span").id("speed"),
+            el("span").id("left"),
+            el("span").id("reached"),
+        );
+        let facts = el("p").class("facts").with(&[&percent, &speed, &left, &reached]);
+        Self { el: el("div").with(&[&bar, &facts]), bar, filling, percent, speed, left, reached }
+    }
+
+    fn draw(&self, scene: &Scene) {
+        let Some(job) = scene.job() else {
+            self.el.show_if(false);
+            return;
+        };
+        self.el.show_if(true);
+        let thousandths = per_mille(job.done_units, job.units).to_string();
+        let done = percent(job.done_units, job.units);
+        self.bar.set("aria-valuenow", &thousandths);
+        self.bar.set("aria-valuetext", &done);
+        self.filling.style("--p", &thousandths);
+        self.percent.say(&done);
+        self.reached.say_if(reached(job).as_deref());
+
+        let room = &scene.view.room;
+        match scene.view.phase {
+            Phase::Running | Phase::Paused | Phase::Finishing => {
+                let speed = rounded(scene.counted(room.speed));
+                self.speed.say_if(Some(&[&speed, " ", scene.counted_word(), " a second"].concat()));
+                self.left
+                    .say_if(room.left_s.map(|left_s| ["about ", &span(left_s), " left"].concat()).as_deref());
             }
-        })
-    };
-    view! { {figure} }
-}
-
-fn progress(room: Room) -> impl IntoView {
-    let done = room.part(|view| view.job.as_ref().map(|job| (job.done_units, job.units)));
-    let thousandths = move || done.get().map_or(0, |(done, all)| per_mille(done, all));
-    let reached = room.part(|view| view.job.as_ref().and_then(reached));
-    let facts = room.part(facts);
-    let shown = move || facts.get().map(|facts| facts.show(room));
-    view! {
-        <div class:concealed=move || done.get().is_none()>
-            <div
-                class="bar"
-                id="progress"
-                role="progressbar"
-                aria-label="Progress"
-                aria-valuemin="0"
-                aria-valuemax="1000"
-                aria-valuenow=move || thousandths().to_string()
-                aria-valuetext=move || done.get().map(|(done, all)| percent(done, all))
-            >
-                <i style=move || ["--p:", &thousandths().to_string()].concat()></i>
-            </div>
-            <p class="facts">
-                <strong>{move || done.get().map(|(done, all)| percent(done, all))}</strong>
-                {shown}
-                {move || reached.get().map(|text| view! { <span id="reached">{text}</span> })}
-            </p>
-        </div>
+            Phase::Finished => {
+                self.speed.say_if(None);
+                let took = (room.elapsed_s > 0.0).then(|| ["in ", &span(room.elapsed_s)].concat());
+                self.left.say_if(took.as_deref());
+            }
+            Phase::Connecting | Phase::Lobby { .. } | Phase::Left => {
+                self.speed.say_if(None);
+                self.left.say_if(None);
+            }
+        }
     }
 }
 
@@ -120,71 +239,55 @@ fn reached(job: &JobView) -> Option<String> {
     Some(["every number up to ", &whole(job.reached?), " of ", &whole(job.goal?)].concat())
 }
 
-/// Speed and time: left while it runs, taken when it is over.
-#[derive(Clone, Copy, PartialEq)]
-enum Facts {
-    Running { speed: f64, left_s: Option<f64> },
-    Over { took_s: f64 },
-}
-
-fn facts(view: &View) -> Option<Facts> {
-    view.job.as_ref()?;
-    match view.phase {
-        Phase::Running | Phase::Paused | Phase::Finishing => {
-            Some(Facts::Running { speed: view.room.speed, left_s: view.room.left_s })
+impl Thanks {
+    fn new() -> Self {
+        let shares = el("ol").class("shares").attr("aria-label", "Who did what share");
+        let title = el("h2").text("Many hands made light work. Thank you!");
+        Self {
+            el: el("div").class("thanks").id("thanks").with(&[&title, &shares]),
+            shares,
+            shown: RefCell::default(),
         }
-        Phase::Finished if view.room.elapsed_s > 0.0 => Some(Facts::Over { took_s: view.room.elapsed_s }),
-        Phase::Connecting | Phase::Lobby { .. } | Phase::Finished | Phase::Left => None,
+    }
+
+    /// At the end: who did what share.
+    fn draw(&self, view: &View) {
+        self.el.show_if(view.phase == Phase::Finished);
+        if view.phase != Phase::Finished {
+            return;
+        }
+        let shares = shares(view);
+        if *self.shown.borrow() == shares {
+            return;
+        }
+        let all = shares.iter().map(|share| share.units).sum();
+        let rows: Vec<El> = shares.iter().map(|share| share.row(all)).collect();
+        self.shares.hold(rows.iter());
+        *self.shown.borrow_mut() = shares;
     }
 }
 
-impl Facts {
-    fn show(self, room: Room) -> AnyView {
-        match self {
-            Self::Running { speed, left_s } => {
-                let speed = [&rounded(room.counted(speed)), " ", room.counted_word(), " a second"].concat();
-                let left = left_s
-                    .map(|left| view! { <span id="left">{["about ", &span(left), " left"].concat()}</span> });
-                view! { <span id="speed">{speed}</span> {left} }.into_any()
-            }
-            Self::Over { took_s } => view! { <span>{["in ", &span(took_s)].concat()}</span> }.into_any(),
-        }
+/// Who did something, most first.
+fn shares(view: &View) -> Vec<Share> {
+    let mut shares: Vec<Share> = Vec::new();
+    for peer in view.peers.iter().filter(|peer| peer.credit_units > 0) {
+        let share = Share { units: peer.credit_units, name: peer.name.clone(), hue: peer.hue, me: peer.me };
+        let place = shares.partition_point(|other| other.units >= share.units);
+        shares.insert(place, share);
     }
+    shares
 }
 
-/// The end: who did what share.
-fn thanks(room: Room) -> impl IntoView {
-    let shares = room.part(|view| {
-        let all: u64 = view.peers.iter().map(|peer| peer.credit_units).sum();
-        let mut shares: Vec<_> = view
-            .peers
-            .iter()
-            .filter(|peer| peer.credit_units > 0)
-            .map(|peer| (peer.credit_units, peer.name.clone(), peer.hue, peer.me))
-            .collect();
-        shares.sort_by(|a, b| b.0.cmp(&a.0));
-        (all, shares)
-    });
-    let rows = move || {
-        let (all, shares) = shares.get();
-        shares
-            .into_iter()
-            .map(|(units, name, hue, me)| {
-                let width = ["--h:", &hue.to_string(), ";--p:", &per_mille(units, all).to_string()].concat();
-                view! {
-                    <li>
-                        <span class="who">{name}{me.then_some(" (you)")}</span>
-                        <span class="bar thin" aria-hidden="true"><i style=width></i></span>
-                        <span class="how-much">{percent(units, all)}</span>
-                    </li>
-                }
-            })
-            .collect_view()
-    };
-    view! {
-        <div class="thanks" id="thanks">
-            <h2>"Many hands made light work. Thank you!"</h2>
-            <ol class="shares" aria-label="Who did what share">{rows}</ol>
-        </div>
+impl Share {
+    fn row(&self, all: u64) -> El {
+        let filling = el("i");
+        filling.style("--h", &self.hue.to_string());
+        filling.style("--p", &per_mille(self.units, all).to_string());
+        let who = told("span", "who", &self.name).text(if self.me { " (you)" } else { "" });
+        el("li").with(&[
+            &who,
+            &el("span").class("bar thin").attr("aria-hidden", "true").with(&[&filling]),
+            &told("span", "how-much", &percent(self.units, all)),
+        ])
     }
 }

@@ -1,16 +1,21 @@
 //! The map of the job: each cell in the colour of who finished most of it, those under way pulsing.
 //!
-//! There are hundreds of cells and few change at a time, so they are plain elements of which only the changed ones are
-//! touched. The colours are the style sheet's: a cell carries a hue and a share.
+//! There are hundreds of cells and few change at a time, so only the changed ones are touched. The colours are the style
+//! sheet's: a cell carries a hue and a share.
 
-use leptos::html::Div;
-use leptos::prelude::*;
+use std::cell::RefCell;
+
 use manyhands_core::View;
-use wasm_bindgen::JsCast as _;
-use web_sys::{HtmlElement, window};
 
+use super::dom::{El, el, told};
 use super::format::percent;
-use super::state::Room;
+
+/// The map and its legend; hidden before the job is known.
+pub struct Map {
+    el: El,
+    grid: El,
+    cells: RefCell<Vec<(El, Look)>>,
+}
 
 /// What a cell looks like.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -23,43 +28,75 @@ struct Look {
     under_way: bool,
 }
 
-/// The map and its legend; nothing before the job is known.
-pub fn map(room: Room) -> impl IntoView {
-    let known = room.part(|view| !view.map.is_empty());
-    move || known.get().then(|| grid(room))
+impl Map {
+    /// Made once.
+    pub fn new() -> Self {
+        let title = el("h2").id("map-title").text("The map of the job");
+        let grid = el("div").class("map").id("map").attr("role", "img");
+        let sign = |class: &str, text: &str| el("span").with(&[&el("i").class(class)]).text(text);
+        let legend = el("p").class("legend").attr("aria-hidden", "true").with(&[
+            &sign("cell", "to do"),
+            &sign("cell now", "under way"),
+            &sign("cell done", "finished, in the colour of who did it"),
+        ]);
+        let el = el("section")
+            .class("map-part")
+            .attr("aria-labelledby", "map-title")
+            .with(&[&title, &grid, &legend]);
+        Self { el, grid, cells: RefCell::default() }
+    }
+
+    /// Its element.
+    pub fn el(&self) -> &El {
+        &self.el
+    }
+
+    /// Shows how things are.
+    pub fn draw(&self, view: &View) {
+        self.el.show_if(!view.map.is_empty());
+        let Some(job) = &view.job else { return };
+        let (done, pieces) = (percent(job.done_units, job.units), view.under_way.len().to_string());
+        self.grid.set(
+            "aria-label",
+            &[
+                "The job from its first piece to its last: ",
+                &done,
+                " finished, ",
+                &pieces,
+                " pieces under way",
+            ]
+            .concat(),
+        );
+
+        let looks = looks(view);
+        let mut cells = self.cells.borrow_mut();
+        if cells.len() != looks.len() {
+            *cells = looks.iter().map(|_| (told("i", "cell", ""), Look::default())).collect();
+            self.grid.hold(cells.iter().map(|(cell, _)| cell));
+        }
+        for ((cell, shown), look) in cells.iter_mut().zip(looks) {
+            if *shown != look {
+                *shown = look;
+                look.paint(cell);
+            }
+        }
+    }
 }
 
-fn grid(room: Room) -> impl IntoView {
-    let node = NodeRef::<Div>::new();
-    let cells = StoredValue::new_local(Vec::<(HtmlElement, Look)>::new());
-    let looks = room.part(looks);
-    Effect::new(move |_| {
-        if let Some(grid) = node.get() {
-            looks.with(|looks| cells.update_value(|cells| draw(&grid, cells, looks)));
+impl Look {
+    fn paint(self, cell: &El) {
+        cell.set(
+            "class",
+            match (self.under_way, self.done) {
+                (true, _) => "cell now",
+                (false, 0) => "cell",
+                (false, _) => "cell done",
+            },
+        );
+        if let Some(hue) = self.hue {
+            cell.style("--h", &hue.to_string());
         }
-    });
-    let label = room.part(|view| {
-        let done = view.job.as_ref().map(|job| percent(job.done_units, job.units)).unwrap_or_default();
-        let slices = view.under_way.len().to_string();
-        [
-            "Map of the job from its first number to its last: ",
-            &done,
-            " finished, ",
-            &slices,
-            " pieces under way.",
-        ]
-        .concat()
-    });
-    view! {
-        <section class="map-part" aria-labelledby="map-title">
-            <h2 id="map-title">"The map of the job"</h2>
-            <div class="map" id="map" node_ref=node role="img" aria-label=move || label.get()></div>
-            <p class="legend" aria-hidden="true">
-                <span><i class="cell"></i> "to do"</span>
-                <span><i class="cell now"></i> "under way"</span>
-                <span><i class="cell done"></i> "finished, in the colour of who did it"</span>
-            </p>
-        </section>
+        cell.style("--d", &[&self.done.to_string(), "%"].concat());
     }
 }
 
@@ -94,34 +131,53 @@ fn looks(view: &View) -> Vec<Look> {
     looks
 }
 
-/// Makes the cells look so, touching only those that changed.
-fn draw(grid: &HtmlElement, cells: &mut Vec<(HtmlElement, Look)>, looks: &[Look]) {
-    if cells.len() != looks.len() {
-        grid.set_inner_html("");
-        cells.clear();
-        let Some(document) = window().and_then(|window| window.document()) else { return };
-        for _ in looks {
-            let Some(cell) =
-                document.create_element("i").ok().and_then(|cell| cell.dyn_into::<HtmlElement>().ok())
-            else {
-                return;
-            };
-            cell.set_class_name("cell");
-            let _ = grid.append_child(&cell);
-            cells.push((cell, Look::default()));
+#[cfg(test)]
+mod tests {
+    use manyhands_core::view::{Cell, JobView, PeerView};
+    use manyhands_wire::UnitRange;
+
+    use super::*;
+
+    #[test]
+    fn a_slice_marks_the_unfinished_cells_that_it_touches() {
+        let peer = |hue| PeerView { hue, ..a_peer() };
+        let full = Cell { done: 1.0, by: Some(0) };
+        let view = View {
+            job: Some(JobView { units: 100, ..a_job() }),
+            peers: vec![peer(10), peer(200)],
+            map: vec![full, Cell::default(), Cell { done: 0.999, by: Some(0) }, Cell::default()],
+            under_way: vec![(UnitRange::new(20, 51), 1)],
+            ..View::default()
+        };
+
+        let looks = looks(&view);
+
+        assert_eq!(looks[0], Look { done: 100, hue: Some(10), under_way: false });
+        assert_eq!(looks[1], Look { done: 0, hue: Some(200), under_way: true });
+        assert_eq!(looks[2], Look { done: 99, hue: Some(10), under_way: true });
+        assert_eq!(looks[3], Look::default());
+    }
+
+    fn a_job() -> JobView {
+        JobView {
+            id: String::new(),
+            title: String::new(),
+            asked_by: String::new(),
+            units: 0,
+            done_units: 0,
+            reached: None,
+            goal: None,
+            prefix_total: None,
+            done_total: None,
         }
     }
-    for ((cell, old), new) in cells.iter_mut().zip(looks) {
-        if old == new {
-            continue;
-        }
-        *old = *new;
-        cell.set_class_name(match (new.under_way, new.done) {
-            (true, _) => "cell now",
-            (false, 0) => "cell",
-            (false, _) => "cell done",
-        });
-        let hue = new.hue.map(|hue| hue.to_string()).unwrap_or_default();
-        let _ = cell.set_attribute("style", &["--h:", &hue, ";--d:", &new.done.to_string(), "%"].concat());
+
+    fn a_peer() -> PeerView {
+        serde_json::from_str(
+            r#"{"id":"","name":"","code":"","me":false,"host":false,"hue":0,"kind":null,"activity":null,"threads":0,
+                "speed":0,"solo_speed":0,"credit_units":0,"gross_units":0,"holding_units":0,"link":"none","heard_ms":0,
+                "round_trip_ms":null}"#,
+        )
+        .unwrap()
     }
 }

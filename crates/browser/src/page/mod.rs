@@ -3,12 +3,14 @@
 //! The page has two stages. [`start`] says who asks for what and has one button; nothing runs before it is pressed. Then
 //! [`room`] shows the room: [`hero`] the total and the progress, [`controls`] what this person lends, [`map`] the job,
 //! [`peers`] who is there, [`numbers`] what it was worth, [`invite`] the way for more friends. All of it is drawn from one
-//! value, the core's [`View`](manyhands_core::View), taken some times a second by [`state`].
+//! value, the core's [`View`](manyhands_core::View), taken some times a second by [`state`]; [`dom`] makes elements,
+//! [`format`] numbers for people.
 //!
 //! What a browser without WebRTC, WebAssembly or workers is told stands in `web/index.html`, since this program may not
 //! even load there.
 
 pub mod controls;
+pub mod dom;
 pub mod format;
 pub mod hero;
 pub mod invite;
@@ -20,14 +22,12 @@ pub mod room_info;
 pub mod start;
 pub mod state;
 
-use leptos::mount::mount_to;
-use leptos::prelude::*;
 use manyhands_core::RoomKey;
 use wasm_bindgen::JsCast as _;
-use web_sys::{HtmlElement, PageTransitionEvent, window};
+use web_sys::{PageTransitionEvent, window};
 
 use crate::listen::Listener;
-use state::Room;
+use dom::{El, by_id, document, reload, set_root_data};
 
 /// Shows the page.
 ///
@@ -38,18 +38,18 @@ pub fn open() {
         web_sys::console::error_1(&info.to_string().into());
         set_root_data("missing", "luck");
     }));
-    let document = window().and_then(|window| window.document()).expect("a page has a document");
-    if document.document_element().is_some_and(|root| root.has_attribute("data-missing")) {
+    if document().document_element().is_some_and(|root| root.has_attribute("data-missing")) {
         // The page says already what this browser lacks.
         return;
     }
-    let root: HtmlElement = document
-        .get_element_by_id("app")
-        .and_then(|element| element.dyn_into().ok())
-        .expect("index.html has the element `app`");
-    root.set_inner_html("");
+    let root = by_id("app").expect("index.html has the element `app`");
     begin_anew_when_needed();
-    mount_to(root, app).forget();
+
+    let hash = window().and_then(|window| window.location().hash().ok()).unwrap_or_default();
+    match RoomKey::parse_fragment(&hash) {
+        Ok(key) => start::start(&root, key),
+        Err(error) => show(&root, &[&start::without_invite(&error)]),
+    }
 }
 
 /// A page that comes back from the browser's cache has left its room, and another link in the address bar is another
@@ -66,33 +66,9 @@ fn begin_anew_when_needed() {
     std::mem::forget((shown, changed));
 }
 
-fn app() -> AnyView {
-    let hash = window().and_then(|window| window.location().hash().ok()).unwrap_or_default();
-    match RoomKey::parse_fragment(&hash) {
-        Err(error) => start::without_invite(&error).into_any(),
-        Ok(key) => {
-            let joined = RwSignal::new(None::<Room>);
-            (move || match joined.get() {
-                None => start::start(key, joined).into_any(),
-                Some(room) => room::room(room).into_any(),
-            })
-            .into_any()
-        }
-    }
-}
-
-/// Loads the page again.
-pub(crate) fn reload() {
-    if let Some(window) = window() {
-        let _ = window.location().reload();
-    }
-}
-
-/// Sets an attribute `data-…` of the root element, for the style sheet and for tests.
-pub(crate) fn set_root_data(name: &str, value: &str) {
-    if let Some(root) = window().and_then(|window| window.document()?.document_element()) {
-        let _ = root.set_attribute(&["data-", name].concat(), value);
-    }
+/// Shows these parts and nothing else.
+pub(crate) fn show(root: &El, parts: &[&El]) {
+    root.hold(parts.iter().copied());
 }
 
 /// Whether the page comes from the computer it is shown on: the host's own.

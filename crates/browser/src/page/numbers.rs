@@ -1,78 +1,74 @@
 //! Honest numbers: what the work was worth.
 
-use leptos::prelude::*;
-use manyhands_core::view::RoomView;
-
+use super::dom::{El, el, told};
 use super::format::{decimal, percent, rounded, share, span};
-use super::state::Room;
+use super::state::Scene;
+
+/// What is shown where a number is not known.
+const UNKNOWN: &str = "—";
+/// The lines: id, name, and the explanation where it never changes.
+const LINES: [(&str, &str, &str); 5] = [
+    ("useful", "Useful work", "finished since you came"),
+    ("gross", "Gross work", ""),
+    ("efficiency", "Efficiency", "of what all of you would do, each working alone"),
+    ("speedup", "Against the fastest alone", ""),
+    ("elapsed", "Time", "since the start, as this page saw it"),
+];
 
 /// The panel.
-pub fn numbers(room: Room) -> impl IntoView {
-    let numbers = room
-        .part(|view| (view.room.gross_units > 0 || view.room.useful_units > 0).then(|| view.room.clone()));
-    let with = move |show: fn(Room, &RoomView) -> Option<String>| {
-        move || {
-            numbers
-                .with(|numbers| numbers.as_ref().and_then(|numbers| show(room, numbers)))
-                .unwrap_or_else(|| "—".into())
+pub struct Numbers {
+    el: El,
+    values: [El; LINES.len()],
+    reasons: [El; LINES.len()],
+}
+
+impl Numbers {
+    /// Made once.
+    pub fn new() -> Self {
+        let values = LINES.map(|(id, _, _)| el("dd").id(id));
+        let reasons = LINES.map(|(_, _, why)| told("dd", "why", why));
+        let mut list = el("dl").class("numbers");
+        for ((value, reason), (_, name, _)) in values.iter().zip(&reasons).zip(LINES) {
+            list = list.with(&[&el("div").with(&[&el("dt").text(name), value, reason])]);
         }
-    };
-    view! {
-        <section aria-labelledby="numbers-title">
-            <h2 id="numbers-title">"Honest numbers"</h2>
-            <dl class="numbers">
-                <div>
-                    <dt>"Useful work"</dt>
-                    <dd id="useful">{with(|room, n| Some(amount(room, n.useful_units)))}</dd>
-                    <dd class="why">"finished since you came"</dd>
-                </div>
-                <div>
-                    <dt>"Gross work"</dt>
-                    <dd id="gross">{with(|room, n| Some(amount(room, n.gross_units)))}</dd>
-                    <dd class="why">{with(extra)}</dd>
-                </div>
-                <div>
-                    <dt>"Efficiency"</dt>
-                    <dd id="efficiency">{with(|_, n| n.efficiency.map(share))}</dd>
-                    <dd class="why">"of what all of you would do if each worked alone"</dd>
-                </div>
-                <div>
-                    <dt>"Against the fastest alone"</dt>
-                    <dd id="speedup">{with(|_, n| n.speedup_over_fastest.map(|times| [&decimal(times), " ×"].concat()))}</dd>
-                    <dd class="why">{with(verdict)}</dd>
-                </div>
-                <div>
-                    <dt>"Time so far"</dt>
-                    <dd id="elapsed">{with(|_, n| Some(span(n.elapsed_s)))}</dd>
-                    <dd class="why">"since the start, as this page saw it"</dd>
-                </div>
-            </dl>
-        </section>
+        let title = el("h2").id("numbers-title").text("Honest numbers");
+        let el = el("section").attr("aria-labelledby", "numbers-title").with(&[&title, &list]);
+        Self { el, values, reasons }
     }
-}
 
-fn amount(room: Room, units: u64) -> String {
-    [&rounded(room.counted(units as f64)), " ", room.counted_word()].concat()
-}
+    /// Its element.
+    pub fn el(&self) -> &El {
+        &self.el
+    }
 
-fn extra(_: Room, numbers: &RoomView) -> Option<String> {
-    let twice = numbers.gross_units.saturating_sub(numbers.useful_units);
-    Some(match twice {
-        0 => "nothing was computed twice".to_owned(),
-        _ => {
-            [&percent(twice, numbers.gross_units.max(1)), " was computed twice, or before you came"].concat()
+    /// Shows how things are.
+    pub fn draw(&self, scene: &Scene) {
+        let room = &scene.view.room;
+        let amount = |units: u64| {
+            (units > 0).then(|| [&rounded(scene.counted(units as f64)), " ", scene.counted_word()].concat())
+        };
+        let values = [
+            amount(room.useful_units),
+            amount(room.gross_units),
+            room.efficiency.map(share),
+            room.speedup_over_fastest.map(|times| [&decimal(times), " ×"].concat()),
+            (room.elapsed_s > 0.0).then(|| span(room.elapsed_s)),
+        ];
+        for (value, text) in self.values.iter().zip(values) {
+            value.say(text.as_deref().unwrap_or(UNKNOWN));
         }
-    })
-}
 
-fn verdict(_: Room, numbers: &RoomView) -> Option<String> {
-    let times = numbers.speedup_over_fastest?;
-    Some(
-        if times >= 1.0 {
-            "faster than the fastest of you alone"
-        } else {
-            "the fastest of you alone would be done sooner"
-        }
-        .to_owned(),
-    )
+        let [_, gross, _, speedup, _] = &self.reasons;
+        let extra = room.gross_units.saturating_sub(room.useful_units);
+        gross.say(&match (room.gross_units, extra) {
+            (0, _) => "computed by all, with what was done twice".to_owned(),
+            (_, 0) => "nothing was computed twice".to_owned(),
+            (all, extra) => [&percent(extra, all), " was computed twice, or before you came"].concat(),
+        });
+        speedup.say(match room.speedup_over_fastest {
+            Some(times) if times < 1.0 => "the fastest of you would have been sooner alone",
+            Some(_) => "as fast as the fastest of you alone",
+            None => "how much faster all of you are than the fastest of you alone",
+        });
+    }
 }

@@ -1,64 +1,75 @@
 //! The room, once joined: its parts in order, and what is read aloud.
 
-use leptos::prelude::*;
-use manyhands_core::view::{Phase, View};
+use std::cell::Cell;
+use std::rc::Rc;
 
+use manyhands_core::RoomKey;
+use manyhands_core::view::Phase;
+
+use super::controls::Controls;
+use super::dom::{El, el, told};
 use super::format::per_mille;
-use super::state::Room;
-use super::{controls, hero, invite, map, numbers, peers};
+use super::hero::Hero;
+use super::map::Map;
+use super::numbers::Numbers;
+use super::peers::Peers;
+use super::state::{Room, Scene};
+use super::{invite, show};
 
-/// The whole room.
-pub fn room(room: Room) -> impl IntoView {
-    announce_milestones(room);
-    view! {
-        <p id="news" class="hidden" role="status" aria-live="polite">{move || room.news.get()}</p>
-        {move || room.trouble.get().map(|text| view! { <p id="trouble" class="trouble" role="alert">{text}</p> })}
-        {unreachable(room)}
-        {hero::hero(room)}
-        {controls::controls(room)}
-        {map::map(room)}
-        {peers::peers(room)}
-        <div class="pair">{numbers::numbers(room)} {invite::invite()}</div>
-    }
-}
+/// How long nobody may be found before the person is told what that may mean, in drawings of the page.
+const ALONE_DRAWINGS: u32 = 15;
 
-/// Says so when neither the host's server nor anybody else can be reached.
-fn unreachable(room: Room) -> impl IntoView {
-    let alone = room.part(|view| view.phase != Phase::Left && !view.signaling && view.peers.len() <= 1);
-    let text = move || {
-        alone.get().then(|| {
-            view! {
-                <p class="trouble quiet">
-                    "Looking for the host's computer… If this takes long, it may be switched off, or you may not be in \
-                     the same network."
-                </p>
-            }
-        })
-    };
-    view! { {text} }
-}
+/// Shows the room in `root` and joins it.
+pub async fn enter(root: El, key: RoomKey, name: String, threads: u16) {
+    let room = Room::new();
+    let news = el("p").id("news").class("hidden").attr("role", "status").attr("aria-live", "polite");
+    let trouble = el("p").id("trouble").class("trouble").attr("role", "alert");
+    let lonely = told(
+        "p",
+        "trouble quiet",
+        "Looking for the host's computer… If this takes long, it may be switched off, or you may not be in the same network.",
+    );
+    let (hero, controls) = (Hero::new(&room), Controls::new(&room));
+    let (map, peers, numbers) = (Map::new(), Peers::new(), Numbers::new());
+    let pair = el("div").class("pair").with(&[numbers.el(), &invite::invite()]);
+    trouble.show_if(false);
+    lonely.show_if(false);
 
-/// Says each quarter of the way.
-fn announce_milestones(room: Room) {
-    let quarter = room.part(|view: &View| {
-        let job = view.job.as_ref()?;
-        (view.phase == Phase::Running).then(|| per_mille(job.done_units, job.units) / 250)
-    });
-    Effect::new(move |before: Option<Option<u64>>| {
-        let now = quarter.get();
-        if let (Some(Some(before)), Some(now)) = (before, now)
-            && now > before
-        {
-            room.news.set(
-                match now {
-                    1 => "A quarter is done.",
-                    2 => "Half of it is done.",
-                    3 => "Three quarters are done.",
-                    _ => return Some(now),
-                }
-                .into(),
-            );
+    let parts =
+        [&news, &trouble, &lonely, hero.el(), controls.el(), map.el(), peers.el(), &pair].map(El::clone);
+    let alone = Cell::new(0);
+    let quarter = Cell::new(None);
+    let teller = Rc::downgrade(&room);
+    let draw = move |scene: &Scene| {
+        if let Some(room) = teller.upgrade() {
+            announce_milestones(&room, scene, &quarter);
         }
-        now.or(before.flatten())
-    });
+        news.say(&scene.news);
+        trouble.say_if(scene.trouble.as_deref());
+        let is_alone =
+            scene.view.phase != Phase::Left && !scene.view.signaling && scene.view.peers.len() <= 1;
+        alone.set(if is_alone { alone.get() + 1 } else { 0 });
+        lonely.show_if(alone.get() > ALONE_DRAWINGS);
+        hero.draw(scene);
+        controls.draw(scene);
+        map.draw(&scene.view);
+        peers.draw(scene);
+        numbers.draw(scene);
+    };
+    room.join(key, name, threads, draw).await;
+    show(&root, &parts.each_ref());
+}
+
+/// Says each quarter of the way, once.
+fn announce_milestones(room: &Room, scene: &Scene, quarter: &Cell<Option<u64>>) {
+    let Some(job) = scene.job().filter(|_| scene.view.phase == Phase::Running) else { return };
+    let now = per_mille(job.done_units, job.units) / 250;
+    if quarter.replace(Some(now)).is_some_and(|before| before < now) {
+        match now {
+            1 => room.announce("A quarter is done."),
+            2 => room.announce("Half of it is done."),
+            3 => room.announce("Three quarters are done."),
+            _ => {}
+        }
+    }
 }

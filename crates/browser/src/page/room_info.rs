@@ -1,7 +1,6 @@
 //! What the page's server says of the room before anybody joins: `GET /api/room`.
 
 use serde::Deserialize;
-use serde_json::Value;
 use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Headers, RequestInit, Response, window};
@@ -14,8 +13,8 @@ pub struct RoomInfo {
     pub asked_by: String,
     /// What is to be done, as a sentence.
     pub title: String,
-    /// How far things are: a word, or an object that has it as `phase`.
-    pub phase: Value,
+    /// How far things are, in one word.
+    pub phase: String,
     /// How many units the job has.
     pub units: u64,
     /// How many are finished.
@@ -32,12 +31,6 @@ impl RoomInfo {
         }
         let text = JsFuture::from(response.text().ok()?).await.ok()?.as_string()?;
         serde_json::from_str(&text).ok()
-    }
-
-    /// Whether the job is finished.
-    pub fn is_finished(&self) -> bool {
-        let phase = self.phase.get("phase").unwrap_or(&self.phase);
-        phase.as_str() == Some("finished")
     }
 }
 
@@ -62,5 +55,12 @@ pub async fn start_job() -> Result<(), String> {
         return Ok(());
     }
     let text = JsFuture::from(response.text().map_err(failed)?).await.map_err(failed)?;
-    Err(text.as_string().filter(|text| !text.is_empty()).unwrap_or_else(|| UNREACHABLE.to_owned()))
+    let refusal: Option<Refusal> = text.as_string().and_then(|text| serde_json::from_str(&text).ok());
+    Err(refusal.map_or_else(|| UNREACHABLE.to_owned(), |refusal| refusal.error))
+}
+
+/// An error as the API tells it.
+#[derive(Deserialize)]
+struct Refusal {
+    error: String,
 }

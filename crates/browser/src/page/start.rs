@@ -1,103 +1,90 @@
 //! Before joining: who asks for what, and one button.
 
-use leptos::prelude::*;
-use leptos::task::spawn_local;
-use manyhands_core::{InviteError, RoomKey};
+use std::cell::Cell;
 
+use manyhands_core::{InviteError, RoomKey};
+use wasm_bindgen_futures::spawn_local;
+
+use super::dom::{El, el, set_root_data, told};
 use super::format::{capitalised, percent, with_grouped_numbers};
 use super::room_info::RoomInfo;
-use super::set_root_data;
-use super::state::{Room, threads_max};
+use super::state::threads_max;
+use super::{room, show};
 use crate::storage;
 
 /// The longest name, in characters; the core cuts it to what fits the wire.
 const NAME_CHARS_MAX: &str = "24";
 
 /// Says who asks, and joins when the button is pressed.
-pub fn start(key: RoomKey, joined: RwSignal<Option<Room>>) -> impl IntoView {
+pub fn start(root: &El, key: RoomKey) {
     set_root_data("phase", "invited");
-    let info = RwSignal::new(None::<RoomInfo>);
-    spawn_local(async move {
-        if let Some(found) = RoomInfo::fetch().await {
-            info.set(Some(found));
-        }
-    });
-    let name = RwSignal::new(storage::name());
-    let pressed = RwSignal::new(false);
-    let join = move |event: leptos::ev::SubmitEvent| {
+    let who = told("p", "kicker", "A friend asks for a hand");
+    let what = el("h1").text("Lend your computer to one big computation");
+    let so_far = el("p").class("sofar");
+    so_far.show_if(false);
+    let name = el("input")
+        .id("name")
+        .attr("type", "text")
+        .attr("autocomplete", "nickname")
+        .attr("maxlength", NAME_CHARS_MAX)
+        .with_value(&storage::name());
+    let button = told("button", "primary", "Lend a hand").id("lend").attr("type", "submit");
+    let label =
+        el("label").attr("for", "name").text("Your name ").with(&[&told("span", "muted", "(if you like)")]);
+
+    let (place, typed, pressed_button) = (root.clone(), name.clone(), button.clone());
+    let pressed = Cell::new(false);
+    let form = el("form").with(&[&label, &name, &button]).on("submit", move |event| {
         event.prevent_default();
-        if pressed.get_untracked() {
+        if pressed.replace(true) {
             return;
         }
-        pressed.set(true);
-        let name = name.get_untracked().trim().to_owned();
+        pressed_button.enable_if(false);
+        pressed_button.say("One moment…");
+        let name = typed.value().trim().to_owned();
         storage::remember_name(&name);
-        spawn_local(async move {
-            joined.set(Some(Room::join(key, name, default_threads()).await));
-        });
-    };
-    let who = move || {
-        let asked_by = info.with(|info| info.as_ref().map(|info| info.asked_by.clone()));
-        match asked_by.filter(|name| !name.is_empty()) {
-            Some(name) => [&name, " asks for a hand"].concat(),
-            None => "A friend asks for a hand".to_owned(),
+        spawn_local(room::enter(place.clone(), key, name, default_threads()));
+    });
+    let promises = el("ul").class("promises").with(&[
+        &el("li").text("Nothing has started yet, and nothing is installed."),
+        &el("li").text(&threads_sentence()),
+        &el("li").text("It runs only while this page is open. Close it whenever you like: the others go on."),
+        &el("li")
+            .text("The friends' computers talk straight to each other, so they see your network address."),
+    ]);
+    show(root, &[&el("section").class("start").with(&[&who, &what, &so_far, &form, &promises])]);
+
+    spawn_local(async move {
+        if let Some(info) = RoomInfo::fetch().await {
+            describe(&info, &who, &what, &so_far);
         }
-    };
-    let what = move || {
-        let title = info.with(|info| info.as_ref().map(|info| info.title.clone()));
-        match title.filter(|title| !title.is_empty()) {
-            Some(title) => capitalised(&with_grouped_numbers(&title)),
-            None => "Lend your computer to one big computation".to_owned(),
-        }
-    };
-    let so_far = move || {
-        info.get().filter(|info| info.units > 0).map(|info| {
-            let text = if info.is_finished() {
-                "It is finished already. Come in to see the result.".to_owned()
-            } else if info.done_units == 0 {
-                "It has not begun yet.".to_owned()
-            } else {
-                [&percent(info.done_units, info.units), " is done so far."].concat()
-            };
-            view! { <p class="sofar">{text}</p> }
-        })
-    };
-    view! {
-        <section class="start">
-            <p class="kicker">{who}</p>
-            <h1>{what}</h1>
-            {so_far}
-            <form on:submit=join>
-                <label for="name">"Your name " <span class="muted">"(if you like)"</span></label>
-                <input
-                    id="name"
-                    type="text"
-                    autocomplete="nickname"
-                    maxlength=NAME_CHARS_MAX
-                    prop:value=move || name.get()
-                    on:input=move |event| name.set(event_target_value(&event))
-                />
-                <button id="lend" class="primary" type="submit" disabled=move || pressed.get()>
-                    {move || if pressed.get() { "One moment…" } else { "Lend a hand" }}
-                </button>
-            </form>
-            <ul class="promises">
-                <li>"Nothing has started yet, and nothing is installed."</li>
-                <li>{threads_sentence()}</li>
-                <li>"It runs only while this page is open. Close it whenever you like: the others go on."</li>
-                <li>"Browsers of friends connect straight to each other, so they see your network address."</li>
-            </ul>
-        </section>
+    });
+}
+
+fn describe(info: &RoomInfo, who: &El, what: &El, so_far: &El) {
+    if !info.asked_by.is_empty() {
+        who.say(&[&info.asked_by, " asks for a hand"].concat());
     }
+    if !info.title.is_empty() {
+        what.say(&capitalised(&with_grouped_numbers(&info.title)));
+    }
+    let text = if info.phase == "finished" {
+        Some("It is finished already. Come in to see the result.".to_owned())
+    } else if info.done_units > 0 {
+        Some([&percent(info.done_units, info.units), " is done so far."].concat())
+    } else {
+        None
+    };
+    so_far.say_if(text.as_deref());
 }
 
 /// What to do without an invite, or with a damaged one.
-pub fn without_invite(error: &InviteError) -> impl IntoView + use<> {
+pub fn without_invite(error: &InviteError) -> El {
     set_root_data("phase", "uninvited");
     let (title, why) = match error {
         InviteError::NoAddress | InviteError::Missing(_) => (
             "This page needs an invite",
-            "The address has no invite in it. An invite is a link that goes on after a # with room=… and key=…; some \
+            "The address has no invite in it. An invite is a link that goes on after a # with room=… and key=…, and some \
              programs cut that part off.",
         ),
         InviteError::Damaged(_) => (
@@ -105,17 +92,15 @@ pub fn without_invite(error: &InviteError) -> impl IntoView + use<> {
             "The part of the link after the # is not whole: a letter was lost or changed on the way.",
         ),
     };
-    view! {
-        <section class="start">
-            <p class="kicker">"Manyhands"</p>
-            <h1>{title}</h1>
-            <p>{why}</p>
-            <p>
-                "Ask your friend for the link again, copy all of it, and open it here. On the computer that runs the \
-                 job, the program has printed the link in its window."
-            </p>
-        </section>
-    }
+    el("section").class("start").with(&[
+        &told("p", "kicker", "Nearly there"),
+        &el("h1").text(title),
+        &el("p").text(why),
+        &el("p").text(
+            "Ask your friend for the link again, copy all of it, and open it here. On the computer that runs the job, \
+             the program has printed the link in its window.",
+        ),
+    ])
 }
 
 /// All threads but one, so that the computer stays pleasant to use.

@@ -1,53 +1,91 @@
-//! The page's state: the driver, and the view it gives some times a second.
+//! The page's state: the driver, and the view that is drawn some times a second.
 
-use std::time::Duration;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::Rc;
 
 use js_sys::{Object, Reflect};
-use leptos::prelude::*;
-use manyhands_core::view::Phase;
+use manyhands_core::view::{JobView, Phase};
 use manyhands_core::{Command, Event, RoomKey, View};
 use manyhands_wire::JobKind;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::closure::Closure;
 use web_sys::window;
 
+use super::dom::{document, set_root_data};
 use super::format::grouped;
-use super::set_root_data;
+use crate::listen::Interval;
 use crate::run::{Driver, Settings, Told};
 use crate::storage::Identity;
 
-/// How often the page is drawn anew.
-const REFRESH: Duration = Duration::from_millis(200);
+/// How often the page is drawn anew, in milliseconds.
+const REFRESH_MS: u32 = 200;
 /// The worker's script, where the page does not name another.
 const WORKER_SCRIPT: &str = "worker_loader.js";
 
-/// The room that this page is in. A handle: copies are the same room.
-#[derive(Clone, Copy)]
+/// The room that this page is in.
 pub struct Room {
-    /// What a person sees.
-    pub view: RwSignal<View>,
+    driver: OnceCell<Driver>,
+    draw: OnceCell<Box<dyn Fn(&Scene)>>,
+    unit_size: Cell<Option<u64>>,
+    threads: Cell<u16>,
+    news: RefCell<String>,
+    trouble: RefCell<Option<String>>,
+    refresh: OnceCell<Interval>,
+}
+
+/// What is drawn.
+pub struct Scene {
+    /// What a person sees of the node.
+    pub view: View,
     /// How many counting numbers a unit has, where the job adds numbers.
-    pub unit_size: RwSignal<Option<u64>>,
+    pub unit_size: Option<u64>,
     /// How many threads are lent.
-    pub threads: RwSignal<u16>,
+    pub threads: u16,
     /// The latest news, read aloud by screen readers.
-    pub news: RwSignal<String>,
+    pub news: String,
     /// What is wrong, if anything.
-    pub trouble: RwSignal<Option<String>>,
-    driver: StoredValue<Option<Driver>, LocalStorage>,
+    pub trouble: Option<String>,
+}
+
+impl Scene {
+    /// The job, once known.
+    pub fn job(&self) -> Option<&JobView> {
+        self.view.job.as_ref()
+    }
+
+    /// An amount of units, in what the job counts: numbers where it adds them, else units.
+    pub fn counted(&self, units: f64) -> f64 {
+        self.unit_size.map_or(units, |size| units * size as f64)
+    }
+
+    /// What [`Scene::counted`] counts, in one word.
+    pub fn counted_word(&self) -> &'static str {
+        if self.unit_size.is_some() { "numbers" } else { "units" }
+    }
 }
 
 impl Room {
-    /// Joins.
-    pub async fn join(key: RoomKey, name: String, threads: u16) -> Self {
-        let room = Self {
-            view: RwSignal::new(View::default()),
-            unit_size: RwSignal::new(None),
-            threads: RwSignal::new(threads),
-            news: RwSignal::new(String::new()),
-            trouble: RwSignal::new(None),
-            driver: StoredValue::new_local(None),
-        };
+    /// A room that is not joined yet.
+    pub fn new() -> Rc<Self> {
+        Rc::new(Self {
+            driver: OnceCell::new(),
+            draw: OnceCell::new(),
+            unit_size: Cell::default(),
+            threads: Cell::default(),
+            news: RefCell::default(),
+            trouble: RefCell::default(),
+            refresh: OnceCell::new(),
+        })
+    }
+
+    /// Joins, and from then on draws with `draw`.
+    pub async fn join(
+        self: Rc<Self>,
+        key: RoomKey,
+        name: String,
+        threads: u16,
+        draw: impl Fn(&Scene) + 'static,
+    ) {
         let settings = Settings {
             room: key,
             identity: Identity::take().await,
@@ -56,109 +94,111 @@ impl Room {
             origin: window().and_then(|window| window.location().origin().ok()).unwrap_or_default(),
             worker_url: worker_url(),
         };
+        self.threads.set(threads);
+        let room = Rc::clone(&self);
         let driver = Driver::start(settings, move |told| room.hear(told));
-        room.driver.set_value(Some(driver));
-        room.refresh();
-        // Runs as long as the page.
-        let _ = set_interval_with_handle(move || room.refresh(), REFRESH);
-        expose(room);
-        room
+        // Each is set here only, once.
+        let _ = self.driver.set(driver);
+        let _ = self.draw.set(Box::new(draw));
+        let room = Rc::clone(&self);
+        let _ = self.refresh.set(Interval::new(REFRESH_MS, move || room.redraw()));
+        self.redraw();
+        expose(self);
     }
 
     /// Hands on what the person wants.
-    pub fn command(self, command: Command) {
-        self.driver.with_value(|driver| {
-            if let Some(driver) = driver {
-                driver.command(command);
-            }
-        });
-        self.refresh();
+    pub fn command(&self, command: Command) {
+        if let Some(driver) = self.driver.get() {
+            driver.command(command);
+        }
+        self.redraw();
     }
 
     /// Lends this many threads from now on.
-    pub fn lend(self, threads: u16) {
+    pub fn lend(&self, threads: u16) {
         self.threads.set(threads);
         self.command(Command::SetThreads(threads));
     }
 
-    /// The part of the view that `pick` picks, followed as it changes.
-    pub fn part<T>(self, pick: impl Fn(&View) -> T + Send + Sync + 'static) -> Memo<T>
-    where
-        T: PartialEq + Send + Sync + 'static,
-    {
-        Memo::new(move |_| self.view.with(&pick))
+    /// What this node does now.
+    pub fn phase(&self) -> Phase {
+        self.driver.get().map(|driver| driver.view().phase).unwrap_or_default()
     }
 
-    /// A speed or an amount of units, in what the job counts: numbers where it adds them, else units.
-    pub fn counted(self, units: f64) -> f64 {
-        self.unit_size.get().map_or(units, |size| units * size as f64)
+    /// Says what is wrong.
+    pub fn complain(&self, what: String) {
+        *self.trouble.borrow_mut() = Some(what);
+        self.redraw();
     }
 
-    /// What [`Room::counted`] counts, in one word.
-    pub fn counted_word(self) -> &'static str {
-        if self.unit_size.get().is_some() { "numbers" } else { "units" }
+    /// Tells news, to be read aloud.
+    pub fn announce(&self, news: &str) {
+        news.clone_into(&mut self.news.borrow_mut());
     }
 
-    fn refresh(self) {
-        let Some((view, kind)) = self.driver.with_value(|driver| {
-            let driver = driver.as_ref()?;
-            let kind = if self.unit_size.get_untracked().is_none() {
-                driver.job().map(|job| job.kind)
-            } else {
-                None
-            };
-            Some((driver.view(), kind))
-        }) else {
-            return;
-        };
-        if let Some(JobKind::Sum { unit_size, .. }) = kind {
+    fn redraw(&self) {
+        let (Some(driver), Some(draw)) = (self.driver.get(), self.draw.get()) else { return };
+        if self.unit_size.get().is_none()
+            && let Some(JobKind::Sum { unit_size, .. }) = driver.job().map(|job| job.kind)
+        {
             self.unit_size.set(Some(unit_size));
         }
-        if self.view.with_untracked(|old| *old != view) {
-            set_root_data("phase", phase_word(view.phase));
-            self.view.set(view);
-        }
+        let scene = Scene {
+            view: driver.view(),
+            unit_size: self.unit_size.get(),
+            threads: self.threads.get(),
+            news: self.news.borrow().clone(),
+            trouble: self.trouble.borrow().clone(),
+        };
+        set_root_data("phase", phase_word(scene.view.phase));
+        draw(&scene);
     }
 
-    fn hear(self, told: Told) {
+    fn hear(&self, told: Told) {
         match told {
             Told::Event(event) => self.hear_event(event),
-            Told::WorkerFailed(why) => self.trouble.set(Some(
-                ["This browser could not run a worker (", &why, "), so this page has left the room. Load it again to try once more."].concat(),
-            )),
-            Told::KeyTaken => self.trouble.set(Some(
-                "This tab slept for a while, and another tab of yours took its place. Load it again to join as a second friend.".into(),
-            )),
+            Told::WorkerFailed(why) => self.complain(
+                [
+                    "This browser could not run a worker (",
+                    &why,
+                    "), so this page leaves the room. Load it again to try once more.",
+                ]
+                .concat(),
+            ),
+            Told::KeyTaken => self.complain(
+                "This tab slept for a while, and another tab of yours took its place. Load it again to join as one \
+                 more friend."
+                    .to_owned(),
+            ),
         }
     }
 
-    fn hear_event(self, event: Event) {
+    fn hear_event(&self, event: Event) {
         match event {
-            Event::LinkUp { peer } => self.news.set([&peer.nickname(), " is here."].concat()),
-            Event::Started => self.news.set("The job has begun.".into()),
-            Event::SignalingRefused { message } => self.trouble.set(Some(message)),
+            Event::LinkUp { peer } => self.announce(&[&peer.nickname(), " is here."].concat()),
+            Event::JobKnown => *self.trouble.borrow_mut() = None,
+            Event::Started => self.announce("The job has begun."),
+            Event::SignalingRefused { message } => self.complain(message),
             Event::Finished => {
-                self.refresh();
-                let total = self.view.with_untracked(|view| view.job.as_ref()?.done_total.clone());
-                self.news.set(match total {
+                let total = self.driver.get().and_then(|driver| driver.view().job?.done_total);
+                self.announce(&match total {
                     Some(total) => ["Done. The total is ", &grouped(&total), "."].concat(),
-                    None => "Done.".into(),
+                    None => "Done.".to_owned(),
                 });
+                self.redraw();
             }
             Event::Left => {
-                self.refresh();
-                self.news.set("You have left. Thank you.".into());
+                self.announce("You have left. Thank you.");
+                self.redraw();
             }
-            Event::JobKnown => self.trouble.set(None),
             Event::Refused { why } => log(&["refused: ", &why]),
             Event::Misbehaved { peer, what } => log(&["misbehaved: ", &peer.nickname(), ": ", &what]),
             Event::LinkDown { .. } | Event::TookBack { .. } => {}
         }
     }
 
-    fn json(self) -> String {
-        let view = self.driver.with_value(|driver| driver.as_ref().map(Driver::view));
-        view.and_then(|view| serde_json::to_string(&view).ok()).unwrap_or_default()
+    fn json(&self) -> String {
+        self.driver.get().and_then(|driver| serde_json::to_string(&driver.view()).ok()).unwrap_or_default()
     }
 }
 
@@ -182,26 +222,20 @@ pub fn threads_max() -> u16 {
 }
 
 fn worker_url() -> String {
-    let named = || {
-        let meta = window()?.document()?.query_selector("meta[name=worker]").ok()??;
-        meta.get_attribute("content").filter(|name| !name.is_empty())
-    };
-    named().unwrap_or_else(|| WORKER_SCRIPT.to_owned())
+    let meta = document().query_selector("meta[name=worker]").ok().flatten();
+    let named = meta.and_then(|meta| meta.get_attribute("content")).filter(|name| !name.is_empty());
+    named.unwrap_or_else(|| WORKER_SCRIPT.to_owned())
 }
 
 /// Lets tests and curious people read `__manyhands.view`: the view of this moment, as JSON.
-fn expose(room: Room) {
-    let set = || -> Result<(), JsValue> {
-        let descriptor = Object::new();
-        let read = Closure::<dyn Fn() -> String>::new(move || room.json());
-        Reflect::set(&descriptor, &"get".into(), read.as_ref())?;
-        read.forget();
-        let object = Object::new();
-        Object::define_property(&object, &"view".into(), &descriptor);
-        Reflect::set(&js_sys::global(), &"__manyhands".into(), &object)?;
-        Ok(())
-    };
-    let _ = set();
+fn expose(room: Rc<Room>) {
+    let read = Closure::<dyn Fn() -> String>::new(move || room.json()).into_js_value();
+    let (object, descriptor) = (Object::new(), Object::new());
+    let set = |object: &Object, name: &str, value: &JsValue| Reflect::set(object, &name.into(), value);
+    // None of this fails on fresh objects.
+    let _ = set(&descriptor, "get", &read);
+    Object::define_property(&object, &"view".into(), &descriptor);
+    let _ = Reflect::set(&js_sys::global(), &"__manyhands".into(), &object);
 }
 
 fn log(parts: &[&str]) {

@@ -1,0 +1,184 @@
+//! Elements, made and changed with as little as possible.
+//!
+//! The page is drawn from one value some times a second, so it needs no framework: each part makes its elements once and
+//! afterwards says what they should show. [`El::say`] and its like touch the document only where something changed, so
+//! that selections, focus and screen readers are left in peace.
+
+use wasm_bindgen::JsCast as _;
+use web_sys::{Document, Element, Event, HtmlElement, HtmlInputElement, window};
+
+use crate::listen::Listener;
+
+/// An element. Copies are the same element.
+#[derive(Clone)]
+pub struct El(HtmlElement);
+
+/// A new element.
+///
+/// # Panics
+/// Outside of a page, or if `tag` is no name of an element.
+pub fn el(tag: &str) -> El {
+    El(document().create_element(tag).expect("the tags of this page are names of elements").unchecked_into())
+}
+
+/// A new element of a class, with a text.
+pub fn told(tag: &str, class: &str, text: &str) -> El {
+    el(tag).class(class).text(text)
+}
+
+/// The element with this id in `index.html`, if it is there.
+pub fn by_id(id: &str) -> Option<El> {
+    Some(El(document().get_element_by_id(id)?.unchecked_into()))
+}
+
+/// The root element's attribute `data-…`, for the style sheet and for tests.
+pub fn set_root_data(name: &str, value: &str) {
+    if let Some(root) = document().document_element() {
+        set_attribute(&root, &["data-", name].concat(), value);
+    }
+}
+
+/// Loads the page again.
+pub fn reload() {
+    if let Some(window) = window() {
+        let _ = window.location().reload();
+    }
+}
+
+/// The page's document.
+pub(crate) fn document() -> Document {
+    window().and_then(|window| window.document()).expect("a page has a document")
+}
+
+fn set_attribute(element: &Element, name: &str, value: &str) {
+    if element.get_attribute(name).as_deref() != Some(value) {
+        // Fails only for what is no name of an attribute.
+        let _ = element.set_attribute(name, value);
+    }
+}
+
+impl El {
+    /// With a class, or several.
+    pub fn class(self, class: &str) -> Self {
+        self.0.set_class_name(class);
+        self
+    }
+
+    /// With an id.
+    pub fn id(self, id: &str) -> Self {
+        self.0.set_id(id);
+        self
+    }
+
+    /// With an attribute.
+    pub fn attr(self, name: &str, value: &str) -> Self {
+        set_attribute(&self.0, name, value);
+        self
+    }
+
+    /// With a text after what it holds already.
+    pub fn text(self, text: &str) -> Self {
+        let _ = self.0.append_with_str_1(text);
+        self
+    }
+
+    /// With these children after what it holds already.
+    pub fn with(self, children: &[&Self]) -> Self {
+        for child in children {
+            let _ = self.0.append_child(&child.0);
+        }
+        self
+    }
+
+    /// With a reaction to an event, for as long as the page lives.
+    pub fn on(self, event: &'static str, react: impl FnMut(Event) + 'static) -> Self {
+        std::mem::forget(Listener::new(&self.0, event, react));
+        self
+    }
+
+    /// Shows this text and nothing else.
+    pub fn say(&self, text: &str) {
+        if self.0.text_content().as_deref() != Some(text) {
+            self.0.set_text_content(Some(text));
+        }
+    }
+
+    /// Shows this text, or is hidden if there is none.
+    pub fn say_if(&self, text: Option<&str>) {
+        self.show_if(text.is_some());
+        self.say(text.unwrap_or_default());
+    }
+
+    /// Holds this markup, which must come from this program alone.
+    pub fn markup(&self, html: &str) {
+        self.0.set_inner_html(html);
+    }
+
+    /// Has this value in an attribute.
+    pub fn set(&self, name: &str, value: &str) {
+        set_attribute(&self.0, name, value);
+    }
+
+    /// Remembers in an attribute what it shows. Whether that is new.
+    pub fn is_new(&self, name: &str, value: &str) -> bool {
+        let new = self.0.get_attribute(name).as_deref() != Some(value);
+        self.set(name, value);
+        new
+    }
+
+    /// Has this value in a property of the style sheet, such as `--h`.
+    pub fn style(&self, name: &str, value: &str) {
+        let style = self.0.style();
+        if style.get_property_value(name).as_deref() != Ok(value) {
+            let _ = style.set_property(name, value);
+        }
+    }
+
+    /// Is shown, or hidden.
+    pub fn show_if(&self, shown: bool) {
+        if self.0.hidden() == shown {
+            self.0.set_hidden(!shown);
+        }
+    }
+
+    /// May be used, or not (buttons and inputs).
+    pub fn enable_if(&self, enabled: bool) {
+        if self.0.has_attribute("disabled") == enabled {
+            let _ = self.0.toggle_attribute_with_force("disabled", !enabled);
+        }
+    }
+
+    /// What was typed or chosen (inputs).
+    pub fn value(&self) -> String {
+        self.0.unchecked_ref::<HtmlInputElement>().value()
+    }
+
+    /// With a value to begin with (inputs).
+    pub fn with_value(self, value: &str) -> Self {
+        self.0.unchecked_ref::<HtmlInputElement>().set_value(value);
+        self
+    }
+
+    /// Has the focus and all of its text selected (inputs).
+    pub fn select(&self) {
+        let _ = self.0.focus();
+        self.0.unchecked_ref::<HtmlInputElement>().select();
+    }
+
+    /// Holds these children and nothing else, in this order; touched only where they differ.
+    pub fn hold<'a>(&self, children: impl Iterator<Item = &'a Self>) {
+        let mut next = self.0.first_child();
+        for child in children {
+            let node: &web_sys::Node = &child.0;
+            if next.as_ref() == Some(node) {
+                next = node.next_sibling();
+            } else {
+                let _ = self.0.insert_before(node, next.as_ref());
+            }
+        }
+        while let Some(left_over) = next {
+            next = left_over.next_sibling();
+            let _ = self.0.remove_child(&left_over);
+        }
+    }
+}
