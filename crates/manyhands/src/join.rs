@@ -69,7 +69,8 @@ pub(crate) async fn run(args: JoinArgs) -> Outcome {
     });
     voice
         .emit(&json!({ "event": "joining", "peer": peer.id().0.map(|byte| format!("{byte:02x}")).concat() }));
-    voice.say(&format!("Lending a hand as {}, with {threads} threads.", peer.id()));
+    let threads = if threads == 1 { "1 thread".to_owned() } else { format!("{threads} threads") };
+    voice.say(&format!("Lending a hand as {}, with {threads}.", peer.id()));
 
     let helping = Helping::new(voice, peer, invite.origin, args.patience);
     let outcome = helping.run(signals, control).await;

@@ -36,9 +36,16 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use cli::{Cli, Command};
 use exit::Outcome;
 
+/// How many files and connections the program may want to have open.
+const FILES_WANTED: u64 = 16 * 1024;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     start_log(cli.verbose);
+    // A relay has thousands of connections, where systems allow a program a thousand files unless it asks for more.
+    if let Err(error) = rlimit::increase_nofile_limit(FILES_WANTED) {
+        tracing::debug!("the limit of open files stays as it is: {error}");
+    }
     match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

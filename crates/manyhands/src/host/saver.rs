@@ -180,6 +180,35 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_save_that_fails_is_told_and_tried_again_until_it_works() {
+        let folder = tempfile::tempdir().unwrap();
+        let (home, away) = (folder.path().join("home"), folder.path().join("away"));
+        fs::create_dir(&home).unwrap();
+        let path = home.join("task.json");
+        fs::write(&path, TaskFile::new(100).render()).unwrap();
+        let options = OpenOptions {
+            unit_size: Some(100),
+            asked_by: "Liz",
+            restart: false,
+            random: &mut |bytes| bytes.fill(7),
+        };
+        let opened = TaskStore::open(&path, options).unwrap();
+        let (sender, progress) = watch::channel(None);
+        let mut saver = Saver::start(opened.store, progress);
+        let mut ledger = opened.ledger;
+        ledger.insert(UnitRange::new(0, 1).first_block().unwrap(), Outcome::Sum(5050)).unwrap();
+
+        fs::rename(&home, &away).unwrap();
+        sender.send(Some(Arc::new((opened.spec, ledger)))).unwrap();
+        let trouble = saver.word().await;
+        fs::rename(&away, &home).unwrap();
+
+        assert!(matches!(&trouble, Word::Notice(text) if text.contains("trying again")), "{trouble:?}");
+        while saver.word().await != Word::Complete {}
+        assert!(TaskFile::parse(&fs::read(&path).unwrap()).unwrap().is_finished());
+    }
+
+    #[tokio::test]
     async fn the_last_change_before_the_end_is_saved() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("task.json");

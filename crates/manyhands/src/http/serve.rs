@@ -1,7 +1,9 @@
 //! Connections: how many, how slow they may be, and how they end.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +22,8 @@ use tokio::task::JoinSet;
 
 /// The most HTTP connections at a time; WebSockets are counted by signaling.
 const CONNECTIONS_MAX: usize = 1024;
+/// The most of them from one address, so that one slow stranger cannot take all places. A browser opens six.
+const CONNECTIONS_PER_ADDRESS_MAX: usize = 256;
 /// How long a request's head may take to arrive, and how long a connection may stay open without one.
 const HEAD_WITHIN: Duration = Duration::from_secs(15);
 /// How long requests under way may take to end when the server stops.
@@ -32,6 +36,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Futu
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let (stopping, stopped) = watch::channel(());
     let mut connections = JoinSet::new();
+    let mut callers = BTreeMap::<IpAddr, usize>::new();
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
 
@@ -50,9 +55,20 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Futu
                     continue;
                 }
             },
-            Some(_) = connections.join_next() => continue,
+            Some(ended) = connections.join_next() => {
+                if let Ok(caller) = ended {
+                    forget(&mut callers, caller);
+                }
+                continue;
+            }
             () = &mut stop => break,
         };
+        let calls = callers.entry(address.ip()).or_default();
+        if *calls >= CONNECTIONS_PER_ADDRESS_MAX {
+            tracing::debug!(%address, "too many connections from this address");
+            continue;
+        }
+        *calls += 1;
         // Small messages follow each other on a WebSocket: none should wait for the answer to the one before.
         let _ = stream.set_nodelay(true);
         let service = with_address(router.clone(), address);
@@ -71,10 +87,21 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Futu
                 tracing::trace!(%address, "a connection ended: {error}");
             }
             drop(place);
+            address.ip()
         });
     }
     drop((stopping, listener));
     let _ = tokio::time::timeout(GOODBYE, async { while connections.join_next().await.is_some() {} }).await;
+}
+
+/// One connection of `caller` is gone.
+fn forget(callers: &mut BTreeMap<IpAddr, usize>, caller: IpAddr) {
+    if let Entry::Occupied(mut calls) = callers.entry(caller) {
+        *calls.get_mut() -= 1;
+        if *calls.get() == 0 {
+            calls.remove();
+        }
+    }
 }
 
 /// The router as hyper calls it, with the address of who asks in each request.
