@@ -9,20 +9,25 @@
 //!    candidates travel as sealed letters with the call's random number; a replayed letter belongs to no call.
 //! 4. The data channel opens, and the call is over: what follows is the handshake on the link.
 //!
+//! Letters go through the signaling server while there is one. Peers also tell each other whom they are linked to, and two
+//! that share a third introduce themselves over it: the same letters, carried by that third.
+//!
 //! A dialled connection that fails is dialled anew with back-off; of two peers that lost their link, the one with the
 //! smaller id calls first. All sets are bounded, and calls that get no further lapse.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use manyhands_wire::PeerId;
+use manyhands_wire::frame::LETTER_BYTES_MAX;
 use manyhands_wire::sealed::{Decline, Letter, Whisper};
 use manyhands_wire::signaling::{ClientMessage, Member, ROOM_MEMBERS_MAX, SIGNALING_VERSION, ServerMessage};
+use manyhands_wire::{Frame, PeerId};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng as _;
 
 use crate::invite::RoomKeys;
 use crate::io::{LinkId, Output};
+use crate::post::Post;
 use crate::seal;
 use crate::time::Time;
 
@@ -38,21 +43,36 @@ const REDIAL_MIN: Duration = Duration::from_millis(500);
 const REDIAL_MAX: Duration = Duration::from_secs(30);
 /// How much longer the larger id waits before it calls.
 const REDIAL_SECOND: Duration = Duration::from_secs(5);
+/// How long two peers that share a third wait for signaling to bring them together.
+const INTRODUCTION: Duration = Duration::from_millis(1500);
 /// How often a peer is dialled anew before it is given up until it calls itself.
 const REDIALS_MAX: u32 = 8;
 
-/// How this node's links stand, for deciding about calls.
-pub(crate) struct Standing<'a> {
+/// What a call needs of the node around it.
+pub(crate) struct Desk<'a> {
+    pub(crate) now: Time,
+    pub(crate) rng: &'a mut ChaCha8Rng,
+    pub(crate) out: &'a mut VecDeque<Output>,
+    pub(crate) post: &'a mut Post,
     /// The peers it has a working link to.
     pub(crate) up: &'a BTreeMap<PeerId, LinkId>,
     /// Whether it takes no more links.
     pub(crate) full: bool,
 }
 
+/// How letters of a call travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// Through the signaling server, to this member.
+    Server(Member),
+    /// Over the link to this peer, which has one to the other side.
+    Mesh(PeerId),
+}
+
 /// A call that has a connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
-    member: Member,
+    route: Route,
     /// The other side, as it named itself inside a seal. Proved only by the handshake.
     pub(crate) peer: Option<PeerId>,
     /// Whether this node called.
@@ -93,6 +113,8 @@ pub(crate) struct Calls {
     to_call: VecDeque<Member>,
     calls: BTreeMap<u64, Call>,
     session_of: BTreeMap<LinkId, u64>,
+    /// Whom each linked peer has links to.
+    neighbours: BTreeMap<PeerId, BTreeSet<PeerId>>,
     redials: BTreeMap<PeerId, Redial>,
     links_made: u64,
     /// Letters that this room's key did not open.
@@ -109,6 +131,7 @@ impl Calls {
             to_call: VecDeque::new(),
             calls: BTreeMap::new(),
             session_of: BTreeMap::new(),
+            neighbours: BTreeMap::new(),
             redials: BTreeMap::new(),
             links_made: 0,
             unreadable: 0,
@@ -116,8 +139,8 @@ impl Calls {
     }
 
     /// The WebSocket is open: enter the room.
-    pub(crate) fn on_connected(&mut self, out: &mut VecDeque<Output>) {
-        out.push_back(Output::Signal(ClientMessage::Join { v: SIGNALING_VERSION, room: self.keys.id }));
+    pub(crate) fn on_connected(&mut self, desk: &mut Desk<'_>) {
+        desk.out.push_back(Output::Signal(ClientMessage::Join { v: SIGNALING_VERSION, room: self.keys.id }));
     }
 
     /// The WebSocket is gone, and with it everybody's number.
@@ -125,7 +148,7 @@ impl Calls {
         self.members.clear();
         self.member_of.clear();
         self.to_call.clear();
-        self.calls.retain(|_, call| call.link.is_some());
+        self.calls.retain(|_, call| call.link.is_some() || matches!(call.route, Route::Mesh(_)));
     }
 
     /// What the server said, other than letters and errors. Returns the peer whose connection to the server ended, if it
@@ -147,7 +170,7 @@ impl Calls {
             ServerMessage::Left { member } => {
                 self.members.remove(member);
                 self.to_call.retain(|waiting| waiting != member);
-                self.calls.retain(|_, call| call.member != *member || call.link.is_some());
+                self.calls.retain(|_, call| call.route != Route::Server(*member) || call.link.is_some());
                 let peer =
                     self.member_of.iter().find(|(_, number)| *number == member).map(|(peer, _)| *peer)?;
                 self.member_of.remove(&peer);
@@ -157,16 +180,8 @@ impl Calls {
         }
     }
 
-    /// A letter from another member.
-    pub(crate) fn on_letter(
-        &mut self,
-        now: Time,
-        member: Member,
-        body: &str,
-        standing: &Standing<'_>,
-        rng: &mut ChaCha8Rng,
-        out: &mut VecDeque<Output>,
-    ) {
+    /// A letter that came this way.
+    pub(crate) fn on_letter(&mut self, desk: &mut Desk<'_>, route: Route, body: &str) {
         let Some(letter) = seal::open(&self.keys, body) else {
             self.unreadable += 1;
             return;
@@ -175,20 +190,22 @@ impl Calls {
             return;
         }
         let Letter { from, session, whisper, .. } = letter;
-        self.member_of.insert(from, member);
+        if let Route::Server(member) = route {
+            self.member_of.insert(from, member);
+        }
         if let Whisper::Call = whisper {
-            let answer = self.on_call(now, member, from, session, standing.full, out);
-            self.whisper(member, Some(from), session, answer, rng, out);
+            let answer = self.on_call(desk, route, from, session);
+            self.whisper(desk, route, Some(from), session, answer);
             return;
         }
         let Some(call) = self.calls.get_mut(&session) else { return };
-        if call.member != member || call.peer.is_some_and(|peer| peer != from) {
+        if call.route != route || call.peer.is_some_and(|peer| peer != from) {
             return;
         }
         match whisper {
             Whisper::Call => {}
             Whisper::Accept if call.caller && call.link.is_none() => {
-                if from == self.me || standing.up.contains_key(&from) {
+                if from == self.me || desk.up.contains_key(&from) {
                     self.calls.remove(&session);
                     return;
                 }
@@ -196,7 +213,7 @@ impl Calls {
                 let link = new_link(&mut self.links_made);
                 call.link = Some(link);
                 self.session_of.insert(link, session);
-                out.push_back(Output::Dial(link));
+                desk.out.push_back(Output::Dial(link));
             }
             Whisper::Decline(_) if call.caller && call.link.is_none() => {
                 self.calls.remove(&session);
@@ -208,17 +225,17 @@ impl Calls {
                 call.offer = Some(sdp.clone());
                 let early = std::mem::take(&mut call.early_candidates);
                 self.session_of.insert(link, session);
-                out.push_back(Output::Answer(link, sdp));
-                out.extend(early.into_iter().map(|candidate| Output::Candidate(link, candidate)));
+                desk.out.push_back(Output::Answer(link, sdp));
+                desk.out.extend(early.into_iter().map(|candidate| Output::Candidate(link, candidate)));
             }
             Whisper::Answer(sdp) if call.caller && call.answer.is_none() => {
                 if let Some(link) = call.link.filter(|_| call.offer.is_some()) {
                     call.answer = Some(sdp.clone());
-                    out.push_back(Output::Answered(link, sdp));
+                    desk.out.push_back(Output::Answered(link, sdp));
                 }
             }
             Whisper::Candidate(candidate) => match call.link {
-                Some(link) => out.push_back(Output::Candidate(link, candidate)),
+                Some(link) => desk.out.push_back(Output::Candidate(link, candidate)),
                 None if call.early_candidates.len() < EARLY_CANDIDATES_MAX => {
                     call.early_candidates.push(candidate)
                 }
@@ -229,19 +246,11 @@ impl Calls {
     }
 
     /// Whether to take a call; the answer is whispered back.
-    fn on_call(
-        &mut self,
-        now: Time,
-        member: Member,
-        from: PeerId,
-        session: u64,
-        full: bool,
-        out: &mut VecDeque<Output>,
-    ) -> Whisper {
+    fn on_call(&mut self, desk: &mut Desk<'_>, route: Route, from: PeerId, session: u64) -> Whisper {
         if from == self.me {
             return Whisper::Decline(Decline::Myself);
         }
-        if full || self.calls.len() >= 2 * CALLS_MAX {
+        if desk.full || self.calls.len() >= 2 * CALLS_MAX {
             return Whisper::Decline(Decline::Full);
         }
         if self.calls.contains_key(&session) {
@@ -256,22 +265,16 @@ impl Calls {
             }
             if let Some(link) = self.calls.remove(&mine).and_then(|call| call.link) {
                 self.session_of.remove(&link);
-                out.push_back(Output::HangUp(link));
+                desk.out.push_back(Output::HangUp(link));
             }
         }
         self.redials.remove(&from);
-        self.calls.insert(session, Call::new(now, member, Some(from), false));
+        self.calls.insert(session, Call::new(desk.now, route, Some(from), false));
         Whisper::Accept
     }
 
     /// The driver described this node's side of a connection.
-    pub(crate) fn on_described(
-        &mut self,
-        link: LinkId,
-        sdp: String,
-        rng: &mut ChaCha8Rng,
-        out: &mut VecDeque<Output>,
-    ) {
+    pub(crate) fn on_described(&mut self, desk: &mut Desk<'_>, link: LinkId, sdp: String) {
         let Some((session, call)) = self.call_of(link) else { return };
         let whisper = if call.caller {
             call.offer = Some(sdp.clone());
@@ -280,21 +283,47 @@ impl Calls {
             call.answer = Some(sdp.clone());
             Whisper::Answer(sdp)
         };
-        let (member, peer) = (call.member, call.peer);
-        self.whisper(member, peer, session, whisper, rng, out);
+        let (route, peer) = (call.route, call.peer);
+        self.whisper(desk, route, peer, session, whisper);
     }
 
     /// The driver found a way to reach this node.
-    pub(crate) fn on_candidate(
-        &mut self,
-        link: LinkId,
-        candidate: String,
-        rng: &mut ChaCha8Rng,
-        out: &mut VecDeque<Output>,
-    ) {
+    pub(crate) fn on_candidate(&mut self, desk: &mut Desk<'_>, link: LinkId, candidate: String) {
         let Some((session, call)) = self.call_of(link) else { return };
-        let (member, peer) = (call.member, call.peer);
-        self.whisper(member, peer, session, Whisper::Candidate(candidate), rng, out);
+        let (route, peer) = (call.route, call.peer);
+        self.whisper(desk, route, peer, session, Whisper::Candidate(candidate));
+    }
+
+    /// A linked peer told whom it has links to: those that this node has none to are called over it, unless they call first
+    /// or signaling brings the two together.
+    pub(crate) fn on_neighbours(&mut self, desk: &Desk<'_>, via: PeerId, peers: Vec<PeerId>) {
+        for peer in &peers {
+            let known = *peer == self.me || desk.up.contains_key(peer) || self.redials.contains_key(peer);
+            if known || desk.full || self.calls.values().any(|call| call.peer == Some(*peer)) {
+                continue;
+            }
+            let wait = if self.me < *peer { INTRODUCTION } else { INTRODUCTION + REDIAL_SECOND };
+            self.redials.insert(*peer, Redial { failures: 0, due: desk.now + wait });
+        }
+        self.neighbours.insert(via, peers.into_iter().collect());
+    }
+
+    /// A linked peer is gone, and introduces nobody any more.
+    pub(crate) fn on_unlinked(&mut self, peer: &PeerId) {
+        self.neighbours.remove(peer);
+    }
+
+    /// How a letter to `peer` may travel now.
+    fn route_to(&self, desk: &Desk<'_>, peer: &PeerId) -> Option<Route> {
+        let server = self.member_of.get(peer).copied().map(Route::Server);
+        let mesh = || {
+            let mut introducers = self
+                .neighbours
+                .iter()
+                .filter(|(via, peers)| peers.contains(peer) && desk.up.contains_key(via));
+            introducers.next().map(|(via, _)| Route::Mesh(*via))
+        };
+        server.or_else(mesh)
     }
 
     /// The channel is open: the call is over. `None` if the link belongs to no call, or its negotiation is not whole.
@@ -340,7 +369,8 @@ impl Calls {
     }
 
     /// Places waiting calls, and lets those lapse that get no further.
-    pub(crate) fn on_tick(&mut self, now: Time, rng: &mut ChaCha8Rng, out: &mut VecDeque<Output>) {
+    pub(crate) fn on_tick(&mut self, desk: &mut Desk<'_>) {
+        let now = desk.now;
         let lapsed: Vec<u64> = self
             .calls
             .iter()
@@ -351,15 +381,15 @@ impl Calls {
             let Some(call) = self.calls.remove(&session) else { continue };
             if let Some(link) = call.link {
                 self.session_of.remove(&link);
-                out.push_back(Output::HangUp(link));
-                if let Some(peer) = call.peer.filter(|_| call.caller) {
-                    self.redial(now, peer);
+                desk.out.push_back(Output::HangUp(link));
+                if let Some(peer) = call.peer {
+                    self.on_failed(now, peer, call.caller);
                 }
             }
         }
         while self.calls.len() < CALLS_MAX {
             let Some(member) = self.to_call.pop_front() else { break };
-            self.call(now, member, None, rng, out);
+            self.call(desk, Route::Server(member), None);
         }
         let due: Vec<PeerId> =
             self.redials.iter().filter(|(_, redial)| redial.due <= now).map(|(peer, _)| *peer).collect();
@@ -370,8 +400,8 @@ impl Calls {
             if let Some(redial) = self.redials.get_mut(&peer) {
                 redial.due = Time::NEVER;
             }
-            match self.member_of.get(&peer).copied() {
-                Some(member) => self.call(now, member, Some(peer), rng, out),
+            match self.route_to(desk, &peer).filter(|_| !desk.up.contains_key(&peer)) {
+                Some(route) => self.call(desk, route, Some(peer)),
                 None => {
                     self.redials.remove(&peer);
                 }
@@ -389,17 +419,10 @@ impl Calls {
         }
     }
 
-    fn call(
-        &mut self,
-        now: Time,
-        member: Member,
-        peer: Option<PeerId>,
-        rng: &mut ChaCha8Rng,
-        out: &mut VecDeque<Output>,
-    ) {
-        let session = rng.next_u64();
-        self.calls.insert(session, Call::new(now, member, peer, true));
-        self.whisper(member, peer, session, Whisper::Call, rng, out);
+    fn call(&mut self, desk: &mut Desk<'_>, route: Route, peer: Option<PeerId>) {
+        let session = desk.rng.next_u64();
+        self.calls.insert(session, Call::new(desk.now, route, peer, true));
+        self.whisper(desk, route, peer, session, Whisper::Call);
     }
 
     fn call_of(&mut self, link: LinkId) -> Option<(u64, &mut Call)> {
@@ -407,25 +430,25 @@ impl Calls {
         Some((session, self.calls.get_mut(&session)?))
     }
 
-    fn whisper(
-        &self,
-        member: Member,
-        to: Option<PeerId>,
-        session: u64,
-        whisper: Whisper,
-        rng: &mut ChaCha8Rng,
-        out: &mut VecDeque<Output>,
-    ) {
+    fn whisper(&self, desk: &mut Desk<'_>, route: Route, to: Option<PeerId>, session: u64, whisper: Whisper) {
         let letter = Letter { from: self.me, to, session, whisper };
-        let body = seal::seal(&self.keys, rng, &letter);
-        out.push_back(Output::Signal(ClientMessage::Send { to: member, body }));
+        let body = seal::seal(&self.keys, desk.rng, &letter);
+        match (route, to) {
+            (Route::Server(member), _) => {
+                desk.out.push_back(Output::Signal(ClientMessage::Send { to: member, body }))
+            }
+            (Route::Mesh(via), Some(to)) if body.len() <= LETTER_BYTES_MAX => {
+                desk.post.send(via, Frame::Letter { from: self.me, to, body });
+            }
+            (Route::Mesh(_), _) => {}
+        }
     }
 }
 
 impl Call {
-    fn new(now: Time, member: Member, peer: Option<PeerId>, caller: bool) -> Self {
+    fn new(now: Time, route: Route, peer: Option<PeerId>, caller: bool) -> Self {
         let early_candidates = Vec::new();
-        Self { member, peer, caller, link: None, offer: None, answer: None, early_candidates, since: now }
+        Self { route, peer, caller, link: None, offer: None, answer: None, early_candidates, since: now }
     }
 }
 

@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use manyhands_jobs as jobs;
 use manyhands_ledger::Ledger;
-use manyhands_wire::frame::{Activity, NAME_BYTES_MAX, PeerKind, RUNS_MAX, Status};
+use manyhands_wire::frame::{Activity, NAME_BYTES_MAX, NEIGHBOURS_MAX, PeerKind, RUNS_MAX, Status};
 use manyhands_wire::signaling::ServerMessage;
 use manyhands_wire::{Frame, JobSpec, PeerId, SignedJob};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
-use crate::calls::{Calls, Standing};
+use crate::calls::{Calls, Desk, Route};
 use crate::identity::Identity;
 use crate::invite::{RoomKey, RoomKeys};
 use crate::io::{Command, Event, LinkEvent, LinkId, Output, SignalingEvent, Slot};
@@ -37,6 +37,9 @@ const LATE: Duration = Duration::from_secs(2);
 /// How often a status is sent at least, and how long after a change at most.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
 const STATUS_PAUSE: Duration = Duration::from_millis(100);
+/// How often peers are told whom this node has links to, and how long after a change.
+const NEIGHBOURS_EVERY: Duration = Duration::from_secs(30);
+const NEIGHBOURS_PAUSE: Duration = Duration::from_millis(500);
 /// How many peers that are gone are remembered by name.
 const PROFILES_MAX: usize = 1024;
 
@@ -89,6 +92,8 @@ pub struct Node {
     mode: Mode,
     pub(crate) left: bool,
     status_sent: Time,
+    /// When the peers were last told whom this node has links to, and whether that has changed since.
+    neighbours_told: (Time, bool),
     ticked: Time,
 }
 
@@ -120,6 +125,7 @@ impl Node {
             mode: Mode::Working,
             left: false,
             status_sent: now,
+            neighbours_told: (now, false),
             ticked: now,
         };
         if let Some(host) = host {
@@ -189,7 +195,10 @@ impl Node {
     pub fn handle_signaling(&mut self, now: Time, event: SignalingEvent) {
         match event {
             _ if self.left => return,
-            SignalingEvent::Connected => self.calls.on_connected(&mut self.out),
+            SignalingEvent::Connected => {
+                let (calls, mut desk) = self.calls(now);
+                calls.on_connected(&mut desk);
+            }
             SignalingEvent::Disconnected => {
                 self.signaling = false;
                 self.calls.on_disconnected();
@@ -199,8 +208,8 @@ impl Node {
             }
             SignalingEvent::Message(ServerMessage::From { from, body }) => {
                 let unreadable = self.calls.unreadable;
-                let standing = Standing { up: &self.up, full: self.links.len() >= LINKS_MAX };
-                self.calls.on_letter(now, from, &body, &standing, &mut self.rng, &mut self.out);
+                let (calls, mut desk) = self.calls(now);
+                calls.on_letter(&mut desk, Route::Server(from), &body);
                 if self.calls.unreadable > unreadable {
                     let why = "somebody in the room's signaling does not know its key".to_owned();
                     self.out.push_back(Output::Event(Event::Refused { why }));
@@ -214,7 +223,8 @@ impl Node {
                 {
                     self.ping(now, link);
                 }
-                self.calls.on_tick(now, &mut self.rng, &mut self.out);
+                let (calls, mut desk) = self.calls(now);
+                calls.on_tick(&mut desk);
             }
         }
         self.settle(now);
@@ -224,9 +234,13 @@ impl Node {
     pub fn handle_link(&mut self, now: Time, link: LinkId, event: LinkEvent) {
         match event {
             _ if self.left => return,
-            LinkEvent::Described(sdp) => self.calls.on_described(link, sdp, &mut self.rng, &mut self.out),
+            LinkEvent::Described(sdp) => {
+                let (calls, mut desk) = self.calls(now);
+                calls.on_described(&mut desk, link, sdp);
+            }
             LinkEvent::Candidate(candidate) => {
-                self.calls.on_candidate(link, candidate, &mut self.rng, &mut self.out);
+                let (calls, mut desk) = self.calls(now);
+                calls.on_candidate(&mut desk, link, candidate);
             }
             LinkEvent::Opened => self.on_opened(now, link),
             LinkEvent::Received(bytes) => self.on_received(now, link, &bytes),
@@ -296,7 +310,8 @@ impl Node {
         if slept {
             self.links.values_mut().for_each(|link| link.heard = now);
         }
-        self.calls.on_tick(now, &mut self.rng, &mut self.out);
+        let (calls, mut desk) = self.calls(now);
+        calls.on_tick(&mut desk);
         let due: Vec<LinkId> = self
             .links
             .iter()
@@ -325,6 +340,14 @@ impl Node {
                 job.on_peer_gone(peer, &mut self.out);
             }
         }
+    }
+
+    /// The calls, and what they need of the rest of the node.
+    fn calls(&mut self, now: Time) -> (&mut Calls, Desk<'_>) {
+        let full = self.links.len() >= LINKS_MAX;
+        let desk =
+            Desk { now, rng: &mut self.rng, out: &mut self.out, post: &mut self.post, up: &self.up, full };
+        (&mut self.calls, desk)
     }
 
     /// The host begins the job.
@@ -416,6 +439,11 @@ impl Node {
             if since >= STATUS_EVERY || (job.sharing.news && since >= STATUS_PAUSE) {
                 self.say_status(now);
             }
+        }
+        let (told, changed) = self.neighbours_told;
+        if now.since(told) >= if changed { NEIGHBOURS_PAUSE } else { NEIGHBOURS_EVERY } {
+            self.neighbours_told = (now, false);
+            self.post.send_all(Frame::Neighbours(self.up.keys().copied().take(NEIGHBOURS_MAX).collect()));
         }
         if self.mode == Mode::Finishing && self.job.as_ref().is_none_or(|job| job.work.is_idle()) {
             self.leave(now);

@@ -215,6 +215,18 @@ impl World {
         self.lives[number].paused_until = self.now + span;
     }
 
+    /// The link between two nodes breaks, and both systems notice.
+    pub fn cut(&mut self, a: NodeNumber, b: NodeNumber) {
+        let links: Vec<LinkId> = self.node(a).links().collect();
+        for end in links.into_iter().map(|link| (a, link)) {
+            if let Some(other) = self.network.other(end).filter(|other| other.0 == b) {
+                self.network.disconnect(end);
+                self.schedule(self.now, end.0, Happening::Link(end.1, LinkEvent::Closed));
+                self.schedule(self.now, other.0, Happening::Link(other.1, LinkEvent::Closed));
+            }
+        }
+    }
+
     /// These nodes and the rest cannot reach each other.
     pub fn partition(&mut self, island: &[NodeNumber]) {
         self.network.partition(island.iter().copied());

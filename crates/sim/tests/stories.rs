@@ -276,6 +276,21 @@ fn a_lost_link_is_dialled_again() {
 }
 
 #[test]
+fn two_that_share_only_a_third_link_without_any_server() {
+    let (mut world, numbers) = a_room(2, 100_000, 0);
+    world.run_for(Duration::from_secs(2));
+    world.crash_signaling();
+    world.cut(numbers[1], numbers[2]);
+    world.run_for(Duration::from_millis(100));
+    assert_eq!(open_links(&world, numbers[1]), 1);
+
+    world.run_for(Duration::from_secs(10));
+
+    assert_eq!(open_links(&world, numbers[1]), 2);
+    assert_eq!(open_links(&world, numbers[2]), 2);
+}
+
+#[test]
 fn a_reloaded_page_takes_the_place_of_its_old_self() {
     let (mut world, numbers) = a_room(2, 100_000, 0);
     world.run_for(Duration::from_secs(2));

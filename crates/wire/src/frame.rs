@@ -20,12 +20,16 @@ pub const MAGIC: [u8; 2] = *b"MH";
 /// The version this build speaks.
 pub const VERSION: u8 = 1;
 /// How many tags this build knows.
-const TAGS: u8 = 14;
+const TAGS: u8 = 16;
 
 /// The most records in one [`Frame::Records`].
 pub const RECORDS_MAX: usize = 64;
 /// The most runs in one [`Frame::Have`], [`Frame::Credit`], [`Grant`] or [`Status`].
 pub const RUNS_MAX: usize = 128;
+/// The most peers in one [`Frame::Neighbours`].
+pub const NEIGHBOURS_MAX: usize = 64;
+/// The longest body of a [`Frame::Letter`], in bytes.
+pub const LETTER_BYTES_MAX: usize = 12 * 1024;
 /// The longest name a person may give, in bytes.
 pub const NAME_BYTES_MAX: usize = 32;
 
@@ -87,6 +91,17 @@ pub enum Frame {
     },
     /// The speaker leaves, and what it held is free.
     Bye,
+    /// Whom the speaker has links to, so that those who share only the speaker can meet; at most [`NEIGHBOURS_MAX`].
+    Neighbours(Vec<PeerId>),
+    /// A sealed letter for a peer that the receiver has a link to: introductions without a server.
+    Letter {
+        /// Who wrote it.
+        from: PeerId,
+        /// For whom it is.
+        to: PeerId,
+        /// The sealed payload, as in signaling; at most [`LETTER_BYTES_MAX`] bytes.
+        body: String,
+    },
 }
 
 /// Who speaks, and its part of the handshake.
@@ -281,6 +296,8 @@ impl Frame {
             Self::Records { records, .. } => records.len() <= RECORDS_MAX,
             Self::Credit { runs, .. } => runs.len() <= RUNS_MAX,
             Self::Have { runs, .. } => runs.len() <= RUNS_MAX,
+            Self::Neighbours(peers) => peers.len() <= NEIGHBOURS_MAX,
+            Self::Letter { body, .. } => body.len() <= LETTER_BYTES_MAX,
             Self::Proof(_)
             | Self::Ping(_)
             | Self::Pong(_)
@@ -360,6 +377,8 @@ mod tests {
             },
             Frame::Have { job, within: UnitRange::new(0, u64::MAX), runs: runs() },
             Frame::Bye,
+            Frame::Neighbours(vec![host; NEIGHBOURS_MAX]),
+            Frame::Letter { from: host, to: host, body: "b".repeat(LETTER_BYTES_MAX) },
         ]
     }
 
@@ -413,7 +432,7 @@ mod tests {
         }
 
         #[test]
-        fn a_truncated_or_flipped_frame_never_panics(pick in 0..14usize, cut in any::<prop::sample::Index>(), flip in any::<u8>()) {
+        fn a_truncated_or_flipped_frame_never_panics(pick in 0..usize::from(TAGS), cut in any::<prop::sample::Index>(), flip in any::<u8>()) {
             let mut bytes = one_of_each()[pick].encode();
             let at = cut.index(bytes.len());
             bytes[at] ^= flip;

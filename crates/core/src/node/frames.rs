@@ -3,6 +3,7 @@
 use manyhands_wire::{Frame, PeerId, Signature, SignedJob};
 
 use super::Node;
+use crate::calls::Route;
 use crate::identity::is_signed_by;
 use crate::io::{Event, LinkId, Output};
 use crate::job::{Job, is_genuine};
@@ -26,6 +27,11 @@ impl Node {
                 }
                 return;
             }
+            Frame::Neighbours(peers) => {
+                let (calls, desk) = self.calls(now);
+                return calls.on_neighbours(&desk, peer, peers);
+            }
+            Frame::Letter { from, to, body } => return self.on_letter(now, peer, from, to, body),
             Frame::Bye => {
                 self.links.remove(&id);
                 self.out.push_back(Output::HangUp(id));
@@ -97,6 +103,18 @@ impl Node {
         if let Some(what) = fault {
             self.on_fault(now, id, what);
         }
+    }
+
+    /// A letter that travels over links: for this node, or for a peer it has a link to. It is carried one step only.
+    fn on_letter(&mut self, now: Time, via: PeerId, from: PeerId, to: PeerId, body: String) {
+        if to != self.me.id() {
+            if from == via {
+                self.post.send(to, Frame::Letter { from, to, body });
+            }
+            return;
+        }
+        let (calls, mut desk) = self.calls(now);
+        calls.on_letter(&mut desk, Route::Mesh(via), &body);
     }
 
     pub(super) fn on_job(&mut self, now: Time, id: LinkId, signed: SignedJob) {

@@ -68,6 +68,7 @@ impl Node {
             }
         }
         self.calls.on_linked(&peer);
+        self.neighbours_told.1 = true;
         if self.profiles.len() < PROFILES_MAX || self.profiles.contains_key(&peer) {
             self.profiles.insert(peer, Profile { name: hello.name, kind: hello.kind });
         }
@@ -134,6 +135,8 @@ impl Node {
             return;
         }
         self.up.remove(&peer);
+        self.calls.on_unlinked(&peer);
+        self.neighbours_told.1 = true;
         self.out.push_back(Output::Event(Event::LinkDown { peer }));
         if let Some(job) = &mut self.job {
             job.on_peer_gone(&peer, &mut self.out);
