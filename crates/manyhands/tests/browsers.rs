@@ -138,7 +138,7 @@ fn a_peer_with_the_wrong_key_gets_nowhere() {
         Friend::join(Path::new(MANYHANDS), &wrong, &["--threads", "1", "--patience", "3s"]).unwrap();
 
     assert!(!friend.process.wait(PATIENCE).unwrap().success(), "{}", friend.process.written());
-    page.wait_for_text("link", PATIENCE).unwrap();
+    page.wait_for_text("this server does not know the room", PATIENCE).unwrap();
     let view = page.view().unwrap().unwrap();
     assert_eq!(view["job"], Value::Null);
     assert_eq!(view["peers"].as_array().unwrap().len(), 1, "only itself: {view}");
