@@ -324,6 +324,7 @@ impl Node {
         dead.into_iter().for_each(|link| self.hang_up(now, link));
         self.take_back_from_the_silent(now);
         if let Some(job) = self.job.as_mut().filter(|job| job.is_running()) {
+            job.sharing.measure(now, job.started.unwrap_or(now), &job.work);
             let claimed = job.sharing.claim_orphans(now, &job.replica.ledger, &mut job.work);
             self.out.extend(claimed.into_iter().map(|units| Output::Event(Event::TookBack { units })));
         }
@@ -425,6 +426,7 @@ impl Node {
         }
         if let Some(job) = &mut self.job {
             if job.finished.is_none() && job.started.is_some() && job.replica.ledger.is_complete() {
+                job.sharing.measure(now, job.started.unwrap_or(now), &job.work);
                 job.finished = Some(now);
                 job.work.mine.clear();
                 job.work.stop_all(&mut self.out);

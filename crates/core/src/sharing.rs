@@ -32,6 +32,8 @@ const STEAL_MARGIN_S: f64 = 0.02;
 const CUT_MIN_S: f64 = 0.03;
 /// How long units must be held by nobody before they are claimed: several status rounds.
 const ORPHAN_AFTER: Duration = Duration::from_secs(3);
+/// Of how many peers the node remembers how much they computed.
+const GROSS_MAX: usize = 1024;
 /// How often the node looks for such units.
 const ORPHAN_SCAN: Duration = Duration::from_millis(500);
 
@@ -71,6 +73,11 @@ pub(crate) struct Sharing {
     suspects: UnitSet,
     suspected_since: Time,
     scanned: Time,
+    /// What each peer ever said it has computed, the present session's last: a session that begins anew counts from zero.
+    gross: BTreeMap<PeerId, (u64, u64)>,
+    /// Units that all who were present could have computed alone in the time they were present.
+    pub(crate) potential: f64,
+    measured: Time,
     /// Something changed that the others should know soon.
     pub(crate) news: bool,
 }
@@ -87,6 +94,9 @@ impl Sharing {
             suspects: UnitSet::default(),
             suspected_since: Time::ZERO,
             scanned: Time::ZERO,
+            gross: BTreeMap::new(),
+            potential: 0.0,
+            measured: Time::ZERO,
             news: false,
         }
     }
@@ -100,8 +110,29 @@ impl Sharing {
                 work.mine.remove(run);
             }
         }
+        if self.gross.len() < GROSS_MAX || self.gross.contains_key(&peer) {
+            let (before, now) = self.gross.entry(peer).or_default();
+            if status.gross_units < *now {
+                *before = before.saturating_add(*now);
+            }
+            *now = status.gross_units;
+        }
         let granted = self.theirs.remove(&peer).map(|theirs| theirs.granted).unwrap_or_default();
         self.theirs.insert(peer, Theirs { status, holding, at: now, refused: false, granted });
+    }
+
+    /// Units that the peers say they computed, those that left included, duplicates counted.
+    pub(crate) fn their_gross(&self) -> u64 {
+        self.gross.values().fold(0, |sum, (before, now)| sum.saturating_add(*before).saturating_add(*now))
+    }
+
+    /// Counts what everybody present could do since this was last called.
+    pub(crate) fn measure(&mut self, now: Time, since: Time, work: &Work) {
+        let span = now.since(self.measured.max(since)).as_secs_f64();
+        self.measured = now;
+        let theirs: u64 =
+            self.theirs.values().map(|theirs| theirs.status.solo_speed).fold(0, u64::saturating_add);
+        self.potential += span * theirs.saturating_add(work.solo_speed()) as f64 / 1000.0;
     }
 
     /// Units are finished, whoever computed them.

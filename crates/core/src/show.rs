@@ -186,17 +186,17 @@ fn room_view(job: &Job, peers: &[PeerView], now: Time) -> RoomView {
     let elapsed_s = job.started.map_or(0.0, |start| job.finished.unwrap_or(now).since(start).as_secs_f64());
     let useful_units = ledger.done_units().saturating_sub(job.done_at_start);
     let speed: f64 = if job.is_running() { peers.iter().map(|peer| peer.speed).sum() } else { 0.0 };
-    let solo: f64 = peers.iter().map(|peer| peer.solo_speed).sum();
     let fastest = peers.iter().map(|peer| peer.solo_speed).fold(0.0, f64::max);
-    let rate = useful_units as f64 / elapsed_s;
-    let against = |reference: f64| Some(rate / reference).filter(|_| elapsed_s > 0.0 && reference > 0.0);
+    let against = |potential: f64| Some(useful_units as f64 / potential).filter(|_| potential > 0.0);
+    let gross_units = job.work.gross.saturating_add(job.sharing.their_gross());
     RoomView {
         elapsed_s,
         speed,
         useful_units,
-        gross_units: peers.iter().map(|peer| peer.gross_units).sum(),
-        efficiency: against(solo),
-        speedup_over_fastest: against(fastest),
+        // A status is up to a second old; a finished unit was computed at least once.
+        gross_units: gross_units.max(useful_units),
+        efficiency: against(job.sharing.potential),
+        speedup_over_fastest: against(fastest * elapsed_s),
         left_s: Some(seconds(ledger.units() - ledger.done_units(), (speed * 1000.0) as u64))
             .filter(|left| left.is_finite() && job.started.is_some()),
     }

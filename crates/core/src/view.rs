@@ -148,9 +148,9 @@ pub struct RoomView {
     pub speed: f64,
     /// Units finished since this node saw the start.
     pub useful_units: u64,
-    /// Units computed by all present since they came, duplicates counted.
+    /// Units computed by everybody since this node saw the start, duplicates counted.
     pub gross_units: u64,
-    /// Useful work against what the peers present would have done alone in the same time, 0 to about 1.
+    /// Useful work against what each would have done alone in the time it was present, 0 to about 1.
     pub efficiency: Option<f64>,
     /// How many times faster than the fastest peer alone.
     pub speedup_over_fastest: Option<f64>,

@@ -334,3 +334,21 @@ fn signaling_that_refuses_is_told() {
 
     assert!(world.events(numbers[1]).iter().any(|event| matches!(event, Event::SignalingRefused { .. })));
 }
+
+#[test]
+fn the_efficiency_shown_is_never_much_better_than_perfect() {
+    let delay =
+        JobSpec { kind: JobKind::Delay { units: 300, unit_ms: 200 }, asked_by: "Liz".into(), salt: [0; 16] };
+    let mut world = World::new(5, delay, Conditions::default());
+    world.host(a_peer(0, 5), 9, None);
+    for identity in 1..10 {
+        world.friend(a_peer(identity, 5));
+    }
+
+    while !world.everybody_knows() {
+        world.run_for(Duration::from_millis(300));
+        let room = world.node(0).view(world.now()).room;
+        assert!(room.efficiency.is_none_or(|efficiency| efficiency <= 1.02), "{room:?}");
+        assert!(room.gross_units >= room.useful_units, "{room:?}");
+    }
+}
