@@ -313,6 +313,13 @@ impl Calls {
         self.neighbours.remove(peer);
     }
 
+    /// How many peers there are as far as links and links of links tell, this node included.
+    pub(crate) fn known_peers(&self, up: &BTreeMap<PeerId, LinkId>) -> usize {
+        let known: BTreeSet<&PeerId> =
+            self.neighbours.values().flatten().chain(up.keys()).chain([&self.me]).collect();
+        known.len()
+    }
+
     /// How a letter to `peer` may travel now.
     fn route_to(&self, desk: &Desk<'_>, peer: &PeerId) -> Option<Route> {
         let server = self.member_of.get(peer).copied().map(Route::Server);

@@ -1,6 +1,7 @@
 //! What goes into a [`Node`](crate::Node) and what comes out: the whole surface between the core and its drivers.
 
 use manyhands_jobs as jobs;
+use manyhands_wire::flood::Body;
 use manyhands_wire::signaling::{ClientMessage, ServerMessage};
 use manyhands_wire::{PeerId, UnitRange};
 use serde::Serialize;
@@ -52,6 +53,8 @@ pub enum Command {
     Start,
     /// Finish the slices under way, hand the rest to the others, say goodbye: ends with [`Event::Left`].
     Finish,
+    /// Say something to everybody in the room.
+    Say(Body),
     /// Say goodbye at once and hang up: ends with [`Event::Left`].
     Leave,
 }
@@ -113,6 +116,15 @@ pub enum Event {
     TookBack {
         /// Which.
         units: UnitRange,
+    },
+    /// Somebody said something to everybody.
+    Heard {
+        /// Who said it.
+        from: PeerId,
+        /// Who carried it, in order, up to this node.
+        path: Vec<PeerId>,
+        /// What.
+        body: Body,
     },
     /// Every unit is finished.
     Finished,

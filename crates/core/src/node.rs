@@ -15,9 +15,10 @@ use manyhands_wire::frame::{Activity, NAME_BYTES_MAX, NEIGHBOURS_MAX, PeerKind, 
 use manyhands_wire::signaling::ServerMessage;
 use manyhands_wire::{Frame, JobSpec, PeerId, SignedJob};
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng as _;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 use crate::calls::{Calls, Desk, Route};
+use crate::gossip::{Gossip, Room};
 use crate::identity::Identity;
 use crate::invite::{RoomKey, RoomKeys};
 use crate::io::{Command, Event, LinkEvent, LinkId, Output, SignalingEvent, Slot};
@@ -87,6 +88,7 @@ pub struct Node {
     pub(crate) up: BTreeMap<PeerId, LinkId>,
     pub(crate) profiles: BTreeMap<PeerId, Profile>,
     pub(crate) job: Option<Job>,
+    pub(crate) gossip: Gossip,
     /// How many friends the host waits for; on a friend, what the host last said.
     pub(crate) lobby: (u16, u16),
     mode: Mode,
@@ -106,12 +108,14 @@ impl Node {
         while name.len() > NAME_BYTES_MAX {
             name.pop();
         }
+        let mut rng = ChaCha8Rng::from_seed(seed);
         let mut node = Self {
+            gossip: Gossip::new(me.id(), rng.next_u64()),
             calls: Calls::new(me.id(), keys.clone()),
             me,
             room,
             keys,
-            rng: ChaCha8Rng::from_seed(seed),
+            rng,
             own: Profile { name, kind },
             threads,
             out: VecDeque::new(),
@@ -295,6 +299,12 @@ impl Node {
                     self.start(now);
                 }
             }
+            Command::Say(body) if body.is_within_limits() => {
+                let size = self.room_size();
+                let room = Room { up: &self.up, size };
+                self.gossip.say(now, &self.me, &room, body, &mut self.post);
+            }
+            Command::Say(_) => {}
             Command::Leave => self.leave(now),
         }
         self.settle(now);
@@ -323,6 +333,7 @@ impl Node {
             self.links.iter().filter(|(_, link)| link.is_dead(now)).map(|(id, _)| *id).collect();
         dead.into_iter().for_each(|link| self.hang_up(now, link));
         self.take_back_from_the_silent(now);
+        self.gossip.on_tick(now, &mut self.post);
         if let Some(job) = self.job.as_mut().filter(|job| job.is_running()) {
             job.sharing.measure(now, job.started.unwrap_or(now), &job.work);
             let claimed = job.sharing.claim_orphans(now, &job.replica.ledger, &mut job.work);
@@ -341,6 +352,11 @@ impl Node {
                 job.on_peer_gone(peer, &mut self.out);
             }
         }
+    }
+
+    /// About how many peers the room has: this node, its links and theirs.
+    pub(crate) fn room_size(&self) -> usize {
+        self.calls.known_peers(&self.up)
     }
 
     /// The calls, and what they need of the rest of the node.
@@ -478,6 +494,11 @@ impl Node {
                     if let Some(link) = self.up.get(&peer) {
                         self.out.push_back(Output::Send(*link, frame.encode()));
                     }
+                }
+                To::Many(peers) => {
+                    let bytes = frame.encode();
+                    let links = peers.iter().filter_map(|peer| self.up.get(peer));
+                    self.out.extend(links.map(|link| Output::Send(*link, bytes.clone())));
                 }
                 To::All => {
                     let bytes = frame.encode();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use manyhands_ledger::Ledger;
+use manyhands_wire::flood::{Body, Flood};
 use manyhands_wire::frame::Activity;
 use manyhands_wire::{JobKind, JobSpec, Outcome, PeerId, UnitRange};
 
@@ -10,7 +11,10 @@ use crate::job::Job;
 use crate::link::Profile;
 use crate::node::Node;
 use crate::time::Time;
-use crate::view::{Cell, JobView, LinkState, MAP_CELLS_MAX, PeerView, Phase, RoomView, View};
+use crate::view::{
+    Cell, JobView, LinkState, MAP_CELLS_MAX, MESSAGES_MAX, MessageView, NewsView, PeerView, Phase, RoomView,
+    View,
+};
 use crate::work::{Mode, seconds};
 
 /// What a person sees of `node` at the moment `now`.
@@ -39,7 +43,65 @@ pub(crate) fn view(node: &Node, now: Time) -> View {
         map,
         under_way,
         room,
+        messages: messages(node, now),
+        news: news(node),
     }
+}
+
+/// What was said, the latest last.
+fn messages(node: &Node, now: Time) -> Vec<MessageView> {
+    let texts = node.gossip.kept().filter_map(|kept| match &kept.flood.body {
+        Body::Message(text) => Some(MessageView {
+            from: name(node, &kept.flood.id.originator),
+            path: path(node, &kept.flood),
+            text: text.clone(),
+            heard_ms: u64::try_from(now.since(kept.heard).as_millis()).unwrap_or(u64::MAX),
+        }),
+        Body::News { .. } => None,
+    });
+    let all: Vec<MessageView> = texts.collect();
+    all[all.len().saturating_sub(MESSAGES_MAX)..].to_vec()
+}
+
+/// The greatest discovery of each kind; of two equal ones, that of the smaller id.
+fn news(node: &Node) -> Vec<NewsView> {
+    let mut best: BTreeMap<&str, (u64, &Flood)> = BTreeMap::new();
+    for kept in node.gossip.kept() {
+        if let Body::News { what, value } = &kept.flood.body {
+            let entry = best.entry(what).or_insert((*value, &kept.flood));
+            if (*value, entry.1.id.originator) > (entry.0, kept.flood.id.originator) {
+                *entry = (*value, &kept.flood);
+            }
+        }
+    }
+    let view = |(what, (value, flood)): (&str, (u64, &Flood))| NewsView {
+        what: what.to_owned(),
+        value,
+        finder: name(node, &flood.id.originator),
+        path: path(node, flood),
+    };
+    best.into_iter().map(view).collect()
+}
+
+/// The names of those a message went through, its originator first, this node last.
+fn path(node: &Node, flood: &Flood) -> Vec<String> {
+    let me = node.me.id();
+    let hops = flood.path.iter().map(|hop| hop.peer);
+    let mut all: Vec<PeerId> = std::iter::once(flood.id.originator).chain(hops).collect();
+    if flood.id.originator != me {
+        all.push(me);
+    }
+    all.iter().map(|peer| name(node, peer)).collect()
+}
+
+/// The name a person gave, or the nickname of the key.
+fn name(node: &Node, peer: &PeerId) -> String {
+    let profile: Option<&Profile> =
+        if *peer == node.me.id() { Some(&node.own) } else { node.profiles.get(peer) };
+    // A name comes from the network and goes to terminals, which obey control characters.
+    let given: String =
+        profile.map_or("", |profile| &profile.name).chars().filter(|letter| !letter.is_control()).collect();
+    if given.trim().is_empty() { peer.nickname() } else { given }
 }
 
 fn phase(node: &Node) -> Phase {
@@ -112,12 +174,11 @@ fn peers(node: &Node, now: Time) -> Vec<(PeerId, PeerView)> {
 fn peer_view(node: &Node, now: Time, peer: PeerId, link: LinkState) -> PeerView {
     let me = peer == node.me.id();
     let profile: Option<&Profile> = if me { Some(&node.own) } else { node.profiles.get(&peer) };
-    let given = profile.map(|profile| profile.name.as_str()).filter(|name| !name.trim().is_empty());
     let hash = blake3::hash(&peer.0);
     let [.., high, low] = *hash.as_bytes();
     let mut view = PeerView {
         id: peer.0.iter().map(|byte| format!("{byte:02x}")).collect(),
-        name: given.map_or_else(|| peer.nickname(), str::to_owned),
+        name: name(node, &peer),
         code: peer.code(),
         me,
         host: node.room.is_host(&peer),

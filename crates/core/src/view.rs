@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 /// How many cells the map of a job has at most.
 pub const MAP_CELLS_MAX: usize = 400;
 
+/// How many messages a view shows.
+pub const MESSAGES_MAX: usize = 100;
+
 /// A node and its room, at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct View {
@@ -24,6 +27,10 @@ pub struct View {
     pub under_way: Vec<(UnitRange, usize)>,
     /// What the room does as a whole.
     pub room: RoomView,
+    /// What was said to everybody, the latest last; at most [`MESSAGES_MAX`].
+    pub messages: Vec<MessageView>,
+    /// The greatest discovery of each kind.
+    pub news: Vec<NewsView>,
 }
 
 /// How far things are.
@@ -156,4 +163,30 @@ pub struct RoomView {
     pub speedup_over_fastest: Option<f64>,
     /// Seconds to the end at the present speed.
     pub left_s: Option<f64>,
+}
+
+/// Something said to everybody.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MessageView {
+    /// The name of who said it.
+    pub from: String,
+    /// The names of those it went through, who said it first, this node last.
+    pub path: Vec<String>,
+    /// The text.
+    pub text: String,
+    /// Milliseconds since it was heard.
+    pub heard_ms: u64,
+}
+
+/// A discovery.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NewsView {
+    /// What kind of thing.
+    pub what: String,
+    /// Its value.
+    pub value: u64,
+    /// The name of who found it.
+    pub finder: String,
+    /// The names of those the news went through, the finder first, this node last.
+    pub path: Vec<String>,
 }

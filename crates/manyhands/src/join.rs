@@ -205,6 +205,7 @@ impl Helping {
             | Event::JobKnown
             | Event::Started
             | Event::TookBack { .. }
+            | Event::Heard { .. }
             | Event::Finished
             | Event::Left => {}
         }

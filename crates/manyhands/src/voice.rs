@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use manyhands_core::view::Phase;
 use manyhands_core::{Event, View};
 use manyhands_wire::PeerId;
+use manyhands_wire::flood::Body;
 use serde_json::{Value, json};
 
 use crate::numbers;
@@ -198,6 +199,18 @@ fn describe(event: &Event, view: &View) -> (Value, Option<String>) {
         Event::Started => (tag("started"), None),
         Event::TookBack { units } => {
             (json!({ "event": "took-back", "units": [units.start, units.end] }), None)
+        }
+        Event::Heard { from, path, body } => {
+            let said = match body {
+                Body::Message(text) => text.clone(),
+                Body::News { what, value } => format!("found a {what}: {value}"),
+            };
+            let mut json = with_peer("heard", from);
+            json["text"] = json!(said);
+            json["path"] = path.iter().map(hex).collect();
+            // A terminal obeys control characters: a friend's message must not.
+            let shown: String = said.chars().filter(|letter| !letter.is_control()).collect();
+            (json, Some(format!("{} says: {shown}", name_of(from, view))))
         }
         // Said once it is saved as well.
         Event::Finished => (tag("computed"), None),

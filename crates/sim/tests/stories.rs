@@ -7,6 +7,7 @@ use manyhands_core::{Command, Event, SignalingEvent};
 use manyhands_sim::network::Conditions;
 use manyhands_sim::story::sum_job;
 use manyhands_sim::{PeerOptions, World, tell};
+use manyhands_wire::flood::Body;
 use manyhands_wire::{JobKind, JobSpec};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -351,4 +352,63 @@ fn the_efficiency_shown_is_never_much_better_than_perfect() {
         assert!(room.efficiency.is_none_or(|efficiency| efficiency <= 1.02), "{room:?}");
         assert!(room.gross_units >= room.useful_units, "{room:?}");
     }
+}
+
+/// The texts a node has heard, each with how many hops it came.
+fn heard(world: &World, number: usize) -> Vec<(String, usize)> {
+    let view = world.node(number).view(world.now());
+    view.messages.into_iter().map(|message| (message.text, message.path.len())).collect()
+}
+
+#[test]
+fn a_message_reaches_everybody_once_with_the_path_it_came() {
+    let (mut world, numbers) = a_room(5, 100_000, 0);
+    world.run_for(Duration::from_secs(2));
+
+    world.command(numbers[4], Command::Say(Body::Message("apple".into())));
+    world.run_for(Duration::from_millis(200));
+
+    for number in numbers.iter().filter(|number| **number != numbers[4]) {
+        assert_eq!(heard(&world, *number), [("apple".into(), 2)]);
+        let told = world.events(*number).iter().filter(|event| matches!(event, Event::Heard { .. })).count();
+        assert_eq!(told, 1);
+    }
+}
+
+#[test]
+fn who_comes_late_or_was_away_hears_what_was_said() {
+    let (mut world, numbers) = a_room(3, 100_000, 0);
+    world.run_for(Duration::from_secs(2));
+    world.command(numbers[1], Command::Say(Body::Message("first".into())));
+    world.partition(&[numbers[2]]);
+    world.command(numbers[1], Command::Say(Body::News { what: "prime".into(), value: 127 }));
+    world.command(numbers[3], Command::Say(Body::News { what: "prime".into(), value: 31 }));
+    world.run_for(Duration::from_secs(60));
+    world.heal();
+
+    let late = world.friend(a_peer(9, 100));
+    world.run_for(Duration::from_secs(40));
+
+    for number in [late, numbers[2]] {
+        let view = world.node(number).view(world.now());
+        assert_eq!(view.messages.len(), 1);
+        assert_eq!(view.news[0].value, 127);
+        assert_eq!(
+            view.news[0].finder,
+            world.node(numbers[1]).id().nickname(),
+            "credit goes to the finder, not the bearer"
+        );
+    }
+}
+
+#[test]
+fn a_long_message_is_pulled_and_a_longer_one_refused() {
+    let (mut world, numbers) = a_room(3, 100_000, 0);
+    world.run_for(Duration::from_secs(2));
+
+    world.command(numbers[1], Command::Say(Body::Message("x".repeat(5000))));
+    world.command(numbers[1], Command::Say(Body::Message("y".repeat(9000))));
+    world.run_for(Duration::from_secs(2));
+
+    assert!(numbers[2..].iter().all(|number| heard(&world, *number).len() == 1));
 }

@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::flood::{Flood, FloodId, IDS_MAX};
 use crate::id::{JobId, PeerId, Signature};
 use crate::job::SignedJob;
 use crate::outcome::Outcome;
@@ -20,7 +21,7 @@ pub const MAGIC: [u8; 2] = *b"MH";
 /// The version this build speaks.
 pub const VERSION: u8 = 1;
 /// How many tags this build knows.
-const TAGS: u8 = 16;
+const TAGS: u8 = 21;
 
 /// The most records in one [`Frame::Records`].
 pub const RECORDS_MAX: usize = 64;
@@ -102,6 +103,16 @@ pub enum Frame {
         /// The sealed payload, as in signaling; at most [`LETTER_BYTES_MAX`] bytes.
         body: String,
     },
+    /// A message that everybody hears.
+    Flood(Box<Flood>),
+    /// Names of messages that the speaker knows; at most [`IDS_MAX`].
+    Known(Vec<FloodId>),
+    /// Names of messages that the speaker asks for; at most [`IDS_MAX`].
+    Want(Vec<FloodId>),
+    /// The speaker hears messages sooner from others: names are enough over this link.
+    Prune,
+    /// The hash of the names of all messages that the speaker knows.
+    Knowledge([u8; 32]),
 }
 
 /// Who speaks, and its part of the handshake.
@@ -297,6 +308,8 @@ impl Frame {
             Self::Credit { runs, .. } => runs.len() <= RUNS_MAX,
             Self::Have { runs, .. } => runs.len() <= RUNS_MAX,
             Self::Neighbours(peers) => peers.len() <= NEIGHBOURS_MAX,
+            Self::Flood(flood) => flood.is_within_limits(),
+            Self::Known(ids) | Self::Want(ids) => ids.len() <= IDS_MAX,
             Self::Letter { body, .. } => body.len() <= LETTER_BYTES_MAX,
             Self::Proof(_)
             | Self::Ping(_)
@@ -304,6 +317,8 @@ impl Frame {
             | Self::Start { .. }
             | Self::Lobby { .. }
             | Self::Ask(_)
+            | Self::Prune
+            | Self::Knowledge(_)
             | Self::Bye => true,
         }
     }
@@ -324,6 +339,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::flood::{Body, Hop, PATH_MAX, TEXT_BYTES_MAX};
     use crate::job::{JobKind, JobSpec};
 
     fn a_record(index: u64) -> Record {
@@ -349,6 +365,7 @@ mod tests {
             salt: [2; 16],
         };
         let (host, signature) = (PeerId([1; 32]), Signature([5; 64]));
+        let id = FloodId { originator: host, sequence: u64::MAX };
         vec![
             Frame::Hello(Hello { peer: host, nonce: [6; 32], kind: PeerKind::Browser, name: "n".repeat(32) }),
             Frame::Proof(Proof { room: [7; 32], identity: signature }),
@@ -379,6 +396,17 @@ mod tests {
             Frame::Bye,
             Frame::Neighbours(vec![host; NEIGHBOURS_MAX]),
             Frame::Letter { from: host, to: host, body: "b".repeat(LETTER_BYTES_MAX) },
+            Frame::Flood(Box::new(Flood {
+                id,
+                ttl: 8,
+                path: vec![Hop { peer: host, signature }; PATH_MAX],
+                body: Body::Message("m".repeat(TEXT_BYTES_MAX)),
+                signature,
+            })),
+            Frame::Known(vec![id; IDS_MAX]),
+            Frame::Want(vec![id; IDS_MAX]),
+            Frame::Prune,
+            Frame::Knowledge([8; 32]),
         ]
     }
 

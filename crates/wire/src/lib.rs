@@ -7,12 +7,14 @@
 //! 3. [`outcome`]: what a finished block is worth, and how two neighbours become one.
 //! 4. [`job`]: the description of a job that the host signs.
 //! 5. [`frame`]: the messages on a link, with their codec and limits.
-//! 6. [`signaling`]: the JSON messages to and from the signaling server.
-//! 7. [`sealed`]: what two peers say to each other through signaling, which the server cannot read.
+//! 6. [`flood`]: messages that everybody hears.
+//! 7. [`signaling`]: the JSON messages to and from the signaling server.
+//! 8. [`sealed`]: what two peers say to each other through signaling, which the server cannot read.
 //!
 //! Nothing here performs I/O or cryptography; bytes from the network are decoded with every size checked
 //! first, and a decoder returns an error for anything it does not like: it never panics.
 
+pub mod flood;
 pub mod frame;
 pub mod id;
 pub mod job;

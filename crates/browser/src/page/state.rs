@@ -193,7 +193,7 @@ impl Room {
             }
             Event::Refused { why } => log(&["refused: ", &why]),
             Event::Misbehaved { peer, what } => log(&["misbehaved: ", &peer.nickname(), ": ", &what]),
-            Event::LinkDown { .. } | Event::TookBack { .. } => {}
+            Event::LinkDown { .. } | Event::TookBack { .. } | Event::Heard { .. } => {}
         }
     }
 

@@ -1,9 +1,11 @@
 //! What a proven peer says: each message goes to the sub-protocol it is for.
 
+use manyhands_wire::flood::Flood;
 use manyhands_wire::{Frame, PeerId, Signature, SignedJob};
 
 use super::Node;
 use crate::calls::Route;
+use crate::gossip::Room;
 use crate::identity::is_signed_by;
 use crate::io::{Event, LinkId, Output};
 use crate::job::{Job, is_genuine};
@@ -32,6 +34,11 @@ impl Node {
                 return calls.on_neighbours(&desk, peer, peers);
             }
             Frame::Letter { from, to, body } => return self.on_letter(now, peer, from, to, body),
+            Frame::Flood(flood) => return self.on_flood(now, id, peer, *flood),
+            Frame::Known(ids) => return self.gossip.on_known(now, peer, ids),
+            Frame::Want(ids) => return self.gossip.on_want(&self.me, peer, &ids, &mut self.post),
+            Frame::Prune => return self.gossip.on_prune(peer),
+            Frame::Knowledge(theirs) => return self.gossip.on_knowledge(peer, theirs, &mut self.post),
             Frame::Bye => {
                 self.links.remove(&id);
                 self.out.push_back(Output::HangUp(id));
@@ -115,6 +122,20 @@ impl Node {
         }
         let (calls, mut desk) = self.calls(now);
         calls.on_letter(&mut desk, Route::Mesh(via), &body);
+    }
+
+    fn on_flood(&mut self, now: Time, id: LinkId, via: PeerId, flood: Flood) {
+        let size = self.room_size();
+        let room = Room { up: &self.up, size };
+        match self.gossip.on_flood(now, &self.me, via, flood, &room, &mut self.post) {
+            Ok(Some(kept)) => {
+                let Flood { id: name, path, body, .. } = kept.flood.clone();
+                let path = path.into_iter().map(|hop| hop.peer).collect();
+                self.out.push_back(Output::Event(Event::Heard { from: name.originator, path, body }));
+            }
+            Ok(None) => {}
+            Err(what) => self.on_fault(now, id, what.to_owned()),
+        }
     }
 
     pub(super) fn on_job(&mut self, now: Time, id: LinkId, signed: SignedJob) {

@@ -83,6 +83,7 @@ impl Node {
             job.replica.on_link_up(now, peer, &mut self.post);
             job.sharing.news = true;
         }
+        self.gossip.on_link_up(peer, &mut self.post);
         self.ping(now, id);
         let status = self.status();
         self.post.send(peer, Frame::Status(status));
@@ -136,6 +137,7 @@ impl Node {
         }
         self.up.remove(&peer);
         self.calls.on_unlinked(&peer);
+        self.gossip.on_link_down(&peer);
         self.neighbours_told.1 = true;
         self.out.push_back(Output::Event(Event::LinkDown { peer }));
         if let Some(job) = &mut self.job {
