@@ -211,12 +211,9 @@ impl Inner {
         };
         let Ok(json) = JSON::stringify(&candidate.to_json()) else { return };
         let json = String::from(json);
-        match &mut *self.early_own.borrow_mut() {
-            Some(early) => {
-                early.push(json);
-                return;
-            }
-            None => {}
+        if let Some(early) = &mut *self.early_own.borrow_mut() {
+            early.push(json);
+            return;
         }
         self.say(LinkEvent::Candidate(json));
     }

@@ -9,7 +9,7 @@ use super::dom::{El, el, told};
 use super::state::{Room, Scene, threads_max};
 
 /// The controls; hidden once there is nothing to control.
-pub struct Controls {
+pub(crate) struct Controls {
     el: El,
     lent: El,
     slider: El,
@@ -19,7 +19,7 @@ pub struct Controls {
 
 impl Controls {
     /// Made once.
-    pub fn new(room: &Rc<Room>) -> Self {
+    pub(crate) fn new(room: &Rc<Room>) -> Self {
         let max = threads_max();
         let lent = el("output").attr("for", "threads");
         let unit = if max == 1 { " thread" } else { " threads" };
@@ -54,14 +54,16 @@ impl Controls {
     }
 
     /// Its element.
-    pub fn el(&self) -> &El {
+    pub(crate) fn el(&self) -> &El {
         &self.el
     }
 
     /// Shows how things are.
-    pub fn draw(&self, scene: &Scene) {
+    pub(crate) fn draw(&self, scene: &Scene) {
         let phase = scene.view.phase;
-        self.el.show_if(!matches!(phase, Phase::Finished | Phase::Left));
+        if matches!(phase, Phase::Finished | Phase::Left) {
+            self.el.show_if(false);
+        }
         let threads = scene.threads.to_string();
         if self.slider.value() != threads {
             let _ = self.slider.clone().with_value(&threads);

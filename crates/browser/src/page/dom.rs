@@ -11,35 +11,35 @@ use crate::listen::Listener;
 
 /// An element. Copies are the same element.
 #[derive(Clone)]
-pub struct El(HtmlElement);
+pub(crate) struct El(HtmlElement);
 
 /// A new element.
 ///
 /// # Panics
 /// Outside of a page, or if `tag` is no name of an element.
-pub fn el(tag: &str) -> El {
+pub(crate) fn el(tag: &str) -> El {
     El(document().create_element(tag).expect("the tags of this page are names of elements").unchecked_into())
 }
 
 /// A new element of a class, with a text.
-pub fn told(tag: &str, class: &str, text: &str) -> El {
+pub(crate) fn told(tag: &str, class: &str, text: &str) -> El {
     el(tag).class(class).text(text)
 }
 
 /// The element with this id in `index.html`, if it is there.
-pub fn by_id(id: &str) -> Option<El> {
+pub(crate) fn by_id(id: &str) -> Option<El> {
     Some(El(document().get_element_by_id(id)?.unchecked_into()))
 }
 
 /// The root element's attribute `data-…`, for the style sheet and for tests.
-pub fn set_root_data(name: &str, value: &str) {
+pub(crate) fn set_root_data(name: &str, value: &str) {
     if let Some(root) = document().document_element() {
         set_attribute(&root, &["data-", name].concat(), value);
     }
 }
 
 /// Loads the page again.
-pub fn reload() {
+pub(crate) fn reload() {
     if let Some(window) = window() {
         let _ = window.location().reload();
     }
@@ -59,31 +59,31 @@ fn set_attribute(element: &Element, name: &str, value: &str) {
 
 impl El {
     /// With a class, or several.
-    pub fn class(self, class: &str) -> Self {
+    pub(crate) fn class(self, class: &str) -> Self {
         self.0.set_class_name(class);
         self
     }
 
     /// With an id.
-    pub fn id(self, id: &str) -> Self {
+    pub(crate) fn id(self, id: &str) -> Self {
         self.0.set_id(id);
         self
     }
 
     /// With an attribute.
-    pub fn attr(self, name: &str, value: &str) -> Self {
+    pub(crate) fn attr(self, name: &str, value: &str) -> Self {
         set_attribute(&self.0, name, value);
         self
     }
 
     /// With a text after what it holds already.
-    pub fn text(self, text: &str) -> Self {
+    pub(crate) fn text(self, text: &str) -> Self {
         let _ = self.0.append_with_str_1(text);
         self
     }
 
     /// With these children after what it holds already.
-    pub fn with(self, children: &[&Self]) -> Self {
+    pub(crate) fn with(self, children: &[&Self]) -> Self {
         for child in children {
             let _ = self.0.append_child(&child.0);
         }
@@ -91,43 +91,43 @@ impl El {
     }
 
     /// With a reaction to an event, for as long as the page lives.
-    pub fn on(self, event: &'static str, react: impl FnMut(Event) + 'static) -> Self {
+    pub(crate) fn on(self, event: &'static str, react: impl FnMut(Event) + 'static) -> Self {
         std::mem::forget(Listener::new(&self.0, event, react));
         self
     }
 
     /// Shows this text and nothing else.
-    pub fn say(&self, text: &str) {
+    pub(crate) fn say(&self, text: &str) {
         if self.0.text_content().as_deref() != Some(text) {
             self.0.set_text_content(Some(text));
         }
     }
 
     /// Shows this text, or is hidden if there is none.
-    pub fn say_if(&self, text: Option<&str>) {
+    pub(crate) fn say_if(&self, text: Option<&str>) {
         self.show_if(text.is_some());
         self.say(text.unwrap_or_default());
     }
 
     /// Holds this markup, which must come from this program alone.
-    pub fn markup(&self, html: &str) {
+    pub(crate) fn markup(&self, html: &str) {
         self.0.set_inner_html(html);
     }
 
     /// Has this value in an attribute.
-    pub fn set(&self, name: &str, value: &str) {
+    pub(crate) fn set(&self, name: &str, value: &str) {
         set_attribute(&self.0, name, value);
     }
 
     /// Remembers in an attribute what it shows. Whether that is new.
-    pub fn is_new(&self, name: &str, value: &str) -> bool {
+    pub(crate) fn is_new(&self, name: &str, value: &str) -> bool {
         let new = self.0.get_attribute(name).as_deref() != Some(value);
         self.set(name, value);
         new
     }
 
     /// Has this value in a property of the style sheet, such as `--h`.
-    pub fn style(&self, name: &str, value: &str) {
+    pub(crate) fn style(&self, name: &str, value: &str) {
         let style = self.0.style();
         if style.get_property_value(name).as_deref() != Ok(value) {
             let _ = style.set_property(name, value);
@@ -135,38 +135,43 @@ impl El {
     }
 
     /// Is shown, or hidden.
-    pub fn show_if(&self, shown: bool) {
+    pub(crate) fn show_if(&self, shown: bool) {
         if self.0.hidden() == shown {
             self.0.set_hidden(!shown);
         }
     }
 
     /// May be used, or not (buttons and inputs).
-    pub fn enable_if(&self, enabled: bool) {
-        if self.0.has_attribute("disabled") == enabled {
+    pub(crate) fn enable_if(&self, enabled: bool) {
+        if self.is_enabled() != enabled {
             let _ = self.0.toggle_attribute_with_force("disabled", !enabled);
         }
     }
 
+    /// Whether it may be used.
+    pub(crate) fn is_enabled(&self) -> bool {
+        !self.0.has_attribute("disabled")
+    }
+
     /// What was typed or chosen (inputs).
-    pub fn value(&self) -> String {
+    pub(crate) fn value(&self) -> String {
         self.0.unchecked_ref::<HtmlInputElement>().value()
     }
 
     /// With a value to begin with (inputs).
-    pub fn with_value(self, value: &str) -> Self {
+    pub(crate) fn with_value(self, value: &str) -> Self {
         self.0.unchecked_ref::<HtmlInputElement>().set_value(value);
         self
     }
 
     /// Has the focus and all of its text selected (inputs).
-    pub fn select(&self) {
+    pub(crate) fn select(&self) {
         let _ = self.0.focus();
         self.0.unchecked_ref::<HtmlInputElement>().select();
     }
 
     /// Holds these children and nothing else, in this order; touched only where they differ.
-    pub fn hold<'a>(&self, children: impl Iterator<Item = &'a Self>) {
+    pub(crate) fn hold<'a>(&self, children: impl Iterator<Item = &'a Self>) {
         let mut next = self.0.first_child();
         for child in children {
             let node: &web_sys::Node = &child.0;

@@ -4,10 +4,10 @@
 //! and times are rounded, and say so by their form.
 
 /// The digits of a number in groups of three: `5000000050000000` becomes `5,000,000,050,000,000`.
-pub fn grouped(digits: &str) -> String {
+pub(crate) fn grouped(digits: &str) -> String {
     let mut text = String::with_capacity(digits.len() * 4 / 3 + 1);
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -16,12 +16,12 @@ pub fn grouped(digits: &str) -> String {
 }
 
 /// A whole number in groups of three.
-pub fn whole(number: u64) -> String {
+pub(crate) fn whole(number: u64) -> String {
     grouped(&number.to_string())
 }
 
 /// A sentence with its long numbers in groups of three.
-pub fn with_grouped_numbers(sentence: &str) -> String {
+pub(crate) fn with_grouped_numbers(sentence: &str) -> String {
     let mut text = String::with_capacity(sentence.len() + 8);
     let mut digits = String::new();
     for c in sentence.chars().chain(std::iter::once('\n')) {
@@ -42,13 +42,13 @@ pub fn with_grouped_numbers(sentence: &str) -> String {
 }
 
 /// A sentence that begins with a capital letter.
-pub fn capitalised(sentence: &str) -> String {
+pub(crate) fn capitalised(sentence: &str) -> String {
     let mut chars = sentence.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 /// A large number in words: `12.3 billion`.
-pub fn rounded(number: f64) -> String {
+pub(crate) fn rounded(number: f64) -> String {
     const NAMES: [(f64, &str); 5] = [
         (1e18, " quintillion"),
         (1e15, " quadrillion"),
@@ -64,19 +64,20 @@ pub fn rounded(number: f64) -> String {
 }
 
 /// A number with one decimal place, or with none from 100 on.
-pub fn decimal(number: f64) -> String {
+pub(crate) fn decimal(number: f64) -> String {
     let tenths = (number.max(0.0) * 10.0).round() as u64;
-    if tenths >= 1000 || tenths % 10 == 0 {
+    if tenths >= 1000 || tenths.is_multiple_of(10) {
         return whole((number.max(0.0)).round() as u64);
     }
     [whole(tenths / 10), (tenths % 10).to_string()].join(".")
 }
 
 /// What `part` is of `all`, in percent, never rounded up to 100: `42.3 %`.
-pub fn percent(part: u64, all: u64) -> String {
+pub(crate) fn percent(part: u64, all: u64) -> String {
     let per_mille = per_mille(part, all);
     let text = match per_mille {
         0 if part > 0 => "under 0.1".to_owned(),
+        0 => "0".to_owned(),
         1000 => "100".to_owned(),
         _ => [(per_mille / 10).to_string(), (per_mille % 10).to_string()].join("."),
     };
@@ -84,7 +85,7 @@ pub fn percent(part: u64, all: u64) -> String {
 }
 
 /// What `part` is of `all`, in thousandths, rounded down; all of nothing is everything.
-pub fn per_mille(part: u64, all: u64) -> u64 {
+pub(crate) fn per_mille(part: u64, all: u64) -> u64 {
     if all == 0 {
         return 1000;
     }
@@ -92,12 +93,12 @@ pub fn per_mille(part: u64, all: u64) -> u64 {
 }
 
 /// A share in whole percent: `97 %`.
-pub fn share(of_one: f64) -> String {
+pub(crate) fn share(of_one: f64) -> String {
     [((of_one.max(0.0) * 100.0).round() as u64).to_string().as_str(), " %"].concat()
 }
 
 /// A span of time in at most two units: `2 min 5 s`.
-pub fn span(seconds: f64) -> String {
+pub(crate) fn span(seconds: f64) -> String {
     if !seconds.is_finite() {
         return "unknown".to_owned();
     }
@@ -106,6 +107,7 @@ pub fn span(seconds: f64) -> String {
         [&self::whole(large), " ", large_name, " ", &small.to_string(), " ", small_name].concat()
     };
     match whole {
+        0 if seconds < 0.1 => "under 0.1 s".to_owned(),
         0..10 => [decimal(seconds).as_str(), " s"].concat(),
         10..60 => [whole.to_string().as_str(), " s"].concat(),
         60..3600 => pair(whole / 60, "min", whole % 60, "s"),
@@ -137,7 +139,7 @@ mod tests {
 
     #[test]
     fn progress_reaches_a_hundred_percent_only_at_the_end() {
-        assert_eq!(percent(0, 7), "0.0 %");
+        assert_eq!(percent(0, 7), "0 %");
         assert_eq!(percent(1, 1_000_000), "under 0.1 %");
         assert_eq!(percent(u64::MAX - 1, u64::MAX), "99.9 %");
         assert_eq!(percent(7, 7), "100 %");
@@ -146,6 +148,7 @@ mod tests {
 
     #[test]
     fn spans_and_speeds_are_short() {
+        assert_eq!(span(0.002), "under 0.1 s");
         assert_eq!(span(0.44), "0.4 s");
         assert_eq!(span(125.9), "2 min 5 s");
         assert_eq!(span(7265.0), "2 h 1 min");

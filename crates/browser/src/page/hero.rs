@@ -17,7 +17,7 @@ use super::state::{Room, Scene};
 const SEATS_MAX: u16 = 40;
 
 /// The top of the room.
-pub struct Hero {
+pub(crate) struct Hero {
     el: El,
     phase: El,
     title: El,
@@ -63,7 +63,7 @@ struct Share {
 
 impl Hero {
     /// Made once.
-    pub fn new(room: &Rc<Room>) -> Self {
+    pub(crate) fn new(room: &Rc<Room>) -> Self {
         let phase = el("p").class("kicker").id("phase");
         let title = el("h1");
         let (label, total) = (el("p").class("label"), el("p").class("total").id("total"));
@@ -94,12 +94,12 @@ impl Hero {
     }
 
     /// Its element.
-    pub fn el(&self) -> &El {
+    pub(crate) fn el(&self) -> &El {
         &self.el
     }
 
     /// Shows how things are.
-    pub fn draw(&self, scene: &Scene) {
+    pub(crate) fn draw(&self, scene: &Scene) {
         let phase = scene.view.phase;
         self.phase.say(&phase_sentence(phase, scene.job()));
         match scene.job() {
@@ -114,7 +114,10 @@ impl Hero {
     }
 
     fn draw_total(&self, scene: &Scene) {
-        let digits = scene.job().and_then(|job| job.done_total.as_deref());
+        let digits = scene
+            .job()
+            .filter(|job| has_begun(scene.view.phase, job))
+            .and_then(|job| job.done_total.as_deref());
         self.label.show_if(digits.is_some());
         self.total.show_if(digits.is_some());
         self.label.say(if scene.view.phase == Phase::Finished { "The total" } else { "The total so far" });
@@ -200,7 +203,7 @@ impl Progress {
     }
 
     fn draw(&self, scene: &Scene) {
-        let Some(job) = scene.job() else {
+        let Some(job) = scene.job().filter(|job| has_begun(scene.view.phase, job)) else {
             self.el.show_if(false);
             return;
         };
@@ -211,7 +214,8 @@ impl Progress {
         self.bar.set("aria-valuetext", &done);
         self.filling.style("--p", &thousandths);
         self.percent.say(&done);
-        self.reached.say_if(reached(job).as_deref());
+        let is_finished = scene.view.phase == Phase::Finished;
+        self.reached.say_if(reached(job).filter(|_| !is_finished).as_deref());
 
         let room = &scene.view.room;
         match scene.view.phase {
@@ -232,6 +236,11 @@ impl Progress {
             }
         }
     }
+}
+
+/// Whether there is any progress to speak of: a lobby shows friends, and no zero.
+fn has_begun(phase: Phase, job: &JobView) -> bool {
+    !matches!(phase, Phase::Lobby { .. }) || job.done_units > 0
 }
 
 /// How far the counting has got without a gap.

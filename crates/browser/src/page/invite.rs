@@ -12,7 +12,7 @@ use super::is_hosts_own_page;
 const QUIET_ZONE: usize = 3;
 
 /// The panel.
-pub fn invite() -> El {
+pub(crate) fn invite() -> El {
     let link = window().and_then(|window| window.location().href().ok()).unwrap_or_default();
     let field = el("input")
         .id("invite")

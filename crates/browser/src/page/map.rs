@@ -11,14 +11,14 @@ use super::dom::{El, el, told};
 use super::format::percent;
 
 /// The map and its legend; hidden before the job is known.
-pub struct Map {
+pub(crate) struct Map {
     el: El,
     grid: El,
     cells: RefCell<Vec<(El, Look)>>,
 }
 
 /// What a cell looks like.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Look {
     /// How much of it is finished, in percent.
     done: u8,
@@ -30,7 +30,7 @@ struct Look {
 
 impl Map {
     /// Made once.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let title = el("h2").id("map-title").text("The map of the job");
         let grid = el("div").class("map").id("map").attr("role", "img");
         let sign = |class: &str, text: &str| el("span").with(&[&el("i").class(class)]).text(text);
@@ -47,12 +47,12 @@ impl Map {
     }
 
     /// Its element.
-    pub fn el(&self) -> &El {
+    pub(crate) fn el(&self) -> &El {
         &self.el
     }
 
     /// Shows how things are.
-    pub fn draw(&self, view: &View) {
+    pub(crate) fn draw(&self, view: &View) {
         self.el.show_if(!view.map.is_empty());
         let Some(job) = &view.job else { return };
         let (done, pieces) = (percent(job.done_units, job.units), view.under_way.len().to_string());

@@ -9,18 +9,18 @@
 //! What a browser without WebRTC, WebAssembly or workers is told stands in `web/index.html`, since this program may not
 //! even load there.
 
-pub mod controls;
-pub mod dom;
-pub mod format;
-pub mod hero;
-pub mod invite;
-pub mod map;
-pub mod numbers;
-pub mod peers;
-pub mod room;
-pub mod room_info;
-pub mod start;
-pub mod state;
+mod controls;
+mod dom;
+mod format;
+mod hero;
+mod invite;
+mod map;
+mod numbers;
+mod peers;
+mod room;
+mod room_info;
+mod start;
+mod state;
 
 use manyhands_core::RoomKey;
 use wasm_bindgen::JsCast as _;

@@ -6,6 +6,8 @@ use super::state::Scene;
 
 /// What is shown where a number is not known.
 const UNKNOWN: &str = "—";
+/// From what time on speeds can be compared, in seconds: below it, they are noise.
+const MEANINGFUL_S: f64 = 0.1;
 /// The lines: id, name, and the explanation where it never changes.
 const LINES: [(&str, &str, &str); 5] = [
     ("useful", "Useful work", "finished since you came"),
@@ -16,7 +18,7 @@ const LINES: [(&str, &str, &str); 5] = [
 ];
 
 /// The panel.
-pub struct Numbers {
+pub(crate) struct Numbers {
     el: El,
     values: [El; LINES.len()],
     reasons: [El; LINES.len()],
@@ -24,7 +26,7 @@ pub struct Numbers {
 
 impl Numbers {
     /// Made once.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let values = LINES.map(|(id, _, _)| el("dd").id(id));
         let reasons = LINES.map(|(_, _, why)| told("dd", "why", why));
         let mut list = el("dl").class("numbers");
@@ -37,35 +39,38 @@ impl Numbers {
     }
 
     /// Its element.
-    pub fn el(&self) -> &El {
+    pub(crate) fn el(&self) -> &El {
         &self.el
     }
 
     /// Shows how things are.
-    pub fn draw(&self, scene: &Scene) {
+    pub(crate) fn draw(&self, scene: &Scene) {
         let room = &scene.view.room;
+        // What the others computed is heard a little later than what they finished, but cannot be less.
+        let gross_units = room.gross_units.max(room.useful_units);
         let amount = |units: u64| {
             (units > 0).then(|| [&rounded(scene.counted(units as f64)), " ", scene.counted_word()].concat())
         };
+        let is_long_enough = room.elapsed_s >= MEANINGFUL_S;
+        let speedup = room.speedup_over_fastest.filter(|_| is_long_enough);
         let values = [
             amount(room.useful_units),
-            amount(room.gross_units),
-            room.efficiency.map(share),
-            room.speedup_over_fastest.map(|times| [&decimal(times), " ×"].concat()),
+            amount(gross_units),
+            room.efficiency.filter(|_| is_long_enough).map(share),
+            speedup.map(|times| [&decimal(times), " ×"].concat()),
             (room.elapsed_s > 0.0).then(|| span(room.elapsed_s)),
         ];
         for (value, text) in self.values.iter().zip(values) {
             value.say(text.as_deref().unwrap_or(UNKNOWN));
         }
 
-        let [_, gross, _, speedup, _] = &self.reasons;
-        let extra = room.gross_units.saturating_sub(room.useful_units);
-        gross.say(&match (room.gross_units, extra) {
+        let [_, gross, _, against, _] = &self.reasons;
+        gross.say(&match (gross_units, gross_units - room.useful_units) {
             (0, _) => "computed by all, with what was done twice".to_owned(),
             (_, 0) => "nothing was computed twice".to_owned(),
             (all, extra) => [&percent(extra, all), " was computed twice, or before you came"].concat(),
         });
-        speedup.say(match room.speedup_over_fastest {
+        against.say(match speedup {
             Some(times) if times < 1.0 => "the fastest of you would have been sooner alone",
             Some(_) => "as fast as the fastest of you alone",
             None => "how much faster all of you are than the fastest of you alone",

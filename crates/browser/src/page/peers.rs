@@ -19,7 +19,7 @@ const COLUMNS: [(&str, &str); 5] = [
 ];
 
 /// The table of peers, this page first.
-pub struct Peers {
+pub(crate) struct Peers {
     el: El,
     count: El,
     body: El,
@@ -37,7 +37,7 @@ struct Row {
 
 impl Peers {
     /// Made once.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let count = el("span").class("count").id("here");
         let title = el("h2").id("peers-title").text("Hands ").with(&[&count]);
         let header = |text: &str| el("th").attr("role", "columnheader").attr("scope", "col").text(text);
@@ -54,12 +54,12 @@ impl Peers {
     }
 
     /// Its element.
-    pub fn el(&self) -> &El {
+    pub(crate) fn el(&self) -> &El {
         &self.el
     }
 
     /// Shows how things are.
-    pub fn draw(&self, scene: &Scene) {
+    pub(crate) fn draw(&self, scene: &Scene) {
         let here = scene.view.peers.iter().filter(|peer| is_here(peer)).count().to_string();
         self.count.say(&[&here, " here"].concat());
 
@@ -129,12 +129,14 @@ fn doing(peer: &PeerView) -> String {
         Some(PeerKind::Native) => "program, ",
         None => "",
     };
-    let doing = match peer.activity {
+    let doing = match peer.activity.filter(|_| is_here(peer)) {
         Some(Activity::Ready) => "ready",
         Some(Activity::Working) => "working",
         Some(Activity::Paused) => "paused",
         Some(Activity::Watching) => "watching",
         Some(Activity::Finished) => "done",
+        None if peer.link == LinkState::Connecting => "coming",
+        None if is_here(peer) => "ready",
         None => "gone",
     };
     [kind, doing].concat()

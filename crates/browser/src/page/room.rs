@@ -20,7 +20,7 @@ use super::{invite, show};
 const ALONE_DRAWINGS: u32 = 15;
 
 /// Shows the room in `root` and joins it.
-pub async fn enter(root: El, key: RoomKey, name: String, threads: u16) {
+pub(crate) async fn enter(root: El, key: RoomKey, name: String, threads: u16) {
     let room = Room::new();
     let news = el("p").id("news").class("hidden").attr("role", "status").attr("aria-live", "polite");
     let trouble = el("p").id("trouble").class("trouble").attr("role", "alert");
@@ -50,6 +50,10 @@ pub async fn enter(root: El, key: RoomKey, name: String, threads: u16) {
             scene.view.phase != Phase::Left && !scene.view.signaling && scene.view.peers.len() <= 1;
         alone.set(if is_alone { alone.get() + 1 } else { 0 });
         lonely.show_if(alone.get() > ALONE_DRAWINGS);
+        // Before the job is known there is nothing to see but that it is looked for.
+        for part in [controls.el(), peers.el(), &pair] {
+            part.show_if(scene.view.job.is_some());
+        }
         hero.draw(scene);
         controls.draw(scene);
         map.draw(&scene.view);

@@ -8,22 +8,22 @@ use web_sys::{Headers, RequestInit, Response, window};
 /// The room as its host describes it to a visitor. Every field may be missing: the page then says less.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct RoomInfo {
+pub(crate) struct RoomInfo {
     /// Who asks.
-    pub asked_by: String,
+    pub(crate) asked_by: String,
     /// What is to be done, as a sentence.
-    pub title: String,
+    pub(crate) title: String,
     /// How far things are, in one word.
-    pub phase: String,
+    pub(crate) phase: String,
     /// How many units the job has.
-    pub units: u64,
+    pub(crate) units: u64,
     /// How many are finished.
-    pub done_units: u64,
+    pub(crate) done_units: u64,
 }
 
 impl RoomInfo {
     /// Asks the server. `None` if it cannot be reached or does not say.
-    pub async fn fetch() -> Option<Self> {
+    pub(crate) async fn fetch() -> Option<Self> {
         let response = JsFuture::from(window()?.fetch_with_str("/api/room")).await.ok()?;
         let response: Response = response.dyn_into().ok()?;
         if !response.ok() {
@@ -38,7 +38,7 @@ impl RoomInfo {
 ///
 /// # Errors
 /// What the server, or the browser, has against it.
-pub async fn start_job() -> Result<(), String> {
+pub(crate) async fn start_job() -> Result<(), String> {
     const UNREACHABLE: &str = "the program on this computer does not answer";
     let failed = |_: JsValue| UNREACHABLE.to_owned();
     let headers = Headers::new().map_err(failed)?;

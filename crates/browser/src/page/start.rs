@@ -15,8 +15,11 @@ use crate::storage;
 /// The longest name, in characters; the core cuts it to what fits the wire.
 const NAME_CHARS_MAX: &str = "24";
 
+/// The phase of a room whose job is finished, as its server says it.
+const FINISHED: &str = "finished";
+
 /// Says who asks, and joins when the button is pressed.
-pub fn start(root: &El, key: RoomKey) {
+pub(crate) fn start(root: &El, key: RoomKey) {
     set_root_data("phase", "invited");
     let who = told("p", "kicker", "A friend asks for a hand");
     let what = el("h1").text("Lend your computer to one big computation");
@@ -57,6 +60,9 @@ pub fn start(root: &El, key: RoomKey) {
     spawn_local(async move {
         if let Some(info) = RoomInfo::fetch().await {
             describe(&info, &who, &what, &so_far);
+            if info.phase == FINISHED && button.is_enabled() {
+                button.say("See the result");
+            }
         }
     });
 }
@@ -68,7 +74,7 @@ fn describe(info: &RoomInfo, who: &El, what: &El, so_far: &El) {
     if !info.title.is_empty() {
         what.say(&capitalised(&with_grouped_numbers(&info.title)));
     }
-    let text = if info.phase == "finished" {
+    let text = if info.phase == FINISHED {
         Some("It is finished already. Come in to see the result.".to_owned())
     } else if info.done_units > 0 {
         Some([&percent(info.done_units, info.units), " is done so far."].concat())
@@ -79,7 +85,7 @@ fn describe(info: &RoomInfo, who: &El, what: &El, so_far: &El) {
 }
 
 /// What to do without an invite, or with a damaged one.
-pub fn without_invite(error: &InviteError) -> El {
+pub(crate) fn without_invite(error: &InviteError) -> El {
     set_root_data("phase", "uninvited");
     let (title, why) = match error {
         InviteError::NoAddress | InviteError::Missing(_) => (

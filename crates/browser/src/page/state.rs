@@ -12,7 +12,7 @@ use wasm_bindgen::closure::Closure;
 use web_sys::window;
 
 use super::dom::{document, set_root_data};
-use super::format::grouped;
+use super::format::{capitalised, grouped};
 use crate::listen::Interval;
 use crate::run::{Driver, Settings, Told};
 use crate::storage::Identity;
@@ -23,9 +23,9 @@ const REFRESH_MS: u32 = 200;
 const WORKER_SCRIPT: &str = "worker_loader.js";
 
 /// The room that this page is in.
-pub struct Room {
+pub(crate) struct Room {
     driver: OnceCell<Driver>,
-    draw: OnceCell<Box<dyn Fn(&Scene)>>,
+    draw: OnceCell<Draw>,
     unit_size: Cell<Option<u64>>,
     threads: Cell<u16>,
     news: RefCell<String>,
@@ -33,40 +33,43 @@ pub struct Room {
     refresh: OnceCell<Interval>,
 }
 
+/// Draws the page.
+type Draw = Box<dyn Fn(&Scene)>;
+
 /// What is drawn.
-pub struct Scene {
+pub(crate) struct Scene {
     /// What a person sees of the node.
-    pub view: View,
+    pub(crate) view: View,
     /// How many counting numbers a unit has, where the job adds numbers.
-    pub unit_size: Option<u64>,
+    pub(crate) unit_size: Option<u64>,
     /// How many threads are lent.
-    pub threads: u16,
+    pub(crate) threads: u16,
     /// The latest news, read aloud by screen readers.
-    pub news: String,
+    pub(crate) news: String,
     /// What is wrong, if anything.
-    pub trouble: Option<String>,
+    pub(crate) trouble: Option<String>,
 }
 
 impl Scene {
     /// The job, once known.
-    pub fn job(&self) -> Option<&JobView> {
+    pub(crate) fn job(&self) -> Option<&JobView> {
         self.view.job.as_ref()
     }
 
     /// An amount of units, in what the job counts: numbers where it adds them, else units.
-    pub fn counted(&self, units: f64) -> f64 {
+    pub(crate) fn counted(&self, units: f64) -> f64 {
         self.unit_size.map_or(units, |size| units * size as f64)
     }
 
     /// What [`Scene::counted`] counts, in one word.
-    pub fn counted_word(&self) -> &'static str {
+    pub(crate) fn counted_word(&self) -> &'static str {
         if self.unit_size.is_some() { "numbers" } else { "units" }
     }
 }
 
 impl Room {
     /// A room that is not joined yet.
-    pub fn new() -> Rc<Self> {
+    pub(crate) fn new() -> Rc<Self> {
         Rc::new(Self {
             driver: OnceCell::new(),
             draw: OnceCell::new(),
@@ -79,7 +82,7 @@ impl Room {
     }
 
     /// Joins, and from then on draws with `draw`.
-    pub async fn join(
+    pub(crate) async fn join(
         self: Rc<Self>,
         key: RoomKey,
         name: String,
@@ -107,7 +110,7 @@ impl Room {
     }
 
     /// Hands on what the person wants.
-    pub fn command(&self, command: Command) {
+    pub(crate) fn command(&self, command: Command) {
         if let Some(driver) = self.driver.get() {
             driver.command(command);
         }
@@ -115,24 +118,24 @@ impl Room {
     }
 
     /// Lends this many threads from now on.
-    pub fn lend(&self, threads: u16) {
+    pub(crate) fn lend(&self, threads: u16) {
         self.threads.set(threads);
         self.command(Command::SetThreads(threads));
     }
 
     /// What this node does now.
-    pub fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> Phase {
         self.driver.get().map(|driver| driver.view().phase).unwrap_or_default()
     }
 
     /// Says what is wrong.
-    pub fn complain(&self, what: String) {
+    pub(crate) fn complain(&self, what: String) {
         *self.trouble.borrow_mut() = Some(what);
         self.redraw();
     }
 
     /// Tells news, to be read aloud.
-    pub fn announce(&self, news: &str) {
+    pub(crate) fn announce(&self, news: &str) {
         news.clone_into(&mut self.news.borrow_mut());
     }
 
@@ -178,7 +181,7 @@ impl Room {
             Event::LinkUp { peer } => self.announce(&[&peer.nickname(), " is here."].concat()),
             Event::JobKnown => *self.trouble.borrow_mut() = None,
             Event::Started => self.announce("The job has begun."),
-            Event::SignalingRefused { message } => self.complain(message),
+            Event::SignalingRefused { message } => self.complain([&capitalised(&message), "."].concat()),
             Event::Finished => {
                 let total = self.driver.get().and_then(|driver| driver.view().job?.done_total);
                 self.announce(&match total {
@@ -203,7 +206,7 @@ impl Room {
 }
 
 /// The phase as one word: the `data-phase` of the page.
-pub fn phase_word(phase: Phase) -> &'static str {
+pub(crate) fn phase_word(phase: Phase) -> &'static str {
     match phase {
         Phase::Connecting => "connecting",
         Phase::Lobby { .. } => "lobby",
@@ -216,7 +219,7 @@ pub fn phase_word(phase: Phase) -> &'static str {
 }
 
 /// How many threads this computer has.
-pub fn threads_max() -> u16 {
+pub(crate) fn threads_max() -> u16 {
     let count = window().map_or(1.0, |window| window.navigator().hardware_concurrency());
     (count as u16).max(1)
 }
