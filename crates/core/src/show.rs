@@ -17,9 +17,15 @@ use crate::view::{
 };
 use crate::work::{Mode, seconds};
 
+/// How many hues an eye tells apart in a small square.
+const HUES: usize = 12;
+/// How far to look for a free hue: coprime to [`HUES`], so that all are tried.
+const HUE_STEP: usize = 5;
+
 /// What a person sees of `node` at the moment `now`.
 pub(crate) fn view(node: &Node, now: Time) -> View {
-    let peers = peers(node, now);
+    let mut peers = peers(node, now);
+    spread_hues(&mut peers);
     let position: BTreeMap<PeerId, usize> =
         peers.iter().enumerate().map(|(at, (peer, _))| (*peer, at)).collect();
     let peers: Vec<PeerView> = peers.into_iter().map(|(_, view)| view).collect();
@@ -116,6 +122,26 @@ fn phase(node: &Node) -> Phase {
             Mode::Working if job.started.is_none() => Phase::Lobby { wanted, present },
             Mode::Working => Phase::Running,
         },
+    }
+}
+
+/// Gives every peer a hue of its own, as long as there are enough: each prefers the one that its key says, and of those who
+/// prefer the same, the smaller id has it. Nodes that know the same peers show the same colours.
+fn spread_hues(peers: &mut [(PeerId, PeerView)]) {
+    let mut order: Vec<usize> = (0..peers.len()).collect();
+    order.sort_by_key(|at| peers[*at].0);
+    let mut taken = [false; HUES];
+    for (nth, at) in order.into_iter().enumerate() {
+        if nth % HUES == 0 {
+            taken = [false; HUES];
+        }
+        let preferred = usize::from(peers[at].1.hue) * HUES / 360;
+        let hue = (0..HUES)
+            .map(|step| (preferred + step * HUE_STEP) % HUES)
+            .find(|hue| !taken[*hue])
+            .unwrap_or(preferred);
+        taken[hue] = true;
+        peers[at].1.hue = (hue * 360 / HUES) as u16;
     }
 }
 

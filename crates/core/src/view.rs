@@ -95,7 +95,7 @@ pub struct PeerView {
     pub me: bool,
     /// Whether this is the host.
     pub host: bool,
-    /// A number from 0 to 359 derived from the key: the hue of its colour on every screen.
+    /// The hue of its colour, 0 to 359: derived from the key, and another than those of the other peers while there are enough.
     pub hue: u16,
     /// What kind of node; none for one known only from the credit.
     pub kind: Option<PeerKind>,

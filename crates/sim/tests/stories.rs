@@ -1,5 +1,6 @@
 //! Peers meeting, in virtual time: each test is a story with an end that must hold.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use manyhands_core::view::{LinkState, Phase};
@@ -47,6 +48,20 @@ fn ten_peers_finish_exactly_and_all_know_it() {
             "all the credit is given"
         );
     }
+}
+
+#[test]
+fn every_peer_has_a_colour_of_its_own_the_same_on_every_screen() {
+    let (mut world, numbers) = a_room(9, 100_000, 0);
+    world.run_for(Duration::from_secs(2));
+
+    let colours = |number: usize| -> BTreeMap<String, u16> {
+        let view = world.node(number).view(world.now());
+        view.peers.into_iter().map(|peer| (peer.id, peer.hue)).collect()
+    };
+
+    assert_eq!(colours(numbers[0]).values().collect::<BTreeSet<_>>().len(), 10);
+    assert!(numbers.iter().all(|number| colours(*number) == colours(numbers[0])));
 }
 
 #[test]
