@@ -192,8 +192,9 @@ fn unit() -> Result<String> {
     // Nextest is quicker where it is installed, but nothing here needs it.
     let has_nextest = commands::quiet(&mut commands::cargo(["nextest", "--version"])).is_some();
     let runner = if has_nextest { "nextest run" } else { "test" };
-    let targets: &[&str] = if has_nextest { &[] } else { &["--lib", "--bins", "--tests"] };
-    commands::run(&mut commands::native_tests(runner, targets))?;
+    let arguments: &[&str] =
+        if has_nextest { &["--no-fail-fast"] } else { &["--no-fail-fast", "--lib", "--bins", "--tests"] };
+    commands::run(&mut commands::native_tests(runner, arguments))?;
     Ok(format!("by cargo {runner}"))
 }
 

@@ -3,7 +3,8 @@
 //! The crates below the drivers are built for `wasm32-unknown-unknown` as test programs, without any change to them and
 //! without wrappers: what `#[test]` marks is what runs. Each test runs in an instance of its own, in a worker of a
 //! headless Chromium, so a panic (which is a trap there) fails one test and names it. Which tests there are is asked of the
-//! same programs built natively; one that is not in the wasm build (it is behind `cfg`) is counted and named.
+//! same programs built natively. One that is not in the wasm build, because it is behind `cfg` or because the optimiser
+//! found it true and left nothing of it, is counted and named.
 //!
 //! The module may import nothing but randomness, which the page gives from a fixed seed. Any other import is answered by
 //! a failure: that the core performs no I/O is part of what is tested here.
@@ -81,14 +82,15 @@ pub(crate) fn run() -> Result<String> {
     }
 
     for name in &absent {
-        println!("        not built for wasm: {name}");
+        println!("        not by itself in the wasm build: {name}");
     }
     for failure in &failed {
         println!("        FAILED {failure}");
     }
     let note = format!("{passed} passed, {} failed, {} native only", failed.len(), absent.len());
     println!("    wasm in Chromium: {note}");
-    ensure!(passed > 0, "no test was found in the wasm builds");
+    // A few may be absent; many would mean that they are not found, and that nothing is tested.
+    ensure!(passed > 10 * absent.len(), "of the tests, {} were not found in the wasm builds", absent.len());
     ensure!(failed.is_empty(), "{} tests fail as wasm", failed.len());
     Ok(note)
 }
