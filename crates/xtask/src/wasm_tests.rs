@@ -91,7 +91,7 @@ pub(crate) fn run() -> Result<String> {
     println!("    wasm in Chromium: {note}");
     // A few may be absent; many would mean that they are not found, and that nothing is tested.
     ensure!(passed > 10 * absent.len(), "of the tests, {} were not found in the wasm builds", absent.len());
-    ensure!(failed.is_empty(), "{} tests fail as wasm", failed.len());
+    ensure!(failed.is_empty(), "tests that fail as wasm: {}", failed.len());
     Ok(note)
 }
 
