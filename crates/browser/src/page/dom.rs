@@ -164,9 +164,14 @@ impl El {
         self
     }
 
+    /// Has the focus.
+    pub(crate) fn focus(&self) {
+        let _ = self.0.focus();
+    }
+
     /// Has the focus and all of its text selected (inputs).
     pub(crate) fn select(&self) {
-        let _ = self.0.focus();
+        self.focus();
         self.0.unchecked_ref::<HtmlInputElement>().select();
     }
 

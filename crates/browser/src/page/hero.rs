@@ -65,7 +65,8 @@ impl Hero {
     /// Made once.
     pub(crate) fn new(room: &Rc<Room>) -> Self {
         let phase = el("p").class("kicker").id("phase");
-        let title = el("h1");
+        // It takes the focus from the button that is gone once the room is shown.
+        let title = el("h1").attr("tabindex", "-1");
         let (label, total) = (el("p").class("label"), el("p").class("total").id("total"));
         let again = told("button", "primary", "Lend a hand again").id("again").on("click", |_| reload());
         let (lobby, progress, thanks) = (Lobby::new(room), Progress::new(), Thanks::new());
@@ -96,6 +97,11 @@ impl Hero {
     /// Its element.
     pub(crate) fn el(&self) -> &El {
         &self.el
+    }
+
+    /// The heading of the room.
+    pub(crate) fn heading(&self) -> &El {
+        &self.title
     }
 
     /// Shows how things are.

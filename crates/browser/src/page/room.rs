@@ -37,6 +37,7 @@ pub(crate) async fn enter(root: El, key: RoomKey, name: String, threads: u16) {
 
     let parts =
         [&news, &trouble, &lonely, hero.el(), controls.el(), map.el(), peers.el(), &pair].map(El::clone);
+    let heading = hero.heading().clone();
     let alone = Cell::new(0);
     let quarter = Cell::new(None);
     let teller = Rc::downgrade(&room);
@@ -62,6 +63,7 @@ pub(crate) async fn enter(root: El, key: RoomKey, name: String, threads: u16) {
     };
     room.join(key, name, threads, draw).await;
     show(&root, &parts.each_ref());
+    heading.focus();
 }
 
 /// Says each quarter of the way, once.
