@@ -452,6 +452,10 @@ impl Node {
             if job.is_running() {
                 job.work.begin_slices(now, &mut self.out);
                 job.sharing.look_for_work(now, &job.work, &mut self.post);
+                if let Some(slice) = job.sharing.overtake(now, &job.replica.ledger, &job.work) {
+                    job.replica.ledger.missing(slice).for_each(|units| job.work.mine.insert(units));
+                    job.work.begin_slices(now, &mut self.out);
+                }
             }
             let since = now.since(self.status_sent);
             if since >= STATUS_EVERY || (job.sharing.news && since >= STATUS_PAUSE) {

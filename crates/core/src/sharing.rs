@@ -7,6 +7,7 @@
 //! - a grantor takes back what a vanished peer was granted and nobody else holds now;
 //! - units that nobody holds for a while are claimed by the peer with the highest hash of (units, peer): no coordinator,
 //!   few duplicates, and duplicates are harmless;
+//! - at the end, an idle peer computes the slowest peer's last slice too, and the first result wins;
 //! - of two that hold the same unbegun units, the smaller id drops them.
 //!
 //! Holding is a plan, not a permission: a good result counts whoever computed it.
@@ -30,6 +31,9 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(2);
 const STEAL_MARGIN_S: f64 = 0.02;
 /// A slice with less left than this is not cut, in seconds.
 const CUT_MIN_S: f64 = 0.03;
+/// A slice is computed by a second peer if its own needs this many times longer than the second would, and some seconds more.
+const OVERTAKE: f64 = 2.0;
+const OVERTAKE_MIN_S: f64 = 0.5;
 /// How long units must be held by nobody before they are claimed: several status rounds.
 const ORPHAN_AFTER: Duration = Duration::from_secs(3);
 /// Of how many peers the node remembers how much they computed.
@@ -149,8 +153,15 @@ impl Sharing {
 
     /// Asks for work if there is none left to begin.
     pub(crate) fn look_for_work(&mut self, now: Time, work: &Work, post: &mut Post) {
-        if self.pending.is_some_and(|pending| now.since(pending.since) < ASK_TIMEOUT) {
-            return;
+        if let Some(pending) = self.pending {
+            if now.since(pending.since) < ASK_TIMEOUT {
+                return;
+            }
+            // No answer is a no, until it speaks again.
+            self.pending = None;
+            if let Some(theirs) = self.theirs.get_mut(&pending.peer) {
+                theirs.refused = true;
+            }
         }
         if work.mode != Mode::Working || work.threads() == 0 || !work.is_calibrated() || !work.mine.is_empty()
         {
@@ -163,11 +174,28 @@ impl Sharing {
             .filter(|(_, theirs)| !theirs.refused && !theirs.holding.is_empty())
             .map(|(peer, theirs)| (theirs.seconds_left(now), *peer))
             .max_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
-        let Some((left, peer)) = richest.filter(|(left, _)| *left > ours + STEAL_MARGIN_S) else { return };
-        debug_assert!(left > 0.0);
+        let Some((_, peer)) = richest.filter(|(left, _)| *left > ours + STEAL_MARGIN_S) else { return };
         self.requests += 1;
         self.pending = Some(Pending { peer, request: self.requests, since: now });
         post.send(peer, Frame::Ask(Ask { job: self.job, request: self.requests, speed: work.capacity() }));
+    }
+
+    /// Nothing is left to ask for, and some peer will be long at its last slice, which cannot be cut further: compute it
+    /// too. Of all that idle one does so, and the first result wins. Returns what is to be computed twice.
+    pub(crate) fn overtake(&self, now: Time, ledger: &Ledger, work: &Work) -> Option<UnitRange> {
+        if self.pending.is_some() || work.capacity() == 0 || !work.mine.is_empty() || !work.is_idle() {
+            return None;
+        }
+        let slowest = self.theirs.values().flat_map(|theirs| {
+            let left = theirs.seconds_left(now);
+            theirs.status.under_way.iter().map(move |slice| (left, *slice))
+        });
+        let (left, slice) = slowest
+            .filter(|(_, slice)| !ledger.is_done(*slice) && self.holders(*slice) == 1)
+            .max_by(|a, b| a.0.partial_cmp(&b.0).unwrap_or(std::cmp::Ordering::Equal))?;
+        let idle = |peer: &PeerId| self.theirs.get(peer).is_some_and(Theirs::is_idle);
+        let (block, ours) = (slice.first_block()?, seconds(slice.len(), work.capacity()));
+        (left > OVERTAKE * ours + OVERTAKE_MIN_S && self.ranks_first(block, idle)).then_some(slice)
     }
 
     /// A peer asks for work.
@@ -330,19 +358,30 @@ impl Sharing {
         claimed
     }
 
-    /// Whether this node has the highest hash of (block, peer) among those that work.
+    /// How many peers say that they hold units of `range`.
+    fn holders(&self, range: UnitRange) -> usize {
+        self.theirs.values().filter(|theirs| !theirs.holding.within(range).is_empty()).count()
+    }
+
+    /// Whether this node is to claim a block: the one with the highest hash of (block, peer) among those that work.
     fn claims(&self, block: Block, work: &Work) -> bool {
+        let works = |peer: &PeerId| {
+            self.theirs.get(peer).is_some_and(|theirs| theirs.status.activity == Activity::Working)
+        };
+        // Where nobody works, somebody must hold the units so that a newcomer can ask for them.
+        let able = (work.mode == Mode::Working && work.threads() > 0) || !self.theirs.keys().any(works);
+        able && self.ranks_first(block, works)
+    }
+
+    /// Whether this node's hash with the block is higher than that of every peer that counts.
+    fn ranks_first(&self, block: Block, counts: impl Fn(&PeerId) -> bool) -> bool {
         let hash = |peer: &PeerId| {
-            let mut hasher = blake3::Hasher::new_derive_key("manyhands orphan claim v1");
+            let mut hasher = blake3::Hasher::new_derive_key("manyhands claim v1");
             hasher.update(&block.start().to_le_bytes()).update(&block.len().to_le_bytes()).update(&peer.0);
             *hasher.finalize().as_bytes()
         };
-        let mut others =
-            self.theirs.iter().filter(|(_, theirs)| theirs.status.activity == Activity::Working).peekable();
-        // Where nobody works, somebody must hold the units so that a newcomer can ask for them.
-        let able = (work.mode == Mode::Working && work.threads() > 0) || others.peek().is_none();
         let ours = hash(&self.me);
-        able && others.all(|(peer, _)| hash(peer) < ours)
+        self.theirs.keys().filter(|peer| counts(peer)).all(|peer| hash(peer) < ours)
     }
 
     /// Hands everything held to the peer that works fastest. `false` if there is none.
@@ -367,13 +406,14 @@ impl Theirs {
         self.holding.is_empty() && matches!(self.status.activity, Activity::Working | Activity::Ready)
     }
 
-    /// Seconds until it has computed what it holds; infinite for one that holds units and does not compute.
+    /// Seconds until it has computed what it holds; infinite for one that holds units and does not compute. One that should have
+    /// finished already is expected to be late as long again.
     fn seconds_left(&self, now: Time) -> f64 {
         let speed = match self.status.activity {
             Activity::Working => self.status.speed.max(self.status.solo_speed / 4),
             Activity::Ready | Activity::Paused | Activity::Watching | Activity::Finished => 0,
         };
-        seconds(self.holding.len(), speed) - now.since(self.at).as_secs_f64()
+        (seconds(self.holding.len(), speed) - now.since(self.at).as_secs_f64()).abs()
     }
 }
 

@@ -266,6 +266,28 @@ fn units_of_a_second_are_shared_to_97_percent_among_ten() {
 }
 
 #[test]
+fn the_last_unit_of_one_that_stalls_is_overtaken() {
+    let delay =
+        JobSpec { kind: JobKind::Delay { units: 30, unit_ms: 1000 }, asked_by: "Liz".into(), salt: [0; 16] };
+    let mut world = World::new(6, delay, Conditions::default());
+    let host = world.host(a_peer(0, 1), 2, None);
+    let stalls = world.friend(a_peer(1, 1));
+    world.friend(a_peer(2, 1));
+    world.run_for(Duration::from_millis(9_600));
+
+    world.pause(stalls, Duration::from_secs(9));
+    let done = |world: &World| world.node(host).view(world.now()).phase == Phase::Finished;
+
+    assert!(
+        world.run_until(Duration::from_millis(6500), done),
+        "{:?}",
+        world.node(host).view(world.now()).room
+    );
+    assert!(world.run_until(MINUTE, World::everybody_knows));
+    assert_eq!(world.gross_units(), 31, "one unit was computed twice");
+}
+
+#[test]
 fn a_machine_that_slept_is_back_at_once_and_evicts_nobody() {
     let (mut world, numbers) = a_room(3, 30_000, 0);
     world.run_for(Duration::from_secs(3));
