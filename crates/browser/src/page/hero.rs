@@ -110,6 +110,7 @@ impl Hero {
         self.phase.say(&phase_sentence(phase, scene.job()));
         match scene.job() {
             Some(job) => self.title.say(&capitalised(&with_grouped_numbers(&job.title))),
+            None if phase == Phase::Left => self.title.say("Until next time"),
             None => self.title.say("Looking for the room…"),
         }
         self.lobby.draw(phase);

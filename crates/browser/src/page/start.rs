@@ -77,7 +77,7 @@ fn describe(info: &RoomInfo, who: &El, what: &El, so_far: &El) {
     let text = if info.phase == FINISHED {
         Some("It is finished already. Come in to see the result.".to_owned())
     } else if info.done_units > 0 {
-        Some([&percent(info.done_units, info.units), " is done so far."].concat())
+        Some(capitalised(&[&percent(info.done_units, info.units), " is done so far."].concat()))
     } else {
         None
     };
