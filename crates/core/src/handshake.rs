@@ -7,6 +7,8 @@
 //! 3. Each checks the other's. A signaling server that put itself between the two would have to show a fingerprint of
 //!    its own, and the transcripts would differ.
 
+use std::collections::BTreeSet;
+
 use manyhands_wire::PeerId;
 use manyhands_wire::frame::{Hello, Proof};
 
@@ -97,14 +99,13 @@ fn room_proof(link_key: &[u8; 32], statement: &[u8]) -> [u8; 32] {
 
 /// The DTLS fingerprints that a session description names (RFC 8122), in one form; `None` if there are none.
 fn fingerprints(sdp: &str) -> Option<String> {
-    let mut lines: Vec<String> = sdp
+    let mut lines = BTreeSet::new();
+    let named = sdp
         .lines()
         .filter_map(|line| line.trim().strip_prefix("a=fingerprint:"))
-        .map(|fingerprint| fingerprint.trim().to_ascii_lowercase())
-        .collect();
-    lines.sort();
-    lines.dedup();
-    (!lines.is_empty()).then(|| lines.join("\n"))
+        .map(|fingerprint| fingerprint.trim().to_ascii_lowercase());
+    lines.extend(named);
+    (!lines.is_empty()).then(|| lines.into_iter().map(|line| line + "\n").collect())
 }
 
 /// A signature that signs nothing, for tests of refusal.

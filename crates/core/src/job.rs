@@ -22,8 +22,6 @@ pub(crate) struct Job {
     pub(crate) start: Option<Signature>,
     pub(crate) started: Option<Time>,
     pub(crate) finished: Option<Time>,
-    /// How many units were finished when this node saw it start.
-    pub(crate) done_at_start: u64,
     pub(crate) replica: Replica,
     pub(crate) work: Work,
     pub(crate) sharing: Sharing,
@@ -40,7 +38,6 @@ impl Job {
             start: None,
             started: None,
             finished: None,
-            done_at_start: 0,
             replica: Replica::new(id, ledger),
             work: Work::new(signed.spec.kind.clone(), threads),
             sharing: Sharing::new(me, id),
@@ -52,7 +49,6 @@ impl Job {
     pub(crate) fn begin(&mut self, now: Time, signature: Signature) {
         self.start = Some(signature);
         self.started = Some(now);
-        self.done_at_start = self.replica.ledger.done_units();
         self.sharing.news = true;
     }
 

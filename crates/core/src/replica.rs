@@ -30,6 +30,8 @@ const HAVE_EVERY: Duration = Duration::from_secs(30);
 pub(crate) struct Replica {
     job: JobId,
     pub(crate) ledger: Ledger,
+    /// Units that were finished while this node watched: computed by itself, or told by who had just computed them.
+    pub(crate) witnessed: u64,
     /// When each peer was last told what this node has.
     told: BTreeMap<PeerId, Time>,
 }
@@ -39,7 +41,7 @@ pub(crate) type Refusal = String;
 
 impl Replica {
     pub(crate) fn new(job: JobId, ledger: Ledger) -> Self {
-        Self { job, ledger, told: BTreeMap::new() }
+        Self { job, ledger, witnessed: 0, told: BTreeMap::new() }
     }
 
     /// Enters blocks that this node computed, and tells everybody.
@@ -48,9 +50,10 @@ impl Replica {
         for (block, outcome) in blocks {
             match self.ledger.insert(*block, outcome.clone()) {
                 Ok(inserted) if inserted.is_known() => continue,
-                Ok(_) => self.ledger.credit(block.range(), me.id()),
+                Ok(inserted) => self.witnessed += inserted.fresh.iter().map(UnitRange::len).sum::<u64>(),
                 Err(_) => continue,
             }
+            self.ledger.credit(block.range(), me.id());
             records.push(self.record(me, *block, outcome, true));
         }
         self.post_records(records, |frame| post.send_all(frame));
@@ -77,7 +80,12 @@ impl Replica {
                 return (fresh, Some(format!("a result for units {range:?} without a good signature")));
             }
             match self.ledger.insert(block, outcome) {
-                Ok(inserted) => fresh.extend(inserted.fresh),
+                Ok(inserted) => {
+                    if computed {
+                        self.witnessed += inserted.fresh.iter().map(UnitRange::len).sum::<u64>();
+                    }
+                    fresh.extend(inserted.fresh);
+                }
                 Err(LedgerError::Conflict { .. }) => {
                     return (fresh, Some(format!("another result for units {range:?} than this node has")));
                 }

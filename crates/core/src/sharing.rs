@@ -66,6 +66,15 @@ pub(crate) struct Theirs {
     granted: UnitSet,
 }
 
+/// What a peer says it has computed.
+#[derive(Clone, Copy, Debug)]
+struct Gross {
+    /// While this node watched.
+    watched: u64,
+    /// What it last said of its session.
+    said: u64,
+}
+
 /// The sharing of one job's work.
 pub(crate) struct Sharing {
     me: PeerId,
@@ -77,8 +86,7 @@ pub(crate) struct Sharing {
     suspects: UnitSet,
     suspected_since: Time,
     scanned: Time,
-    /// What each peer ever said it has computed, the present session's last: a session that begins anew counts from zero.
-    gross: BTreeMap<PeerId, (u64, u64)>,
+    gross: BTreeMap<PeerId, Gross>,
     /// Units that all who were present could have computed alone in the time they were present.
     pub(crate) potential: f64,
     measured: Time,
@@ -115,19 +123,19 @@ impl Sharing {
             }
         }
         if self.gross.len() < GROSS_MAX || self.gross.contains_key(&peer) {
-            let (before, now) = self.gross.entry(peer).or_default();
-            if status.gross_units < *now {
-                *before = before.saturating_add(*now);
-            }
-            *now = status.gross_units;
+            let units = status.gross_units;
+            let gross = self.gross.entry(peer).or_insert(Gross { watched: 0, said: units });
+            // A session that begins anew counts from zero.
+            let more = units.checked_sub(gross.said).unwrap_or(units);
+            *gross = Gross { watched: gross.watched.saturating_add(more), said: units };
         }
         let granted = self.theirs.remove(&peer).map(|theirs| theirs.granted).unwrap_or_default();
         self.theirs.insert(peer, Theirs { status, holding, at: now, refused: false, granted });
     }
 
-    /// Units that the peers say they computed, those that left included, duplicates counted.
+    /// Units that the peers say they computed while this node watched, those that left included, duplicates counted.
     pub(crate) fn their_gross(&self) -> u64 {
-        self.gross.values().fold(0, |sum, (before, now)| sum.saturating_add(*before).saturating_add(*now))
+        self.gross.values().fold(0, |sum, gross| sum.saturating_add(gross.watched))
     }
 
     /// Counts what everybody present could do since this was last called.

@@ -26,8 +26,8 @@ const HUE_STEP: usize = 5;
 pub(crate) fn view(node: &Node, now: Time) -> View {
     let mut peers = peers(node, now);
     spread_hues(&mut peers);
-    let position: BTreeMap<PeerId, usize> =
-        peers.iter().enumerate().map(|(at, (peer, _))| (*peer, at)).collect();
+    let mut position = BTreeMap::new();
+    position.extend(peers.iter().enumerate().map(|(at, (peer, _))| (*peer, at)));
     let peers: Vec<PeerView> = peers.into_iter().map(|(_, view)| view).collect();
     let (mut map, mut under_way, mut room) = (Vec::new(), Vec::new(), RoomView::default());
     if let Some(job) = &node.job {
@@ -128,10 +128,10 @@ fn phase(node: &Node) -> Phase {
 /// Gives every peer a hue of its own, as long as there are enough: each prefers the one that its key says, and of those who
 /// prefer the same, the smaller id has it. Nodes that know the same peers show the same colours.
 fn spread_hues(peers: &mut [(PeerId, PeerView)]) {
-    let mut order: Vec<usize> = (0..peers.len()).collect();
-    order.sort_by_key(|at| peers[*at].0);
+    let mut order = BTreeMap::new();
+    order.extend(peers.iter().enumerate().map(|(at, (peer, _))| (*peer, at)));
     let mut taken = [false; HUES];
-    for (nth, at) in order.into_iter().enumerate() {
+    for (nth, at) in order.into_values().enumerate() {
         if nth % HUES == 0 {
             taken = [false; HUES];
         }
@@ -271,7 +271,7 @@ fn cells(ledger: &Ledger, position: &BTreeMap<PeerId, usize>) -> Vec<Cell> {
 fn room_view(job: &Job, peers: &[PeerView], now: Time) -> RoomView {
     let ledger = &job.replica.ledger;
     let elapsed_s = job.started.map_or(0.0, |start| job.finished.unwrap_or(now).since(start).as_secs_f64());
-    let useful_units = ledger.done_units().saturating_sub(job.done_at_start);
+    let useful_units = job.replica.witnessed;
     let speed: f64 = if job.is_running() { peers.iter().map(|peer| peer.speed).sum() } else { 0.0 };
     let fastest = peers.iter().map(|peer| peer.solo_speed).fold(0.0, f64::max);
     let against = |potential: f64| Some(useful_units as f64 / potential).filter(|_| potential > 0.0);

@@ -153,9 +153,9 @@ pub struct RoomView {
     pub elapsed_s: f64,
     /// Units per second of all together.
     pub speed: f64,
-    /// Units finished since this node saw the start.
+    /// Units finished while this node watched.
     pub useful_units: u64,
-    /// Units computed by everybody since this node saw the start, duplicates counted.
+    /// Units computed by everybody while this node watched, duplicates counted.
     pub gross_units: u64,
     /// Useful work against what each would have done alone in the time it was present, 0 to about 1.
     pub efficiency: Option<f64>,
