@@ -147,10 +147,11 @@ impl Node {
         let whole = job.signed.spec.range();
         job.work.mine = job.replica.ledger.missing(whole).collect();
         job.work.calibrate(&mut self.out);
+        let complete = job.replica.ledger.is_complete();
         self.job = Some(job);
         self.lobby = (host.wait, 0);
         self.out.push_back(Output::Event(Event::JobKnown));
-        if host.wait == 0 {
+        if host.wait == 0 || complete {
             self.start(now);
         }
     }

@@ -175,6 +175,7 @@ fn job_view(spec: &JobSpec, ledger: &Ledger) -> JobView {
 /// What the job is, in a sentence.
 fn title(kind: &JobKind) -> String {
     match kind {
+        JobKind::Sum { first, last, .. } if first > last => "add no counting numbers at all".to_owned(),
         JobKind::Sum { first, last, .. } => format!("add the counting numbers {first} to {last}"),
         JobKind::Delay { units, unit_ms } => format!("wait {units} times {unit_ms} ms"),
     }

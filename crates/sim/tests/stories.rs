@@ -113,6 +113,14 @@ fn the_host_may_start_before_the_lobby_is_full() {
 }
 
 #[test]
+fn a_finished_job_waits_for_nobody() {
+    let mut world = World::new(1, sum_job(0, 10), Conditions::default());
+    let host = world.host(a_peer(0, 100), 9, None);
+
+    assert_eq!(world.node(host).view(world.now()).phase, Phase::Finished);
+}
+
+#[test]
 fn a_friend_who_closes_the_tab_costs_one_slice_at_most() {
     let (mut world, numbers) = a_room(4, 10_000, 0);
     world.run_for(Duration::from_secs(5));

@@ -83,6 +83,9 @@ impl JobSpec {
         if self.asked_by.len() > ASKED_BY_BYTES_MAX {
             return refuse("name of who asks is too long");
         }
+        if self.asked_by.chars().any(char::is_control) {
+            return refuse("name of who asks has control characters");
+        }
         match self.kind {
             JobKind::Sum { first, last, unit_size, base } => {
                 if first == 0 || last > COUNTING_NUMBER_MAX || first - 1 > last {
