@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use manyhands_core::SignalingEvent;
-use manyhands_wire::signaling::ClientMessage;
+use manyhands_wire::signaling::{ClientMessage, ServerMessage};
 use wasm_bindgen::JsCast as _;
 use web_sys::{Event, MessageEvent, WebSocket};
 
@@ -76,14 +76,15 @@ impl Inner {
             return;
         };
         let listeners = [
-            self.on(&socket, "open", |inner, _| {
-                inner.wait_ms.set(BACK_OFF_MS_MIN);
-                (inner.tell)(SignalingEvent::Connected);
-            }),
+            self.on(&socket, "open", |inner, _| (inner.tell)(SignalingEvent::Connected)),
             self.on(&socket, "message", |inner, event| {
                 let text = event.unchecked_into::<MessageEvent>().data().as_string().unwrap_or_default();
                 // A message this build does not know is of a newer server: passed over.
-                if let Ok(message) = serde_json::from_str(&text) {
+                if let Ok(message) = serde_json::from_str::<ServerMessage>(&text) {
+                    // Only a welcome is a success: a server that refuses is asked less and less often.
+                    if matches!(message, ServerMessage::Welcome { .. }) {
+                        inner.wait_ms.set(BACK_OFF_MS_MIN);
+                    }
                     (inner.tell)(SignalingEvent::Message(message));
                 }
             }),
