@@ -116,6 +116,18 @@ pub(crate) fn span(seconds: f64) -> String {
     }
 }
 
+/// How long ago something was, roughly: it changes seldom, so that a list of many stays quiet.
+pub(crate) fn ago(milliseconds: u64) -> String {
+    let minutes = milliseconds / 60_000;
+    let (count, unit) = match minutes {
+        0 => return if milliseconds < 10_000 { "just now" } else { "under a minute ago" }.to_owned(),
+        1..60 => (minutes, " min ago"),
+        60..1440 => (minutes / 60, " h ago"),
+        _ => (minutes / 1440, " days ago"),
+    };
+    [&whole(count), unit].concat()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,5 +168,14 @@ mod tests {
         assert_eq!(rounded(999.0), "999");
         assert_eq!(decimal(2.04), "2");
         assert_eq!(share(0.974), "97 %");
+    }
+
+    #[test]
+    fn the_past_is_rough() {
+        assert_eq!(ago(9_999), "just now");
+        assert_eq!(ago(59_999), "under a minute ago");
+        assert_eq!(ago(150_000), "2 min ago");
+        assert_eq!(ago(7_300_000), "2 h ago");
+        assert_eq!(ago(200_000_000), "2 days ago");
     }
 }

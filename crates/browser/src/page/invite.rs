@@ -1,56 +1,81 @@
 //! The invite: the link with a button that copies it, and a QR code for phones.
+//!
+//! On the host's own computer the address of the page is of no use to friends, so the host's program is asked for one
+//! that is.
 
 use fast_qr::{ECL, QRBuilder};
 use js_sys::Reflect;
+use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::window;
+use web_sys::{Location, window};
 
 use super::dom::{El, el, told};
 use super::is_hosts_own_page;
+use super::room_info::RoomInfo;
 
 /// The light border around a code that scanners need, in modules.
 const QUIET_ZONE: usize = 3;
 
 /// The panel.
 pub(crate) fn invite() -> El {
-    let link = window().and_then(|window| window.location().href().ok()).unwrap_or_default();
     let field = el("input")
         .id("invite")
         .attr("type", "text")
         .attr("readonly", "")
         .attr("aria-label", "The invite link")
-        .with_value(&link);
+        .with_value(&location(Location::href));
     let said = el("p").class("why").attr("role", "status");
-    let (selected, answer, text) = (field.clone(), said.clone(), link.clone());
-    let copy = told("button", "", "Copy").id("copy").on("click", move |_| {
-        let (selected, answer, text) = (selected.clone(), answer.clone(), text.clone());
-        spawn_local(async move {
-            if copied(&text).await {
-                answer.say("Copied.");
-            } else {
-                // Only pages from https or from this computer may use the clipboard; a person's own keys may always.
-                selected.select();
-                answer.say("The link is selected: press Ctrl+C, or ⌘C.");
-            }
-        });
-    });
-    let panel = el("section").class("invite").attr("aria-labelledby", "invite-title");
-    let panel = panel.with(&[
+    let (link, answer) = (field.clone(), said.clone());
+    let copy = told("button", "", "Copy").id("copy").attr("aria-label", "Copy the invite link").on(
+        "click",
+        move |_| {
+            let (link, answer) = (link.clone(), answer.clone());
+            spawn_local(async move {
+                if copied(&link.value()).await {
+                    answer.say("Copied.");
+                } else {
+                    // Only pages from https or from this computer may use the clipboard; a person's own keys may always.
+                    link.select();
+                    answer.say("The link is selected: press Ctrl+C, or ⌘C.");
+                }
+            });
+        },
+    );
+    let code = el("div").class("qr");
+    let only_here = told(
+        "p",
+        "why",
+        "This address works on this computer only. For friends, take the link with this computer's network address: \
+         the program printed it in its window.",
+    );
+    only_here.show_if(false);
+    let panel = el("section").class("invite").attr("aria-labelledby", "invite-title").with(&[
         &el("h2").id("invite-title").text("Invite more hands"),
         &el("div").class("copy").with(&[&field, &copy]),
         &said,
+        &code,
+        &only_here,
+        &told("p", "why", "Anyone who has the link can join, so share it with friends only."),
     ]);
-    let panel = if is_hosts_own_page() {
-        panel.with(&[&told(
-            "p",
-            "why",
-            "This address works on this computer only. For friends, take the link with this computer's network address: \
-             the program printed it in its window.",
-        )])
+    if is_hosts_own_page() {
+        spawn_local(async move {
+            let origin = RoomInfo::fetch().await.and_then(|info| info.lan.into_iter().next());
+            only_here.show_if(origin.is_none());
+            if let Some(origin) = origin {
+                let link = [&origin, "/", &location(Location::hash)].concat();
+                draw_qr(&code, &link);
+                drop(field.with_value(&link));
+            }
+        });
     } else {
-        panel.with(&[&qr(&link)])
-    };
-    panel.with(&[&told("p", "why", "Anyone who has the link can join, so share it with friends only.")])
+        draw_qr(&code, &field.value());
+    }
+    panel
+}
+
+/// A part of the page's address.
+fn location(part: fn(&Location) -> Result<String, JsValue>) -> String {
+    window().and_then(|window| part(&window.location()).ok()).unwrap_or_default()
 }
 
 async fn copied(link: &str) -> bool {
@@ -63,10 +88,9 @@ async fn copied(link: &str) -> bool {
     JsFuture::from(navigator.clipboard().write_text(link)).await.is_ok()
 }
 
-/// The link as a QR code, dark on light in both themes, as scanners want it; empty for a link that is too long.
-fn qr(link: &str) -> El {
-    let panel = el("div").class("qr");
-    let Ok(code) = QRBuilder::new(link).ecl(ECL::M).build() else { return panel };
+/// Draws the link as a QR code, dark on light in both themes, as scanners want it; nothing for a link that is too long.
+fn draw_qr(panel: &El, link: &str) {
+    let Ok(code) = QRBuilder::new(link).ecl(ECL::M).build() else { return };
     let mut path = String::new();
     for y in 0..code.size {
         for x in (0..code.size).filter(|x| code[y][*x].value()) {
@@ -87,5 +111,4 @@ fn qr(link: &str) -> El {
         ]
         .concat(),
     );
-    panel
 }

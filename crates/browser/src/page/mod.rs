@@ -2,7 +2,7 @@
 //!
 //! The page has two stages. [`start`] says who asks for what and has one button; nothing runs before it is pressed. Then
 //! [`room`] shows the room: [`hero`] the total and the progress, [`controls`] what this person lends, [`map`] the job,
-//! [`peers`] who is there, [`numbers`] what it was worth, [`invite`] the way for more friends. All of it is drawn from one
+//! [`peers`] who is there, [`messages`] what is said, [`numbers`] what it was worth, [`invite`] the way for more friends. All of it is drawn from one
 //! value, the core's [`View`](manyhands_core::View), taken some times a second by [`state`]; [`dom`] makes elements,
 //! [`format`] numbers for people.
 //!
@@ -15,6 +15,7 @@ mod format;
 mod hero;
 mod invite;
 mod map;
+mod messages;
 mod numbers;
 mod peers;
 mod room;

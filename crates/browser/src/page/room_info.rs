@@ -19,6 +19,8 @@ pub(crate) struct RoomInfo {
     pub(crate) units: u64,
     /// How many are finished.
     pub(crate) done_units: u64,
+    /// Where friends reach the room, the best first; told on the host's own computer only.
+    pub(crate) lan: Vec<String>,
 }
 
 impl RoomInfo {

@@ -7,18 +7,21 @@ use js_sys::{Object, Reflect};
 use manyhands_core::view::{JobView, Phase};
 use manyhands_core::{Command, Event, RoomKey, View};
 use manyhands_wire::JobKind;
+use manyhands_wire::flood::Body;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::closure::Closure;
 use web_sys::window;
 
 use super::dom::{document, set_root_data};
-use super::format::{capitalised, grouped};
+use super::format::{capitalised, grouped, whole};
 use crate::listen::Interval;
 use crate::run::{Driver, Settings, Told};
 use crate::storage::Identity;
 
 /// How often the page is drawn anew, in milliseconds.
 const REFRESH_MS: u32 = 200;
+/// How much of a message is read aloud, in characters.
+const ANNOUNCED_CHARS_MAX: usize = 200;
 /// The worker's script, where the page does not name another.
 const WORKER_SCRIPT: &str = "worker_loader.js";
 
@@ -196,7 +199,14 @@ impl Room {
             }
             Event::Refused { why } => log(&["refused: ", &why]),
             Event::Misbehaved { peer, what } => log(&["misbehaved: ", &peer.nickname(), ": ", &what]),
-            Event::LinkDown { .. } | Event::TookBack { .. } | Event::Heard { .. } => {}
+            Event::Heard { from, body: Body::Message(text), .. } => {
+                let beginning: String = text.chars().take(ANNOUNCED_CHARS_MAX).collect();
+                self.announce(&[&from.nickname(), " says: ", &beginning].concat());
+            }
+            Event::Heard { from, body: Body::News { what, value }, .. } => {
+                self.announce(&[&from.nickname(), " found ", &what, " ", &whole(value), "."].concat());
+            }
+            Event::LinkDown { .. } | Event::TookBack { .. } => {}
         }
     }
 
