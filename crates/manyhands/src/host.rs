@@ -233,10 +233,9 @@ impl Hosting {
     async fn end(self) -> Outcome {
         let Self { voice, peer, saver, views, progress, stop, is_told, .. } = self;
         voice.end();
-        // The saver ends when nobody can tell it anything new.
-        let last = progress.borrow().clone();
-        drop((views, progress));
+        drop(views);
         let _ = timeout(LEAVE_WITHIN, peer.finished()).await;
+        let last = progress.borrow().clone();
         if let Some(saver) = saver {
             saver.end().await.map_err(anyhow::Error::from)?;
         }

@@ -110,7 +110,7 @@ impl Peer {
     }
 
     /// The job and which of its blocks are done, once known: after a change at most every 100 ms, and at once when
-    /// it is complete.
+    /// it is complete. The last one of all is there before [`Event::Left`] is told.
     pub fn ledgers(&self) -> watch::Receiver<Option<JobLedger>> {
         self.watchers.ledgers.clone()
     }

@@ -64,6 +64,17 @@ impl Outlets {
         (outlets, Watchers { views: views_rx, ledgers: ledgers_rx, events: events_rx })
     }
 
+    /// Makes view and ledger anew a last time, whatever their pace: what was finished last is worth as much as the rest.
+    /// To be called before anybody hears that the node has left.
+    pub(crate) fn refresh_finally(&mut self, node: &Node, now: Time) {
+        self.views.send_replace(node.view(now));
+        if let (Some(spec), Some(ledger)) = (node.job(), node.ledger())
+            && self.ledger_version != Some(ledger.version())
+        {
+            self.publish(spec, ledger, now);
+        }
+    }
+
     /// Passes an event on, and makes the view anew soon, as it has probably changed.
     pub(crate) fn tell(&mut self, event: Event) {
         tracing::debug!(?event);
@@ -97,9 +108,13 @@ impl Outlets {
         if now < due_at && !ledger.is_complete() && self.ledger_version.is_some() {
             return due_at;
         }
+        self.publish(spec, ledger, now);
+        Time::NEVER
+    }
+
+    fn publish(&mut self, spec: &JobSpec, ledger: &Ledger, now: Time) {
         self.ledgers.send_replace(Some(Arc::new((spec.clone(), ledger.clone()))));
         self.ledger_made_at = now;
         self.ledger_version = Some(ledger.version());
-        Time::NEVER
     }
 }

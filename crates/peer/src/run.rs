@@ -96,6 +96,7 @@ impl Run {
             }
             self.wait(&mut inlets, look_again_at).await;
         }
+        self.outlets.refresh_finally(&self.node, self.clock.now());
         // Whoever still wants to report finds nobody, and so does not wait.
         drop(inlets);
         self.close().await;
@@ -179,7 +180,10 @@ impl Run {
                 Output::HangUp(id) => self.hang_up(id),
                 Output::Work(slot, command) => self.workers.command(slot, command),
                 Output::Event(event) => {
-                    self.state.has_left |= event == Event::Left;
+                    if event == Event::Left {
+                        self.state.has_left = true;
+                        self.outlets.refresh_finally(&self.node, self.clock.now());
+                    }
                     self.outlets.tell(event);
                 }
             }
