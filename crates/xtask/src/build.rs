@@ -1,6 +1,7 @@
 //! Building the page, and the program with the page inside.
 
 use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -32,12 +33,53 @@ pub(crate) fn page() -> Result<()> {
         "--offline",
         "--skip-version-check",
     ]))?;
+    name_worker_by_content(&dist())?;
     for file in files(&dist())? {
         if is_compressible(&file) {
             compress(&file).with_context(|| file.display().to_string())?;
         }
     }
     Ok(())
+}
+
+/// Gives the worker's files names that hold their hash, as trunk gives them to all others, so that browsers keep them for
+/// ever: first what is loaded, then the loader that names it, last the page that names the loader.
+fn name_worker_by_content(dist: &Path) -> Result<()> {
+    let [wasm, script, loader] =
+        ["worker_bg.wasm", "worker.js", "worker_loader.js"].map(|name| dist.join(name));
+    let wasm_name = hashed_name("worker", "_bg.wasm", &fs::read(&wasm).context("worker_bg.wasm")?);
+    let script_name = hashed_name("worker", ".js", &fs::read(&script).context("worker.js")?);
+    fs::rename(wasm, dist.join(&wasm_name))?;
+    fs::rename(script, dist.join(&script_name))?;
+
+    let text = fs::read_to_string(&loader).context("worker_loader.js")?;
+    let text = replaced(&text, "./worker.js", &format!("./{script_name}"))?;
+    let text = replaced(&text, "./worker_bg.wasm", &format!("./{wasm_name}"))?;
+    let loader_name = hashed_name("worker_loader", ".js", text.as_bytes());
+    fs::write(dist.join(&loader_name), text)?;
+    fs::remove_file(loader)?;
+
+    let index = dist.join("index.html");
+    let html = fs::read_to_string(&index).context("index.html")?;
+    let html = replaced(&html, "content=\"worker_loader.js\"", &format!("content=\"{loader_name}\""))?;
+    fs::write(index, html)?;
+    Ok(())
+}
+
+/// `worker-5e3c1a90b7d24f86.js`: 64 bits are plenty to tell two builds apart.
+fn hashed_name(stem: &str, rest: &str, content: &[u8]) -> String {
+    let mut hasher = DefaultHasher::new();
+    content.hash(&mut hasher);
+    format!("{stem}-{:016x}{rest}", hasher.finish())
+}
+
+/// The text with `old`, which must be in it once, replaced.
+fn replaced(text: &str, old: &str, new: &str) -> Result<String> {
+    ensure!(
+        text.matches(old).count() == 1,
+        "{old} should be there once, which trunk may have changed: {text}"
+    );
+    Ok(text.replace(old, new))
 }
 
 /// The size of the page's first download, with a line for each file: compressed, in bytes.
@@ -113,5 +155,33 @@ mod tests {
         assert_eq!(sizes, [file.clone(), folder.path().join("page.html.gz")]);
         assert!(fs::metadata(&sizes[1]).unwrap().len() < 100);
         assert!(is_compressible(&sizes[0]) && !is_compressible(&sizes[1]));
+    }
+
+    #[test]
+    fn the_workers_files_are_named_by_what_they_hold() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        write("worker.js", "script");
+        write("worker_bg.wasm", "wasm");
+        write("worker_loader.js", r#"importScripts("./worker.js");wasm_bindgen("./worker_bg.wasm");"#);
+        write("index.html", r#"<meta name="worker" content="worker_loader.js">"#);
+
+        name_worker_by_content(folder.path()).unwrap();
+
+        let names: Vec<String> = files(folder.path())
+            .unwrap()
+            .iter()
+            .map(|file| file.file_name().unwrap().to_string_lossy().into_owned())
+            .collect();
+        let [index, script, wasm, loader] = &names[..] else { panic!("{names:?}") };
+        let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+        assert_eq!(index, "index.html");
+        assert!(read(index).contains(&format!("content=\"{loader}\"")));
+        assert!(
+            read(loader).contains(&format!("(\"./{script}\")"))
+                && read(loader).contains(&format!("(\"./{wasm}\")"))
+        );
+        assert_eq!(read(script), "script");
+        assert_ne!(hashed_name("a", "", b"one"), hashed_name("a", "", b"two"));
     }
 }
