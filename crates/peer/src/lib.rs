@@ -57,6 +57,7 @@ pub struct Peer {
     id: PeerId,
     commands: mpsc::Sender<Command>,
     watchers: Watchers,
+    trouble: watch::Receiver<Option<String>>,
     task: JoinHandle<()>,
 }
 
@@ -73,19 +74,20 @@ pub fn spawn(config: Config, options: Options) -> Peer {
     let (inbox, links) = mpsc::channel(run::LINK_EVENTS_MAX);
     let (reports_tx, reports) = mpsc::channel(run::REPORTS_MAX);
     let (news_tx, news) = mpsc::channel(run::NEWS_MAX);
+    let (trouble_tx, trouble) = watch::channel(None);
     let (outlets, watchers) = Outlets::new(&node, clock.now());
     let run = Run {
         node,
         clock,
         outlets,
-        signaling: Signaling::start(options.signaling_url, news_tx),
+        signaling: Signaling::start(options.signaling_url, news_tx, trouble_tx),
         workers: Workers::new(options.throttle_permille, options.threads_max, reports_tx),
         transports: Arc::new(Rtc),
         inbox,
         state: State::default(),
     };
     let task = tokio::spawn(run.run(Inlets { commands: commands_rx, links, reports, news }));
-    Peer { id, commands, watchers, task }
+    Peer { id, commands, watchers, trouble, task }
 }
 
 impl Peer {
@@ -113,6 +115,11 @@ impl Peer {
     /// it is complete. The last one of all is there before [`Event::Left`] is told.
     pub fn ledgers(&self) -> watch::Receiver<Option<JobLedger>> {
         self.watchers.ledgers.clone()
+    }
+
+    /// Why the last attempt to reach the signaling server failed, for people; none once one succeeded.
+    pub fn signaling_trouble(&self) -> watch::Receiver<Option<String>> {
+        self.trouble.clone()
     }
 
     /// What happens from now on. A listener that falls 1024 events behind misses some.

@@ -5,14 +5,14 @@
 //! welcome. A connection that says nothing for [`SILENCE_MAX`], although it was pinged, is given up.
 //!
 //! Each connection has a queue of its own, handed over with [`SignalingNews::Connected`]: what was meant for a former
-//! connection never reaches the next.
+//! connection never reaches the next. Why the last attempt failed is kept for whoever wants to tell a person.
 
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use manyhands_wire::signaling::{ClientMessage, SIGNALING_BYTES_MAX, ServerMessage};
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::Message;
@@ -59,10 +59,14 @@ pub(crate) struct Signaling {
 }
 
 impl Signaling {
-    /// Connects to `url` and reports to `news`.
-    pub(crate) fn start(url: String, news: mpsc::Sender<SignalingNews>) -> Self {
+    /// Connects to `url` and reports to `news`; `trouble` is why the last attempt failed, for people.
+    pub(crate) fn start(
+        url: String,
+        news: mpsc::Sender<SignalingNews>,
+        trouble: watch::Sender<Option<String>>,
+    ) -> Self {
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(keep_connected(url, news, stopped));
+        let task = tokio::spawn(keep_connected(url, news, trouble, stopped));
         Self { stop, task }
     }
 
@@ -81,7 +85,12 @@ enum End {
     Stopped,
 }
 
-async fn keep_connected(url: String, news: mpsc::Sender<SignalingNews>, mut stopped: oneshot::Receiver<()>) {
+async fn keep_connected(
+    url: String,
+    news: mpsc::Sender<SignalingNews>,
+    trouble: watch::Sender<Option<String>>,
+    mut stopped: oneshot::Receiver<()>,
+) {
     let mut back_off = BACK_OFF_MIN;
     loop {
         let attempt = tokio::select! {
@@ -89,18 +98,24 @@ async fn keep_connected(url: String, news: mpsc::Sender<SignalingNews>, mut stop
             _ = &mut stopped => return,
         };
         match attempt {
-            Some(socket) => match converse(socket, &news, &mut stopped).await {
-                End::Lost { was_welcome } => {
-                    if was_welcome {
-                        back_off = BACK_OFF_MIN;
+            Ok(socket) => {
+                trouble.send_replace(None);
+                match converse(socket, &news, &mut stopped).await {
+                    End::Lost { was_welcome } => {
+                        if was_welcome {
+                            back_off = BACK_OFF_MIN;
+                        }
+                        if news.send(SignalingNews::Disconnected).await.is_err() {
+                            return;
+                        }
                     }
-                    if news.send(SignalingNews::Disconnected).await.is_err() {
-                        return;
-                    }
+                    End::Stopped => return,
                 }
-                End::Stopped => return,
-            },
-            None => tracing::debug!(url, "no signaling server"),
+            }
+            Err(why) => {
+                tracing::debug!(url, why, "no signaling server");
+                trouble.send_replace(Some(why));
+            }
         }
         tokio::select! {
             () = sleep(jittered(back_off)) => {}
@@ -110,7 +125,8 @@ async fn keep_connected(url: String, news: mpsc::Sender<SignalingNews>, mut stop
     }
 }
 
-async fn connect(url: &str) -> Option<Socket> {
+/// Opens a connection, or says for people why there is none.
+async fn connect(url: &str) -> Result<Socket, String> {
     let config = WebSocketConfig::default()
         .read_buffer_size(SOCKET_BUFFER_BYTES)
         .write_buffer_size(0)
@@ -118,12 +134,9 @@ async fn connect(url: &str) -> Option<Socket> {
         .max_message_size(Some(SIGNALING_BYTES_MAX))
         .max_frame_size(Some(SIGNALING_BYTES_MAX));
     match timeout(CONNECT_MAX, connect_async_with_config(url, Some(config), true)).await {
-        Ok(Ok((socket, _))) => Some(socket),
-        Ok(Err(error)) => {
-            tracing::debug!(url, %error, "connecting to signaling");
-            None
-        }
-        Err(_) => None,
+        Ok(Ok((socket, _))) => Ok(socket),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("no answer within {} s", CONNECT_MAX.as_secs())),
     }
 }
 
@@ -200,7 +213,7 @@ fn jittered(pause: Duration) -> Duration {
 mod tests {
     use manyhands_wire::RoomId;
     use manyhands_wire::signaling::SIGNALING_VERSION;
-    use tokio::io::AsyncReadExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
     use super::*;
@@ -229,7 +242,7 @@ mod tests {
         let (news_tx, mut news) = mpsc::channel(8);
         let join = ClientMessage::Join { v: SIGNALING_VERSION, room: ROOM };
 
-        let signaling = Signaling::start(url, news_tx);
+        let signaling = Signaling::start(url, news_tx, watch::Sender::default());
         let mut former = None;
         for _ in 0..2 {
             let served = serve_once(&listener);
@@ -260,11 +273,34 @@ mod tests {
         let url = format!("wss://{}/signaling", listener.local_addr().unwrap());
         let (news_tx, _news) = mpsc::channel(8);
 
-        let signaling = Signaling::start(url, news_tx);
+        let signaling = Signaling::start(url, news_tx, watch::Sender::default());
 
         let (mut stream, _) = listener.accept().await.unwrap();
         // The content type of a TLS record that carries a handshake (RFC 8446, section 5.1).
         assert_eq!(stream.read_u8().await.unwrap(), 22);
+        timeout(Duration::from_secs(2), signaling.stop()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_no_signaling_server_is_told_of_until_there_is_one() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}/signaling", listener.local_addr().unwrap());
+        let (news_tx, mut news) = mpsc::channel(8);
+        let (trouble, mut told) = watch::channel(None);
+
+        let signaling = Signaling::start(url, news_tx, trouble);
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = [0; 16];
+        stream.read_exact(&mut head).await.unwrap();
+        stream.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+
+        let why =
+            timeout(Duration::from_secs(20), told.wait_for(Option::is_some)).await.unwrap().unwrap().clone();
+        assert!(why.as_ref().unwrap().contains("403"), "{why:?}");
+        let (stream, _) = listener.accept().await.unwrap();
+        let _socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+        assert!(matches!(next(&mut news).await, SignalingNews::Connected(_)));
+        assert_eq!(*told.borrow(), None);
         timeout(Duration::from_secs(2), signaling.stop()).await.unwrap();
     }
 

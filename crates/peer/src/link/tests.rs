@@ -1,7 +1,5 @@
 //! Links by themselves: two real ones with descriptions carried by hand, and one on a transport that never sends.
 
-use std::time::Instant;
-
 use async_trait::async_trait;
 use manyhands_wire::frame::FRAME_BYTES_MAX;
 
@@ -37,7 +35,7 @@ impl Side {
     }
 }
 
-/// A dialling and an answering link, open, and how long that took.
+/// A dialling and an answering link, open, and how long that took. The caller has spoken first, as callers do.
 async fn a_pair() -> (Side, Side, Duration) {
     let start = Instant::now();
     let transports: Arc<dyn Transports> = Arc::new(Rtc);
@@ -54,7 +52,11 @@ async fn a_pair() -> (Side, Side, Duration) {
         tokio::select! {
             event = a.next(), if !a_open => match event {
                 LinkEvent::Candidate(json) => b.give(Order::Candidate(json)),
-                event => { assert_eq!(event, LinkEvent::Opened); a_open = true; }
+                event => {
+                    assert_eq!(event, LinkEvent::Opened);
+                    a_open = true;
+                    a.give(Order::Send(b"hello".into()));
+                }
             },
             event = b.next(), if !b_open => match event {
                 LinkEvent::Candidate(json) => {
@@ -67,7 +69,9 @@ async fn a_pair() -> (Side, Side, Duration) {
             },
         }
     }
-    (a, b, start.elapsed())
+    let took = start.elapsed();
+    assert_eq!(next_of(&mut b).await, LinkEvent::Received(b"hello".into()));
+    (a, b, took)
 }
 
 /// The next event that is no candidate.
@@ -146,6 +150,39 @@ struct Stuck {
 
 struct StuckTransports;
 
+/// What is answered opens at once, and the caller says this, if anything.
+struct CallerSays(Option<&'static [u8]>);
+
+#[async_trait]
+impl Transports for CallerSays {
+    async fn open(&self, events: mpsc::Sender<TransportEvent>) -> Result<Box<dyn Transport>, TransportError> {
+        events.try_send(TransportEvent::Opened).unwrap();
+        if let Some(said) = self.0 {
+            events.try_send(TransportEvent::Received(said.into())).unwrap();
+        }
+        Ok(Box::new(Stuck { events }))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answered_link_is_open_when_the_caller_speaks_or_has_been_quiet_for_long() {
+    let opened_after = async |said| {
+        let start = Instant::now();
+        let mut side = Side::start(Role::Answer("offer".into()), Arc::new(CallerSays(said)));
+        assert_eq!(side.next().await, LinkEvent::Described("answer".into()));
+        assert_eq!(side.next().await, LinkEvent::Opened);
+        let took = start.elapsed();
+        if let Some(said) = said {
+            assert_eq!(side.next().await, LinkEvent::Received(said.into()));
+        }
+        side.hang_up().await;
+        took
+    };
+
+    assert_eq!(opened_after(Some(b"hello")).await, Duration::ZERO);
+    assert_eq!(opened_after(None).await, QUIET_MAX);
+}
+
 #[async_trait]
 impl Transports for StuckTransports {
     async fn open(&self, events: mpsc::Sender<TransportEvent>) -> Result<Box<dyn Transport>, TransportError> {
@@ -190,7 +227,7 @@ async fn a_link_whose_other_side_stops_reading_fills_to_its_bound_and_still_hang
 
 #[tokio::test(start_paused = true)]
 async fn a_dial_that_nobody_answers_is_given_up() {
-    let start = tokio::time::Instant::now();
+    let start = Instant::now();
     let mut side = Side::start(Role::Answer("offer".into()), Arc::new(StuckTransports));
 
     assert_eq!(side.next().await, LinkEvent::Described("answer".into()));
