@@ -19,5 +19,5 @@ pub mod server;
 mod socket;
 
 pub use limits::Limits;
-pub use rooms::{Counters, Rooms, ServedRooms};
+pub use rooms::{Counters, Rooms, ServedRooms, accounted};
 pub use server::{Server, router};

@@ -349,7 +349,7 @@ fn parse(text: &str) -> Result<ClientMessage, ErrorCode> {
 }
 
 /// Whose account an address is on: a household has one IPv4 address, or a whole /64 network of IPv6 addresses.
-fn accounted(address: IpAddr) -> IpAddr {
+pub fn accounted(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),
         IpAddr::V6(v6) => {
