@@ -134,8 +134,7 @@ impl Invite {
 
     /// The address of the signaling WebSocket.
     pub fn signaling_url(&self) -> String {
-        // `http` becomes `ws`, `https` becomes `wss`.
-        format!("ws{}/signaling", self.origin.trim_start_matches("http"))
+        signaling_url(&self.origin)
     }
 }
 
@@ -143,6 +142,12 @@ impl fmt::Display for Invite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/#{}", self.origin, self.room.fragment())
     }
+}
+
+/// The address of the signaling WebSocket of a server, whose address has no slash at the end.
+pub fn signaling_url(origin: &str) -> String {
+    // `http` becomes `ws`, `https` becomes `wss`.
+    format!("ws{}/signaling", origin.strip_prefix("http").unwrap_or(origin))
 }
 
 fn host_hash(host: &PeerId) -> [u8; 16] {
@@ -165,6 +170,7 @@ mod tests {
 
         assert_eq!(Invite::parse(&invite.to_string()), Ok(invite.clone()));
         assert_eq!(invite.signaling_url(), "ws://192.168.1.7:8080/signaling");
+        assert_eq!(signaling_url("https://liz.example"), "wss://liz.example/signaling");
         assert!(invite.room.is_host(&PeerId([1; 32])) && !invite.room.is_host(&PeerId([2; 32])));
     }
 
