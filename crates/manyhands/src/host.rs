@@ -59,20 +59,21 @@ pub(crate) async fn run(args: HostArgs) -> Outcome {
     let task_path = job.store.as_ref().map(|store| store.path().to_owned());
     let (peer, saver) = start_peer(&args, job, room, address)?;
     let (commands, control) = mpsc::channel(COMMANDS_MAX);
+    let invites = match &args.relay {
+        Some(origin) => Invites::of_relay(origin, room),
+        None => Invites::of_listener(address, room),
+    };
     let node = NodeFace {
         is_host: true,
         views: peer.views(),
         progress: peer.ledgers(),
         commands: commands.clone(),
         task: task_path,
+        lan: invites.origins(),
     };
     let web = Web { signaling: Some(server.clone()), node: Some(node), started: Instant::now() };
     let serving = Serving::start(listener, router(web));
 
-    let invites = match &args.relay {
-        Some(origin) => Invites::of_relay(origin, room),
-        None => Invites::of_listener(address, room),
-    };
     speak::welcome(&voice, &peer.views().borrow(), &invites, address, args.qr);
     if args.wait > 0 && voice.is_terminal() && std::io::stdin().is_terminal() {
         voice.say("Press Enter to start before all friends are here.");

@@ -61,6 +61,8 @@ pub(crate) struct NodeFace {
     pub(crate) commands: mpsc::Sender<Command>,
     /// The task file, where it keeps one.
     pub(crate) task: Option<PathBuf>,
+    /// Where friends reach the room, the best address first; told to this machine only.
+    pub(crate) lan: Vec<String>,
 }
 
 /// All routes.

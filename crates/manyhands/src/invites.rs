@@ -33,6 +33,17 @@ impl Invites {
         Self { local: Invite { origin: origin.to_owned(), room }, lan: vec![] }
     }
 
+    /// Where friends reach the room, the best address first; empty if only this machine does.
+    pub(crate) fn origins(&self) -> Vec<String> {
+        const OWN: [&str; 3] = ["http://127.", "http://localhost", "http://[::1]"];
+        let is_own = |origin: &str| OWN.iter().any(|own| origin.starts_with(own));
+        let lan = self.lan.iter().map(|(_, invite)| invite);
+        lan.chain([&self.local])
+            .map(|invite| invite.origin.clone())
+            .filter(|origin| !is_own(origin))
+            .collect()
+    }
+
     /// The link that is of most use to others.
     pub(crate) fn best(&self) -> &Invite {
         self.lan.first().map_or(&self.local, |(_, invite)| invite)
@@ -106,6 +117,8 @@ mod tests {
         assert_eq!(invites.local.origin, "http://192.168.1.7:80");
         assert!(invites.lan.is_empty());
         assert_eq!(invites.best(), &invites.local);
+        assert_eq!(invites.origins(), ["http://192.168.1.7:80"]);
+        assert!(Invites::of_listener("127.0.0.1:80".parse().unwrap(), ROOM()).origins().is_empty());
     }
 
     #[test]

@@ -64,7 +64,7 @@ pub(crate) async fn run(args: JoinArgs) -> Outcome {
     let (commands, control) = mpsc::channel(COMMANDS_MAX);
     let serving = listener.map(|listener| {
         let (views, progress) = (peer.views(), peer.ledgers());
-        let node = NodeFace { is_host: false, views, progress, commands, task: None };
+        let node = NodeFace { is_host: false, views, progress, commands, task: None, lan: vec![] };
         Serving::start(listener, router(Web { signaling: None, node: Some(node), started: Instant::now() }))
     });
     voice

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use manyhands_core::View;
 use manyhands_core::view::Phase;
@@ -15,6 +15,7 @@ use manyhands_ledger::TaskFile;
 use manyhands_signaling::Counters;
 use serde::{Deserialize, Serialize};
 
+use super::control::{Caller, check_own_machine};
 use super::{NodeFace, Web};
 use crate::numbers;
 
@@ -62,6 +63,9 @@ struct Room {
     prefix_total: Option<String>,
     #[serde(flatten)]
     phase: Phase,
+    /// Where friends reach the room: for the page on the host's own machine, whose own address is of no use to them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lan: Vec<String>,
 }
 
 /// `GET /api/status`
@@ -81,7 +85,7 @@ pub(super) async fn status(State(web): State<Arc<Web>>) -> Json<Status> {
 }
 
 /// `GET /api/room`
-pub(super) async fn room(State(web): State<Arc<Web>>) -> Response {
+pub(super) async fn room(State(web): State<Arc<Web>>, caller: Caller, headers: HeaderMap) -> Response {
     let Some(node) = &web.node else {
         return refuse(StatusCode::NOT_FOUND, "a relay does not know what its rooms are for");
     };
@@ -98,6 +102,7 @@ pub(super) async fn room(State(web): State<Arc<Web>>) -> Response {
         goal: job.goal,
         prefix_total: job.prefix_total,
         phase: view.phase,
+        lan: if check_own_machine(caller, &headers).is_ok() { node.lan.clone() } else { vec![] },
     })
     .into_response()
 }

@@ -20,7 +20,8 @@ use super::api::refuse;
 /// The header that every request here carries, with the value `1`.
 const OWN_HEADER: &str = "x-manyhands";
 
-type Caller = Option<Extension<ConnectInfo<SocketAddr>>>;
+/// Who asks.
+pub(super) type Caller = Option<Extension<ConnectInfo<SocketAddr>>>;
 
 /// `POST /api/start`: begin now, whoever is there.
 pub(super) async fn start(State(web): State<Arc<Web>>, caller: Caller, headers: HeaderMap) -> Response {
@@ -38,8 +39,7 @@ pub(super) async fn resume(State(web): State<Arc<Web>>, caller: Caller, headers:
 }
 
 fn command(web: &Web, caller: Caller, headers: &HeaderMap, command: Command) -> Response {
-    let address = caller.map(|Extension(ConnectInfo(address))| address);
-    if let Err(why) = check(address, headers) {
+    if let Err(why) = check(caller, headers) {
         return refuse(StatusCode::FORBIDDEN, why);
     }
     let Some(node) = &web.node else {
@@ -52,22 +52,29 @@ fn command(web: &Web, caller: Caller, headers: &HeaderMap, command: Command) -> 
 }
 
 /// Whether the request comes from the host's own machine and page.
-fn check(address: Option<SocketAddr>, headers: &HeaderMap) -> Result<(), &'static str> {
+fn check(caller: Caller, headers: &HeaderMap) -> Result<(), &'static str> {
+    check_own_machine(caller, headers)?;
+    if headers.get(OWN_HEADER).is_none_or(|value| value != "1") {
+        return Err("the header `x-manyhands: 1` is missing");
+    }
+    if !is_same_origin(headers) {
+        return Err("only from this program's own page");
+    }
+    Ok(())
+}
+
+/// Whether the request comes from the host's own machine, and under a name of its own.
+pub(super) fn check_own_machine(caller: Caller, headers: &HeaderMap) -> Result<(), &'static str> {
+    let address = caller.map(|Extension(ConnectInfo(address))| address);
     if !address.is_some_and(|address| address.ip().to_canonical().is_loopback()) {
         return Err("only the machine that runs this program may do that");
     }
     if ["forwarded", "x-forwarded-for", "x-real-ip"].iter().any(|name| headers.contains_key(*name)) {
         return Err("not through a proxy: nobody knows who is behind it");
     }
-    if headers.get(OWN_HEADER).is_none_or(|value| value != "1") {
-        return Err("the header `x-manyhands: 1` is missing");
-    }
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     if !is_loopback_name(host) {
         return Err("only under a name of this machine: http://127.0.0.1 or http://localhost");
-    }
-    if !is_same_origin(headers) {
-        return Err("only from this program's own page");
     }
     Ok(())
 }
@@ -133,6 +140,6 @@ mod tests {
             .iter()
             .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
             .collect::<Vec<(header::HeaderName, _)>>();
-        check(Some(address.parse().unwrap()), &HeaderMap::from_iter(headers))
+        check(Some(Extension(ConnectInfo(address.parse().unwrap()))), &HeaderMap::from_iter(headers))
     }
 }

@@ -13,6 +13,9 @@ use tokio::task::spawn_blocking;
 use super::*;
 use crate::listen::Serving;
 
+/// Where friends would reach the fixture's room.
+const LAN: &str = "http://192.168.1.7:8080";
+
 #[tokio::test]
 async fn status_is_the_view_with_the_counters_and_the_version() {
     let host = Fixture::host(None).await;
@@ -37,6 +40,19 @@ async fn the_room_is_told_before_anybody_joins() {
     assert_eq!(room["asked_by"], "Liz");
     assert_eq!((&room["phase"], &room["wanted"], &room["present"]), (&"lobby".into(), &9.into(), &3.into()));
     assert_eq!((&room["units"], &room["done_units"]), (&2.into(), &1.into()));
+}
+
+#[tokio::test]
+async fn the_address_for_friends_is_told_on_the_hosts_own_machine_only() {
+    let host = Fixture::host(None).await;
+    let url = format!("http://{}/api/room", host.address);
+
+    let here = host.get("/api/room").await.json();
+    let behind_a_proxy =
+        call(move |agent| agent.get(url).header("x-forwarded-for", "192.168.1.9").call()).await.json();
+
+    assert_eq!(here["lan"], serde_json::json!([LAN]));
+    assert_eq!((&behind_a_proxy["lan"], &behind_a_proxy["asked_by"]), (&Value::Null, &"Liz".into()));
 }
 
 #[tokio::test]
@@ -205,7 +221,8 @@ impl Fixture {
         let (views_tx, views) = watch::channel(view);
         let (progress_tx, progress) = watch::channel(Some(Arc::new((spec, ledger))));
         let (commands_tx, commands) = mpsc::channel(8);
-        let node = NodeFace { is_host, views, progress, commands: commands_tx, task };
+        let node =
+            NodeFace { is_host, views, progress, commands: commands_tx, task, lan: vec![LAN.to_owned()] };
         let signaling = Some(Server::new(ServedRooms::Any));
         let (address, serving) =
             Self::serve(Web { signaling, node: Some(node), started: Instant::now() }).await;
