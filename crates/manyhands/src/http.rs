@@ -14,6 +14,7 @@ mod control;
 mod serve;
 #[cfg(test)]
 mod tests;
+mod watched;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -16,9 +16,12 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use manyhands_signaling::accounted;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+
+use super::watched::Watched;
 
 /// The most HTTP connections at a time; WebSockets are counted by signaling.
 const CONNECTIONS_MAX: usize = 1024;
@@ -26,6 +29,9 @@ const CONNECTIONS_MAX: usize = 1024;
 const CONNECTIONS_PER_ADDRESS_MAX: usize = 256;
 /// How long a request's head may take to arrive, and how long a connection may stay open without one.
 const HEAD_WITHIN: Duration = Duration::from_secs(15);
+/// How long a connection may stand still, with neither a byte read nor one written: who never reads an answer must not
+/// keep a place for ever. A WebSocket has its own time limits.
+const STILL_MAX: Duration = Duration::from_secs(60);
 /// How long requests under way may take to end when the server stops.
 const GOODBYE: Duration = Duration::from_secs(2);
 /// How long to wait after the system had no room for another connection.
@@ -33,6 +39,16 @@ const BREATH: Duration = Duration::from_millis(50);
 
 /// Serves until `stop` comes true, then lets requests under way end.
 pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
+    serve_patiently(listener, router, stop, STILL_MAX).await;
+}
+
+/// Serves, and gives up connections that stand still for so long.
+async fn serve_patiently(
+    listener: TcpListener,
+    router: Router,
+    stop: impl Future<Output = ()>,
+    still_max: Duration,
+) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let (stopping, stopped) = watch::channel(());
     let mut connections = JoinSet::new();
@@ -63,7 +79,8 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Futu
             }
             () = &mut stop => break,
         };
-        let calls = callers.entry(address.ip()).or_default();
+        let caller = accounted(address.ip());
+        let calls = callers.entry(caller).or_default();
         if *calls >= CONNECTIONS_PER_ADDRESS_MAX {
             tracing::debug!(%address, "too many connections from this address");
             continue;
@@ -72,22 +89,29 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Futu
         // Small messages follow each other on a WebSocket: none should wait for the answer to the one before.
         let _ = stream.set_nodelay(true);
         let service = with_address(router.clone(), address);
+        let (stream, pulse) = Watched::new(stream);
+        // It ends with the last answer, or with the upgrade to a WebSocket.
         let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
         let mut stopped = stopped.clone();
         connections.spawn(async move {
-            let mut connection = pin!(connection);
-            let ended = tokio::select! {
-                ended = &mut connection => ended,
-                _ = stopped.changed() => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
+            let served = async {
+                let mut connection = pin!(connection);
+                tokio::select! {
+                    ended = &mut connection => ended,
+                    _ = stopped.changed() => {
+                        connection.as_mut().graceful_shutdown();
+                        connection.await
+                    }
                 }
             };
-            if let Err(error) = ended {
-                tracing::trace!(%address, "a connection ended: {error}");
+            tokio::select! {
+                ended = served => if let Err(error) = ended {
+                    tracing::trace!(%address, "a connection ended: {error}");
+                },
+                () = pulse.stops(still_max) => tracing::debug!(%address, "a connection stands still"),
             }
             drop(place);
-            address.ip()
+            caller
         });
     }
     drop((stopping, listener));
@@ -119,4 +143,63 @@ fn with_address(
         request.extensions_mut().insert(ConnectInfo(address));
         service.call(request)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use axum::body::{Body, Bytes, HttpBody};
+    use axum::routing::get;
+    use hyper::body::Frame;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpStream;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// An answer without end, which tells when the server lets go of it.
+    struct Endless(mpsc::Sender<()>);
+
+    impl HttpBody for Endless {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[7; 16 * 1024])))))
+        }
+    }
+
+    impl Drop for Endless {
+        fn drop(&mut self) {
+            let _ = self.0.try_send(());
+        }
+    }
+
+    #[tokio::test]
+    async fn who_never_reads_an_answer_loses_its_place() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (dropped_tx, mut dropped) = mpsc::channel(1);
+        let router = Router::new().route("/", get(async move || Body::new(Endless(dropped_tx))));
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let serving = tokio::spawn(serve_patiently(
+            listener,
+            router,
+            async { drop(stopped.await) },
+            Duration::from_millis(100),
+        ));
+
+        let mut stranger = TcpStream::connect(address).await.unwrap();
+        stranger.write_all(b"GET / HTTP/1.1\r\nhost: liz\r\n\r\n").await.unwrap();
+
+        let is_dropped = tokio::time::timeout(Duration::from_secs(60), dropped.recv()).await;
+        assert_eq!(is_dropped, Ok(Some(())));
+        drop((stranger, stop));
+        serving.await.unwrap();
+    }
 }
