@@ -1,6 +1,7 @@
 //! The links that a host hands out, and the picture of one that a phone can read.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
 use fast_qr::{ECL, QRBuilder};
 use manyhands_core::{Invite, RoomKey};
@@ -12,7 +13,7 @@ const QUIET_ZONE: isize = 2;
 pub(crate) struct Invites {
     /// For this machine, or the only one there is.
     pub(crate) local: Invite,
-    /// For machines in the same network, each with the name of the network interface.
+    /// For machines in the same network, each with the name of the network interface; the likeliest first.
     pub(crate) lan: Vec<(String, Invite)>,
 }
 
@@ -21,7 +22,8 @@ impl Invites {
     pub(crate) fn of_listener(address: SocketAddr, room: RoomKey) -> Self {
         let at =
             |ip: IpAddr| Invite { origin: format!("http://{}", SocketAddr::new(ip, address.port())), room };
-        let lan = if address.ip().is_unspecified() { lan_addresses() } else { vec![] };
+        let lan =
+            if address.ip().is_unspecified() { likeliest_first(lan_addresses(), way_out()) } else { vec![] };
         Self {
             local: at(reachable(address.ip())),
             lan: lan.into_iter().map(|(name, ip)| (name, at(IpAddr::V4(ip)))).collect(),
@@ -73,6 +75,30 @@ fn lan_addresses() -> Vec<(String, Ipv4Addr)> {
             IpAddr::V6(_) => None,
         })
         .collect()
+}
+
+/// Puts the address first that the way out of this network begins at: friends are there, rather than in a network of
+/// containers or virtual machines.
+fn likeliest_first(
+    mut addresses: Vec<(String, Ipv4Addr)>,
+    way_out: Option<Ipv4Addr>,
+) -> Vec<(String, Ipv4Addr)> {
+    addresses.sort_by_key(|(_, ip)| Some(*ip) != way_out);
+    addresses
+}
+
+/// This machine's address on the default route, if there is one.
+fn way_out() -> Option<Ipv4Addr> {
+    let ask = || -> io::Result<SocketAddr> {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+        // An address for documentation, which nobody has: to connect such a socket only chooses a route, and nothing is sent.
+        socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9))?;
+        socket.local_addr()
+    };
+    match ask().ok()?.ip() {
+        IpAddr::V4(v4) => Some(v4),
+        IpAddr::V6(_) => None,
+    }
 }
 
 /// A QR code as text, two modules a character, dark on light whatever the terminal's colours are. `None` for a text that
@@ -127,6 +153,24 @@ mod tests {
 
         assert_eq!(invites.local.origin, "http://127.0.0.1:8080");
         assert!(invites.lan.iter().all(|(_, invite)| !invite.origin.contains("127.0.0.1")));
+    }
+
+    #[test]
+    fn an_address_of_ipv6_has_its_brackets() {
+        let invites = Invites::of_listener("[2001:db8::7]:8080".parse().unwrap(), ROOM());
+
+        assert_eq!(invites.local.origin, "http://[2001:db8::7]:8080");
+    }
+
+    #[test]
+    fn the_address_on_the_way_out_is_the_first_and_the_others_keep_their_order() {
+        let [bridge, wifi, cable] =
+            [("docker0", [172, 17, 0, 1]), ("wlan0", [192, 168, 1, 7]), ("eth0", [10, 0, 0, 7])]
+                .map(|(name, ip)| (name.to_owned(), Ipv4Addr::from(ip)));
+        let all = vec![bridge.clone(), wifi.clone(), cable.clone()];
+
+        assert_eq!(likeliest_first(all.clone(), Some(cable.1)), [cable, bridge, wifi]);
+        assert_eq!(likeliest_first(all.clone(), None), all);
     }
 
     #[test]

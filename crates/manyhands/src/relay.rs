@@ -1,5 +1,6 @@
 //! `manyhands relay`: introduces the peers of any room, for hosts whose own address nobody can reach.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use manyhands_signaling::{ServedRooms, Server};
@@ -23,7 +24,7 @@ pub(crate) async fn run(args: RelayArgs) -> Outcome {
     let web = Web { signaling: Some(server.clone()), node: None, started: Instant::now() };
     let serving = Serving::start(listener, router(web));
 
-    let url = format!("http://{}:{}", reachable(address.ip()), address.port());
+    let url = format!("http://{}", SocketAddr::new(reachable(address.ip()), address.port()));
     voice.emit(&json!({ "event": "listening", "port": address.port(), "url": url }));
     voice.say(&format!(
         "Relaying at {url}.\nOn a host without a public address: manyhands host --relay http://THIS-MACHINE:{}",
