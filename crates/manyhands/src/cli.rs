@@ -118,6 +118,7 @@ pub(crate) struct HostArgs {
 Examples:
   manyhands join 'http://192.168.1.7:8080/#room=…&key=…'
   manyhands join \"$INVITE\" --threads 2 --throttle 25%
+  manyhands join \"$INVITE\" --save copy.json      keep what is added so far, whatever becomes of the host
   manyhands join \"$INVITE\" --http-port 8081      then: manyhands status http://127.0.0.1:8081
 
 The link is the one that the host prints; put it in quotes.")]
@@ -133,6 +134,9 @@ pub(crate) struct JoinArgs {
     /// The folder that keeps this machine's identity [default: $XDG_STATE_HOME/manyhands or ~/.local/state/manyhands]
     #[arg(long, value_name = "DIR", env = "MANYHANDS_STATE")]
     pub(crate) state: Option<PathBuf>,
+    /// Keep a copy of the task in this file, as the host keeps its own
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save: Option<PathBuf>,
     /// Serve status and metrics at this port, to this machine only
     #[arg(long, value_name = "PORT")]
     pub(crate) http_port: Option<u16>,

@@ -1,6 +1,6 @@
 //! `manyhands host`: asks friends for a hand.
 //!
-//! The life of a host: open the file ([`opening`]); take the port; start the peer, the saver ([`saver`]) and the server;
+//! The life of a host: take the port; open the file ([`opening`]); start the peer, the saver ([`saver`]) and the server;
 //! hand out the links; then wait for what comes, until the person stops it or the job is done. At the end the
 //! peer says goodbye, and what was finished last is saved.
 
@@ -12,7 +12,8 @@ use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use manyhands_core::{Command, Config, Event, HostConfig, Invite, RoomKey, View};
+use manyhands_core::invite::signaling_url;
+use manyhands_core::{Command, Config, Event, HostConfig, RoomKey, View};
 use manyhands_peer::{Options, Peer};
 use manyhands_signaling::{ServedRooms, Server};
 use manyhands_wire::PeerId;
@@ -25,6 +26,7 @@ use crate::cli::HostArgs;
 use crate::exit::{Failure, Outcome};
 use crate::http::{NodeFace, Progress, Web, router};
 use crate::identity::random;
+use crate::introductions::Introductions;
 use crate::invites::{Invites, reachable};
 use crate::listen::{Serving, listen};
 use crate::room;
@@ -45,19 +47,22 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 pub(crate) async fn run(args: HostArgs) -> Outcome {
     let mut voice = Voice::new(args.json);
     let signals = Signals::new()?;
+    // First the port: a host that cannot listen must not touch the file, which --restart begins anew.
+    let listener = listen(&args.listen).await?;
+    let address = listener.local_addr()?;
     let job = tokio::task::block_in_place(|| opening::open(&args))?;
     for notice in &job.notices {
         voice.warn(notice);
     }
-    let listener = listen(&args.listen).await?;
-    let address = listener.local_addr()?;
     let room = RoomKey::new(&public_key(&job.secret), job.room_key);
     let server = Server::new(ServedRooms::Only([room.room_id()].into()));
     let unit_size = numbers::unit_size(&job.spec);
     voice.know_unit_size(unit_size);
 
     let task_path = job.store.as_ref().map(|store| store.path().to_owned());
-    let (peer, saver) = start_peer(&args, job, room, address)?;
+    let own = format!("http://{}", SocketAddr::new(reachable(address.ip()), address.port()));
+    let origin = args.relay.clone().unwrap_or(own);
+    let (peer, saver) = start_peer(&args, job, room, &origin)?;
     let (commands, control) = mpsc::channel(COMMANDS_MAX);
     let invites = match &args.relay {
         Some(origin) => Invites::of_relay(origin, room),
@@ -80,7 +85,7 @@ pub(crate) async fn run(args: HostArgs) -> Outcome {
         start_on_enter(commands);
     }
 
-    let hosting = Hosting::new(args.exit_when_done, voice, peer, saver);
+    let hosting = Hosting::new(args.exit_when_done, voice, peer, saver, origin);
     let outcome = hosting.run(signals, control).await;
     server.shut_down();
     serving.stop().await;
@@ -91,12 +96,8 @@ fn start_peer(
     args: &HostArgs,
     job: opening::Job,
     room: RoomKey,
-    address: SocketAddr,
+    origin: &str,
 ) -> anyhow::Result<(Peer, Option<Saver>)> {
-    let signaling_url = match &args.relay {
-        Some(origin) => Invite { origin: origin.clone(), room }.signaling_url(),
-        None => format!("ws://{}/signaling", SocketAddr::new(reachable(address.ip()), address.port())),
-    };
     let threads = if args.no_work { 0 } else { args.work.thread_count() };
     let config = Config {
         secret: job.secret,
@@ -107,7 +108,11 @@ fn start_peer(
         threads,
         host: Some(HostConfig { spec: job.spec, ledger: Some(job.ledger), wait: args.wait }),
     };
-    let options = Options { signaling_url, throttle_permille: args.work.throttle.0, threads_max: threads };
+    let options = Options {
+        signaling_url: signaling_url(origin),
+        throttle_permille: args.work.throttle.0,
+        threads_max: threads,
+    };
     let peer = manyhands_peer::spawn(config, options);
     let saver = job.store.map(|store: store::TaskStore| Saver::start(store, peer.ledgers()));
     Ok((peer, saver))
@@ -135,6 +140,9 @@ struct Hosting {
     saver: Option<Saver>,
     views: watch::Receiver<View>,
     progress: watch::Receiver<Progress>,
+    /// Where friends are introduced.
+    origin: String,
+    introductions: Introductions,
     /// Whether the end of the job was told, which is when it is safe on the disk.
     is_told: bool,
     stop: Stop,
@@ -151,9 +159,20 @@ enum Stop {
 }
 
 impl Hosting {
-    fn new(exit_when_done: bool, voice: Voice, peer: Peer, saver: Option<Saver>) -> Self {
+    fn new(exit_when_done: bool, voice: Voice, peer: Peer, saver: Option<Saver>, origin: String) -> Self {
         let (views, progress) = (peer.views(), peer.ledgers());
-        Self { exit_when_done, voice, peer, saver, views, progress, is_told: false, stop: Stop::Not }
+        Self {
+            exit_when_done,
+            voice,
+            peer,
+            saver,
+            views,
+            progress,
+            origin,
+            introductions: Introductions::new(Instant::now()),
+            is_told: false,
+            stop: Stop::Not,
+        }
     }
 
     async fn run(mut self, mut signals: Signals, mut control: mpsc::Receiver<Command>) -> Outcome {
@@ -182,6 +201,7 @@ impl Hosting {
 
     async fn on_view(&mut self) {
         let view = self.views.borrow_and_update().clone();
+        self.watch_introductions(view.signaling);
         if !self.is_told {
             self.voice.show(&view);
         }
@@ -200,6 +220,16 @@ impl Hosting {
         if matches!(self.stop, Stop::Grace(_)) && room::everyone_knows(&view) {
             self.leave(Command::Leave, false).await;
         }
+    }
+
+    /// Tells when newcomers cannot get in for a while, and when they can again.
+    fn watch_introductions(&mut self, is_connected: bool) {
+        if matches!(self.stop, Stop::Leaving { .. }) {
+            return;
+        }
+        let Some(change) = self.introductions.note(is_connected, Instant::now()) else { return };
+        let why = self.peer.signaling_trouble().borrow().clone();
+        speak::introductions(&self.voice, change, &self.origin, why.as_deref());
     }
 
     async fn on_word(&mut self, word: Word) {

@@ -16,12 +16,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use crate::cli::{JoinArgs, ListenArgs};
+use crate::copy::TaskCopy;
 use crate::exit::{Failure, Outcome, Reason};
 use crate::http::{NodeFace, Progress, Web, router};
 use crate::identity::{self, random};
 use crate::listen::{Serving, listen};
 use crate::signals::Signals;
-use crate::voice::Voice;
+use crate::voice::{Voice, one_line};
 use crate::{numbers, room};
 
 /// How many commands over HTTP may wait.
@@ -34,11 +35,6 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 /// Lends a hand until the job is done or the person stops it.
 pub(crate) async fn run(args: JoinArgs) -> Outcome {
     let invite = Invite::parse(&args.invite).map_err(|error| Failure::new(Reason::Usage, error))?;
-    if invite.origin.starts_with("https://") {
-        let message =
-            "this program cannot speak https: use the host's http link, or open this one in a browser";
-        return Err(Failure::new(Reason::Usage, message));
-    }
     let voice = Voice::new(args.json);
     let signals = Signals::new()?;
     let folder = args.state.clone().map_or_else(identity::default_folder, Ok)?;
@@ -72,7 +68,8 @@ pub(crate) async fn run(args: JoinArgs) -> Outcome {
     let threads = if threads == 1 { "1 thread".to_owned() } else { format!("{threads} threads") };
     voice.say(&format!("Lending a hand as {}, with {threads}.", peer.id()));
 
-    let helping = Helping::new(voice, peer, invite.origin, args.patience);
+    let copy = args.save.map(|path| TaskCopy::start(path, peer.ledgers()));
+    let helping = Helping::new(voice, peer, copy, invite.origin, args.patience);
     let outcome = helping.run(signals, control).await;
     if let Some(serving) = serving {
         serving.stop().await;
@@ -94,10 +91,11 @@ struct Helping {
     peer: Peer,
     views: watch::Receiver<View>,
     progress: watch::Receiver<Progress>,
+    copy: Option<TaskCopy>,
     /// Where the link says that the host is.
     origin: String,
     patience: Duration,
-    /// Until when somebody must have let this node in; moved on for as long as somebody is there.
+    /// Until when somebody must have let this node in; moved on for as long as somebody is there, or there is work.
     deadline: Instant,
     /// Whether the signaling server was ever reached.
     was_reached: bool,
@@ -117,7 +115,7 @@ enum Stop {
 }
 
 impl Helping {
-    fn new(voice: Voice, peer: Peer, origin: String, patience: Duration) -> Self {
+    fn new(voice: Voice, peer: Peer, copy: Option<TaskCopy>, origin: String, patience: Duration) -> Self {
         let (views, progress) = (peer.views(), peer.ledgers());
         let deadline = Instant::now() + patience;
         Self {
@@ -125,6 +123,7 @@ impl Helping {
             peer,
             views,
             progress,
+            copy,
             origin,
             patience,
             deadline,
@@ -144,6 +143,7 @@ impl Helping {
             };
             tokio::select! {
                 Ok(()) = self.views.changed() => self.on_view().await,
+                warning = next_warning(&mut self.copy) => self.voice.warn(&warning),
                 Some(command) = control.recv() => self.peer.command(command).await,
                 event = events.recv() => match event {
                     Ok(Event::Left) | Err(RecvError::Closed) => break,
@@ -155,20 +155,24 @@ impl Helping {
             }
         }
 
-        let Self { voice, peer, stop, .. } = self;
+        let Self { voice, peer, copy, stop, .. } = self;
         voice.end();
         let _ = timeout(LEAVE_WITHIN, peer.finished()).await;
+        let saved = match copy {
+            Some(copy) => copy.end().await,
+            None => Ok(()),
+        };
         match stop {
-            Stop::Leaving(outcome) => outcome,
-            Stop::Not | Stop::Grace(_) => Ok(()),
+            Stop::Leaving(outcome) => outcome.and(saved),
+            Stop::Not | Stop::Grace(_) => saved,
         }
     }
 
     async fn on_view(&mut self) {
         let view = self.views.borrow_and_update().clone();
         self.was_reached |= view.signaling;
-        // Who knows the job can finish it alone; who does not has company or runs out of patience.
-        if view.job.is_some() || room::has_company(&view) {
+        // Who has work can finish it alone; who has none has company or runs out of patience.
+        if room::has_started(&view) || room::has_company(&view) {
             self.deadline = Instant::now() + self.patience;
         }
         let unit_size = self.progress.borrow().as_ref().and_then(|progress| numbers::unit_size(&progress.0));
@@ -194,10 +198,11 @@ impl Helping {
         match event {
             // Before anybody let this node in, a server that does not want it means that the link is wrong.
             Event::SignalingRefused { message } if view.job.is_none() && !room::has_company(&view) => {
+                let message = one_line(message);
                 let failure = Failure::new(Reason::Refused, format!("{} refuses: {message}", self.origin));
                 self.leave(Command::Leave, Err(failure)).await;
             }
-            Event::Refused { why } => self.refused = Some(why.clone()),
+            Event::Refused { why } => self.refused = Some(one_line(why)),
             Event::SignalingRefused { .. }
             | Event::LinkUp { .. }
             | Event::LinkDown { .. }
@@ -224,6 +229,17 @@ impl Helping {
     fn nobody(&self) -> Failure {
         let waited = numbers::span(self.patience.as_secs_f64());
         let origin = &self.origin;
+        if self.views.borrow().job.is_some() {
+            // It was in, so the host was there once.
+            return Failure::new(
+                Reason::Unreachable,
+                format!(
+                    "everybody was gone for {waited}, before the job started: ask the host to start again"
+                ),
+            );
+        }
+        let why = self.peer.signaling_trouble().borrow().as_deref().map(one_line);
+        let why = why.map_or(String::new(), |why| format!(": {why}"));
         match (&self.refused, self.was_reached) {
             (Some(why), _) => Failure::new(
                 Reason::Refused,
@@ -241,7 +257,7 @@ impl Helping {
             (None, false) => Failure::new(
                 Reason::Unreachable,
                 format!(
-                    "nobody answers at {origin} (tried for {waited}).\n\
+                    "nobody answers at {origin} (tried for {waited}){why}.\n\
                      Is the host running, and is this machine in the same network?"
                 ),
             ),
@@ -267,5 +283,13 @@ impl Helping {
     async fn leave(&mut self, command: Command, outcome: Outcome) {
         self.stop = Stop::Leaving(outcome);
         self.peer.command(command).await;
+    }
+}
+
+/// What the copy's keeper says next; nothing ever where there is none.
+async fn next_warning(copy: &mut Option<TaskCopy>) -> String {
+    match copy {
+        Some(copy) => copy.warning().await,
+        None => std::future::pending().await,
     }
 }

@@ -1,18 +1,21 @@
 //! The one program: a host, a friend without a browser, a relay, and the questions one asks them.
 //!
 //! - [`cli`]: what can be asked for; [`exit`]: how it ends; [`voice`] and [`numbers`]: how it speaks.
-//! - [`host`]: asks friends for a hand. [`store`]: its file on disk. [`invites`]: its links.
-//! - [`join`]: lends this machine. [`identity`]: the key that it keeps.
+//! - [`host`]: asks friends for a hand. [`store`]: its file on disk. [`invites`]: its links. [`introductions`]: whether
+//!   newcomers can get in.
+//! - [`join`]: lends this machine. [`identity`]: the key that it keeps. [`copy`]: its own copy of the task.
 //! - [`relay`], [`status`]: small things.
 //! - [`http`]: the page, signaling and the API. [`signals`]: Ctrl-C.
 //!
 //! All protocol is in `manyhands-core`, all connections are in `manyhands-peer`: here, parts are put together.
 
 mod cli;
+mod copy;
 mod exit;
 mod host;
 mod http;
 mod identity;
+mod introductions;
 mod invites;
 mod join;
 mod listen;
@@ -66,7 +69,7 @@ fn run(command: Command) -> Outcome {
         Command::Completions { shell } => {
             let mut script = vec![];
             clap_complete::generate(shell, &mut Cli::command(), "manyhands", &mut script);
-            voice::print(String::from_utf8_lossy(&script).trim_end());
+            voice::print_as_is(String::from_utf8_lossy(&script).trim_end());
             Ok(())
         }
     }

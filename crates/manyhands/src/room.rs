@@ -20,6 +20,14 @@ pub(crate) fn has_company(view: &View) -> bool {
     view.peers.iter().any(|peer| peer.link == LinkState::Open)
 }
 
+/// Whether the job has started, so that this node has work, whoever is gone.
+pub(crate) fn has_started(view: &View) -> bool {
+    match view.phase {
+        Phase::Running | Phase::Paused | Phase::Finishing | Phase::Finished => true,
+        Phase::Connecting | Phase::Lobby { .. } | Phase::Left => false,
+    }
+}
+
 /// The end of a job, told: the JSON for programs and the text for people.
 pub(crate) fn result(view: &View, progress: &Progress) -> (Value, String) {
     let task = progress.as_ref().and_then(|progress| TaskFile::of(&progress.0, &progress.1));

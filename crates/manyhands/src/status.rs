@@ -10,7 +10,7 @@ use crate::cli::StatusArgs;
 use crate::exit::{Failure, Outcome, Reason};
 use crate::http::api::Status;
 use crate::numbers;
-use crate::voice::print;
+use crate::voice::{one_line, print};
 
 /// How long the answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -72,7 +72,7 @@ fn render(status: &Status) -> String {
     };
     let mut lines = vec![];
     if let Some(job) = &view.job {
-        lines.push(format!("{} asks for: {}", job.asked_by, job.title));
+        lines.push(one_line(&format!("{} asks for: {}", job.asked_by, job.title)));
     }
     lines.push(format!("state       {}", state(view)));
     if let Some(job) = &view.job {
@@ -84,7 +84,7 @@ fn render(status: &Status) -> String {
         ));
         if let (Some(reached), Some(total)) = (job.reached, &job.prefix_total) {
             lines.push(format!("reached     {}", numbers::grouped(&reached.to_string())));
-            lines.push(format!("total       {}", numbers::grouped(total)));
+            lines.push(one_line(&format!("total       {}", numbers::grouped(total))));
         }
     }
     let room = &view.room;
@@ -126,7 +126,7 @@ fn peer_table(view: &View, unit_size: Option<u64>) -> Vec<String> {
     for peer in &view.peers {
         let is_here = peer.activity.is_some();
         rows.push([
-            format!("{} {}{}", peer.name, peer.code, if peer.host { " (host)" } else { "" }),
+            one_line(&format!("{} {}{}", peer.name, peer.code, if peer.host { " (host)" } else { "" })),
             kind(peer).to_owned(),
             activity(peer).to_owned(),
             if is_here { peer.threads.to_string() } else { "-".to_owned() },

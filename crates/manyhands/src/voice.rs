@@ -3,6 +3,9 @@
 //!
 //! Lines come at most once a second, and only when something changed. A reader that went away is no reason to stop
 //! working: what cannot be written is dropped.
+//!
+//! Much of what is told comes from strangers, and a terminal obeys control characters: [`print`] and [`print_error`], through
+//! which all text goes, leave them out.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
@@ -70,6 +73,15 @@ impl Voice {
         }
     }
 
+    /// Shows a picture of our own, whose colours are control characters.
+    pub(crate) fn show_picture(&self, picture: &str) {
+        match &self.style {
+            Style::Bar(bar) => bar.suspend(|| print_as_is(picture)),
+            Style::Lines => print_as_is(picture),
+            Style::Json => {}
+        }
+    }
+
     /// Warns a person, on the error output.
     pub(crate) fn warn(&self, text: &str) {
         match &self.style {
@@ -119,7 +131,8 @@ impl Voice {
         let (json, text) = describe(event, view);
         self.emit(&json);
         if let Some(text) = text {
-            self.say(&text);
+            // A line break in what a stranger says must not make it look like a line of ours.
+            self.say(&one_line(&text));
         }
     }
 
@@ -208,9 +221,7 @@ fn describe(event: &Event, view: &View) -> (Value, Option<String>) {
             let mut json = with_peer("heard", from);
             json["text"] = json!(said);
             json["path"] = path.iter().map(hex).collect();
-            // A terminal obeys control characters: a friend's message must not.
-            let shown: String = said.chars().filter(|letter| !letter.is_control()).collect();
-            (json, Some(format!("{} says: {shown}", name_of(from, view))))
+            (json, Some(format!("{} says: {said}", name_of(from, view))))
         }
         // Said once it is saved as well.
         Event::Finished => (tag("computed"), None),
@@ -233,15 +244,32 @@ fn hex(peer: &PeerId) -> String {
     peer.0.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Prints a line on the standard output, whoever still reads it.
+/// Prints lines on the standard output, whoever still reads it.
 pub(crate) fn print(text: &str) {
+    print_as_is(&harmless(text));
+}
+
+/// Prints a text of our own on the standard output, control characters and all.
+pub(crate) fn print_as_is(text: &str) {
     let mut stdout = io::stdout().lock();
     let _ = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
 }
 
-/// Prints a line on the error output.
+/// Prints lines on the error output.
 pub(crate) fn print_error(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{}", harmless(text));
+}
+
+/// A text of somebody else's, on one line.
+pub(crate) fn one_line(text: &str) -> String {
+    harmless(text).replace('\n', " ")
+}
+
+/// The text without what a terminal would obey: control characters except the line break, and what turns the direction of
+/// writing.
+fn harmless(text: &str) -> String {
+    let turns = |letter| matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().filter(|letter| *letter == '\n' || !(letter.is_control() || turns(*letter))).collect()
 }
 
 #[cfg(test)]
@@ -267,6 +295,14 @@ mod tests {
         assert_eq!(told[1]["what"], "garbage");
         assert_eq!(told[2]["units"], json!([3, 9]));
         assert_eq!(told[3], json!({ "event": "left" }));
+    }
+
+    #[test]
+    fn what_strangers_say_cannot_command_a_terminal() {
+        let evil = "red \u{1b}[31m, title \u{1b}]0;x\u{7}, back \r\u{8}, C1 \u{9b}2J, turned \u{202e}\nnew";
+
+        assert_eq!(harmless(evil), "red [31m, title ]0;x, back , C1 2J, turned \nnew");
+        assert_eq!(one_line("zwölf 🦦\nmanyhands: all is well"), "zwölf 🦦 manyhands: all is well");
     }
 
     #[test]

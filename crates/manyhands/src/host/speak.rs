@@ -7,6 +7,7 @@ use manyhands_ledger::TaskFile;
 use serde_json::json;
 
 use crate::http::Progress;
+use crate::introductions::Change;
 use crate::invites::{Invites, qr_code};
 use crate::voice::Voice;
 
@@ -32,7 +33,25 @@ pub(super) fn welcome(voice: &Voice, view: &View, invites: &Invites, address: So
     }
     let is_for_others = !invites.local.origin.contains("://127.") || !invites.lan.is_empty();
     if wants_qr || (voice.is_terminal() && is_for_others) {
-        voice.say(&qr_code(&invites.best().to_string()).unwrap_or_default());
+        voice.show_picture(&qr_code(&invites.best().to_string()).unwrap_or_default());
+    }
+}
+
+/// Whether newcomers can get in.
+pub(super) fn introductions(voice: &Voice, change: Change, origin: &str, why: Option<&str>) {
+    match change {
+        Change::Down => {
+            voice.emit(&json!({ "event": "signaling-lost", "at": origin, "why": why }));
+            let why = why.map_or(String::new(), |why| format!(": {why}"));
+            voice.warn(&format!(
+                "{origin}, where friends are introduced, cannot be reached{why}.\n\
+                 Nobody new can join until it can; trying on. Friends who are here are not affected."
+            ));
+        }
+        Change::Back => {
+            voice.emit(&json!({ "event": "signaling-back", "at": origin }));
+            voice.warn(&format!("{origin} is back: friends can join again."));
+        }
     }
 }
 

@@ -225,6 +225,20 @@ impl TaskStore {
     }
 }
 
+/// Writes a copy of a task that no host works on, whole and in one step.
+///
+/// # Errors
+/// See [`WriteError`]; what was there before is whole.
+pub(crate) fn write_copy(path: &Path, task: &TaskFile) -> Result<(), WriteError> {
+    let mode = match fs::metadata(path) {
+        Ok(metadata) => Mode::Like(metadata.permissions()),
+        Err(_) => Mode::Default,
+    };
+    let mut hook: Hook = Box::new(|_| Ok(()));
+    replace::replace(path, task.render().as_bytes(), &mode, &mut hook)
+        .map_err(|error| WriteError::new(path, error))
+}
+
 /// The job to do: that of last time if `task.json` is as it was left, or one from what `task.json` says.
 fn choose_job(
     path: &Path,
