@@ -5,6 +5,7 @@
 mod program;
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
 use program::{Folder, done, run};
@@ -51,7 +52,6 @@ fn a_bad_link_is_told_what_is_wrong_with_it() {
         ("http://127.0.0.1:8080/", "no room=…"),
         ("http://127.0.0.1:8080/#room=short&key=x", "room=… is damaged"),
         (&format!("http://127.0.0.1:8080/#room={key}"), "no key=…"),
-        (&format!("https://liz.example/#room={key}&key={key}"), "cannot speak https"),
     ] {
         let refused = run(&["join", link]);
         assert_eq!(refused.code, 2, "{link}");
@@ -71,6 +71,84 @@ fn a_dead_host_is_given_up_with_code_3() {
     assert!(given_up.err.contains(&format!("nobody answers at http://{address}")), "{}", given_up.err);
     let status = run(&["status", &format!("http://{address}")]);
     assert_eq!(status.code, 3, "{}", status.err);
+}
+
+#[test]
+fn a_link_with_https_is_spoken_to_in_tls_and_what_fails_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let link = format!("https://{address}/#room=AQIDBAUGBwgJCgsMDQ4PEA&key=AQIDBAUGBwgJCgsMDQ4PEA");
+    let friend = Folder::new().start(&["join", &link, "--patience", "1s"]);
+
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut first = [0];
+    stream.read_exact(&mut first).unwrap();
+    // No TLS speaks like this.
+    stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+    drop(stream);
+    // Nobody answers the attempts that follow, so the friend's last word is about this one.
+    let given_up = done(friend);
+
+    assert_eq!(first, [22], "the content type of a TLS handshake (RFC 8446, section 5.1)");
+    assert_eq!(given_up.code, 3, "{}", given_up.err);
+    assert!(given_up.err.contains("corrupt message"), "{}", given_up.err);
+}
+
+#[test]
+fn a_friend_in_a_lobby_whose_host_is_gone_runs_out_of_patience() {
+    let folder = Folder::new();
+    let mut host = folder.host(1000, &["--wait", "9"]);
+    let (_, invite) = host.listening();
+    let friend = Folder::new().start(&["join", &invite, "--patience", "500ms", "--threads", "1"]);
+    while host.event("progress")["present"] != 1 {}
+
+    host.interrupt();
+    let given_up = done(friend);
+
+    assert_eq!(done(host).code, 130);
+    assert_eq!(given_up.code, 3, "{}", given_up.err);
+    assert!(given_up.err.contains("before the job started"), "{}", given_up.err);
+}
+
+#[test]
+fn a_host_whose_relay_is_gone_says_so_and_says_when_it_is_back() {
+    let folder = Folder::new();
+    let relay = |port: &str| folder.start(&["relay", "--port", port, "--bind", "127.0.0.1", "--json"]);
+    let mut first = relay("0");
+    let listening = first.event("listening");
+    let (port, url) = (listening["port"].to_string(), listening["url"].as_str().unwrap());
+    let mut host = folder.host(1000, &["--wait", "1", "--relay", url]);
+    let (_, invite) = host.listening();
+
+    first.crash();
+    let lost = host.event("signaling-lost");
+    let _second = relay(&port);
+    let back = host.event("signaling-back");
+    let friend = done(Folder::new().start(&["join", &invite]));
+
+    assert_eq!((&lost["at"], &back["at"]), (&listening["url"], &listening["url"]));
+    assert!(lost["why"].as_str().unwrap().contains("refused"), "{lost}");
+    assert_eq!(friend.code, 0, "{}", friend.err);
+    host.interrupt();
+    let ended = done(host);
+    assert!(ended.err.contains("Nobody new can join") && ended.err.contains("is back"), "{}", ended.err);
+}
+
+#[test]
+fn a_friend_keeps_a_copy_of_the_task() {
+    let folder = Folder::new();
+    let mut host = folder.host(1_000_000, &["--wait", "1"]);
+    let (_, invite) = host.listening();
+
+    let friend = Folder::new();
+    let helped = done(friend.start(&["join", &invite, "--save", "copy.json"]));
+
+    assert_eq!(helped.code, 0, "{}", helped.err);
+    let copy = fs::read_to_string(friend.path("copy.json")).unwrap();
+    assert_eq!(copy, task("1000000", "500000500000", "1000000").replace('{', "{ ").replace('}', " }\n"));
+    let nowhere = done(friend.start(&["join", &invite, "--save", "no/such/folder.json"]));
+    assert_eq!(nowhere.code, 5, "{}", nowhere.err);
+    assert!(nowhere.err.contains("no/such/folder.json"), "{}", nowhere.err);
 }
 
 #[test]
@@ -160,13 +238,15 @@ fn a_taken_port_is_named_and_another_offered() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let folder = Folder::new();
-    fs::write(folder.path("task.json"), task("0", "0", "1000")).unwrap();
+    fs::write(folder.path("task.json"), task("7", "28", "1000")).unwrap();
 
-    let refused = done(folder.start(&["host", "--bind", "127.0.0.1", "--port", &port]));
+    let refused = done(folder.start(&["host", "--bind", "127.0.0.1", "--port", &port, "--restart"]));
 
     assert_eq!(refused.code, 6, "{}", refused.err);
     assert!(refused.err.contains(&format!("port {port} is taken")), "{}", refused.err);
     assert!(refused.err.contains("--port 0"), "{}", refused.err);
+    assert_eq!(folder.task(), task("7", "28", "1000"), "a host that does not run touches no file");
+    assert!(!folder.path("task.json.manyhands").exists());
 }
 
 #[test]
@@ -248,6 +328,32 @@ fn nothing_to_add_is_done_at_once() {
 
     assert_eq!(host.event("finished")["total"], "0");
     assert_eq!(done(host).code, 0);
+}
+
+#[test]
+fn what_is_done_already_waits_for_nobody() {
+    for (added, total, goal) in [("1000", "500500", "1000"), ("0", "0", "0")] {
+        let folder = Folder::new();
+        fs::write(folder.path("task.json"), task(added, total, goal)).unwrap();
+
+        let mut host = folder.host_again(&["--wait", "3", "--exit-when-done"]);
+
+        assert_eq!(host.event("finished")["total"], total);
+        assert_eq!(done(host).code, 0);
+    }
+}
+
+#[test]
+fn a_relay_on_an_address_of_ipv6_has_its_brackets() {
+    // Not every machine has one.
+    if TcpListener::bind("[::1]:0").is_err() {
+        return;
+    }
+    let mut relay = Folder::new().start(&["relay", "--port", "0", "--bind", "::1", "--json"]);
+
+    let listening = relay.event("listening");
+
+    assert_eq!(listening["url"], format!("http://[::1]:{}", listening["port"]));
 }
 
 #[test]

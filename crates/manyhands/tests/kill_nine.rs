@@ -19,10 +19,12 @@ const SEED: u64 = 0x51ed_2701;
 const KILLS: u64 = 18;
 /// How much of one thread the killed hosts lend, so that the job outlives them all.
 const THROTTLE: &str = "15%";
-/// How long one thread would take for the job, unthrottled.
-const JOB_SECONDS: u64 = 3;
+/// How long one thread would take for the job, unthrottled: several times what all killed hosts can do.
+const JOB_SECONDS: u64 = 10;
+/// How often the speed is measured: the best counts, as others may use the machine meanwhile.
+const MEASUREMENTS: u32 = 5;
 /// Far more than a host needs for anything here, also on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 #[test]
 fn a_host_killed_at_any_moment_leaves_a_true_task_and_ends_with_the_exact_total() {
@@ -54,8 +56,15 @@ fn a_host_killed_at_any_moment_leaves_a_true_task_and_ends_with_the_exact_total(
         assert!(now >= reached, "seed {seed}, kill {kill}: {now} after {reached}");
         kills_that_progressed += u64::from(now > reached);
         reached = now;
+        if task.is_finished() {
+            // The speed was measured in a bad moment; there is nothing left to be killed at.
+            break;
+        }
     }
-    assert!(kills_that_progressed >= KILLS / 3, "only {kills_that_progressed} of {KILLS} hosts progressed");
+    assert!(
+        kills_that_progressed >= KILLS / 3 || reached == goal,
+        "only {kills_that_progressed} of {KILLS} hosts progressed"
+    );
     let mut last = Host::start(&path, &["--exit-when-done"]);
     let (status, said) = last.run_to_its_end();
 
@@ -74,7 +83,13 @@ struct Host {
 
 impl Host {
     fn start(task: &Path, more: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_manyhands"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_manyhands"));
+        for (variable, _) in std::env::vars_os() {
+            if variable.to_string_lossy().starts_with("MANYHANDS_") {
+                command.env_remove(variable);
+            }
+        }
+        let mut child = command
             .arg("host")
             .arg(task)
             .args(["--bind", "127.0.0.1", "--port", "0"])
@@ -109,7 +124,8 @@ impl Host {
     fn run_until_the_task_changes(&mut self, path: &Path) {
         let before = fs::read(path).expect("the task is there at every moment");
         let begun = Instant::now();
-        while fs::read(path).expect("the task is there at every moment") == before {
+        let is_finished = TaskFile::parse(&before).is_ok_and(|task| task.is_finished());
+        while !is_finished && fs::read(path).expect("the task is there at every moment") == before {
             assert!(begun.elapsed() < PATIENCE, "the task does not change");
             self.run_for(Duration::from_millis(1));
         }
@@ -148,13 +164,16 @@ fn total(last: u64) -> u128 {
 fn numbers_per_second() -> u64 {
     const PIECE: u64 = 1 << 22;
     let job = TaskFile::new(1 << 40).to_spec(Some(PIECE), "", [0; 16]);
-    let begun = Instant::now();
-    let mut units = 0;
-    while begun.elapsed() < Duration::from_millis(100) {
-        std::hint::black_box(kernel::compute(&job.kind, UnitRange::new(units, units + 1)));
-        units += 1;
-    }
-    units * PIECE * 10
+    let measure = |_| {
+        let begun = Instant::now();
+        let mut units = 0;
+        while begun.elapsed() < Duration::from_millis(100) {
+            std::hint::black_box(kernel::compute(&job.kind, UnitRange::new(units, units + 1)));
+            units += 1;
+        }
+        units * PIECE * 10
+    };
+    (0..MEASUREMENTS).map(measure).max().expect("there is more than one measurement")
 }
 
 fn millis(random: &mut u64, below: u64) -> Duration {

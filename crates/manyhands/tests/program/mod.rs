@@ -78,7 +78,7 @@ impl Folder {
     }
 
     pub(crate) fn start(&self, arguments: &[&str]) -> Program {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_manyhands"))
+        let mut child = command()
             .args(arguments)
             .current_dir(self.0.path())
             .env("XDG_STATE_HOME", self.0.path().join("state"))
@@ -125,8 +125,15 @@ impl Program {
 
     /// As Ctrl-C does.
     pub(crate) fn interrupt(&self) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success());
+        // The shell has a kill of its own, where the system may have none.
+        let order = format!("kill -s INT {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &order]).status().unwrap().success());
+    }
+
+    /// Ends it on the spot, as a crash does.
+    pub(crate) fn crash(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     fn next_line(&mut self, begun: Instant) -> Option<String> {
@@ -147,6 +154,17 @@ impl Drop for Program {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The program, not yet started, that hears of nothing in this one's environment.
+fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_manyhands"));
+    for (variable, _) in std::env::vars_os() {
+        if variable.to_string_lossy().starts_with("MANYHANDS_") {
+            command.env_remove(variable);
+        }
+    }
+    command
 }
 
 /// A request as the host's own page sends it, and the whole answer.
