@@ -56,7 +56,8 @@ impl Messages {
         });
         let label = el("label").attr("for", "say").text("Say something to everybody");
         let nothing = told("p", "muted", "Nothing has been said yet.");
-        let list = el("ol").class("said").id("said").attr("aria-labelledby", "messages-title");
+        let list =
+            el("ol").class("said").id("said").attr("aria-labelledby", "messages-title").attr("tabindex", "0");
         let news_title = el("h3").id("news-title").text("Discoveries");
         let news = el("ul").class("said").id("discoveries").attr("aria-labelledby", "news-title");
         let el =
