@@ -107,7 +107,7 @@ fn line(figure: &Figure) -> String {
 fn native_kernel() -> Result<Vec<Figure>> {
     let rows = example("manyhands-jobs", "kernel_speed", &["--json"])?;
     let best: Vec<&Value> = rows.as_array().into_iter().flatten().filter(|row| row["best"] == true).collect();
-    let figure = |name, row: &Value| {
+    let figure = |name, row: &Value| -> Result<Figure> {
         Ok(Figure {
             name,
             measured: field(row, "ratio")?,
