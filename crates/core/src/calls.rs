@@ -43,6 +43,11 @@ const REDIAL_MIN: Duration = Duration::from_millis(500);
 const REDIAL_MAX: Duration = Duration::from_secs(30);
 /// How much longer the larger id waits before it calls.
 const REDIAL_SECOND: Duration = Duration::from_secs(5);
+/// How many peers are kept for dialling.
+const REDIALS_TRACKED_MAX: usize = 256;
+/// How long no link is made with a peer that misbehaved, and with how many that is remembered.
+const BAN: Duration = Duration::from_secs(300);
+const BANNED_MAX: usize = 64;
 /// How long two peers that share a third wait for signaling to bring them together.
 const INTRODUCTION: Duration = Duration::from_millis(1500);
 /// How often a peer is dialled anew before it is given up until it calls itself.
@@ -69,7 +74,7 @@ pub(crate) enum Route {
     Mesh(PeerId),
 }
 
-/// A call that has a connection.
+/// A call under way.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     route: Route,
@@ -116,6 +121,7 @@ pub(crate) struct Calls {
     /// Whom each linked peer has links to.
     neighbours: BTreeMap<PeerId, BTreeSet<PeerId>>,
     redials: BTreeMap<PeerId, Redial>,
+    banned: BTreeMap<PeerId, Time>,
     links_made: u64,
     /// Letters that this room's key did not open.
     pub(crate) unreadable: u64,
@@ -133,6 +139,7 @@ impl Calls {
             session_of: BTreeMap::new(),
             neighbours: BTreeMap::new(),
             redials: BTreeMap::new(),
+            banned: BTreeMap::new(),
             links_made: 0,
             unreadable: 0,
         }
@@ -191,7 +198,7 @@ impl Calls {
         }
         let Letter { from, session, whisper, .. } = letter;
         if let Route::Server(member) = route {
-            self.member_of.insert(from, member);
+            self.remember(from, member);
         }
         if let Whisper::Call = whisper {
             let answer = self.on_call(desk, route, from, session);
@@ -245,12 +252,32 @@ impl Calls {
         }
     }
 
+    /// Which member a peer is. What a letter claims does not replace what stands.
+    fn remember(&mut self, peer: PeerId, member: Member) {
+        let stands = self.member_of.get(&peer).is_some_and(|known| self.members.contains(known));
+        if !stands && (self.member_of.len() < ROOM_MEMBERS_MAX || self.member_of.contains_key(&peer)) {
+            self.member_of.insert(peer, member);
+        }
+    }
+
+    /// A peer misbehaved until its link was closed: no link with it for a while.
+    pub(crate) fn ban(&mut self, now: Time, peer: PeerId) {
+        self.banned.retain(|_, until| *until > now);
+        if self.banned.len() < BANNED_MAX {
+            self.banned.insert(peer, now + BAN);
+        }
+    }
+
+    fn is_banned(&self, now: Time, peer: &PeerId) -> bool {
+        self.banned.get(peer).is_some_and(|until| *until > now)
+    }
+
     /// Whether to take a call; the answer is whispered back.
     fn on_call(&mut self, desk: &mut Desk<'_>, route: Route, from: PeerId, session: u64) -> Whisper {
         if from == self.me {
             return Whisper::Decline(Decline::Myself);
         }
-        if desk.full || self.calls.len() >= 2 * CALLS_MAX {
+        if desk.full || self.calls.len() >= 2 * CALLS_MAX || self.is_banned(desk.now, &from) {
             return Whisper::Decline(Decline::Full);
         }
         if self.calls.contains_key(&session) {
@@ -299,7 +326,12 @@ impl Calls {
     pub(crate) fn on_neighbours(&mut self, desk: &Desk<'_>, via: PeerId, peers: Vec<PeerId>) {
         for peer in &peers {
             let known = *peer == self.me || desk.up.contains_key(peer) || self.redials.contains_key(peer);
-            if known || desk.full || self.calls.values().any(|call| call.peer == Some(*peer)) {
+            let known = known || self.is_banned(desk.now, peer);
+            if known
+                || desk.full
+                || self.redials.len() >= REDIALS_TRACKED_MAX
+                || self.calls.values().any(|call| call.peer == Some(*peer))
+            {
                 continue;
             }
             let wait = if self.me < *peer { INTRODUCTION } else { INTRODUCTION + REDIAL_SECOND };
@@ -321,12 +353,16 @@ impl Calls {
     /// How a letter to `peer` may travel now.
     fn route_to(&self, desk: &Desk<'_>, peer: &PeerId) -> Option<Route> {
         let server = self.member_of.get(peer).copied().map(Route::Server);
+        // Each try goes another way: an introducer may be gone without anybody knowing.
+        let tries = self.redials.get(peer).map_or(0, |redial| redial.failures as usize);
         let mesh = || {
-            let mut introducers = self
+            let introducers: Vec<&PeerId> = self
                 .neighbours
                 .iter()
-                .filter(|(via, peers)| peers.contains(peer) && desk.up.contains_key(via));
-            introducers.next().map(|(via, _)| Route::Mesh(*via))
+                .filter(|(via, peers)| peers.contains(peer) && desk.up.contains_key(via))
+                .map(|(via, _)| via)
+                .collect();
+            introducers.get(tries % introducers.len().max(1)).map(|via| Route::Mesh(**via))
         };
         server.or_else(mesh)
     }
@@ -368,7 +404,7 @@ impl Calls {
         self.redials.remove(peer);
     }
 
-    /// How many peers are being called or dialled.
+    /// The peers that are being dialled.
     pub(crate) fn connecting(&self) -> impl Iterator<Item = PeerId> + '_ {
         self.calls.values().filter(|call| call.link.is_some()).filter_map(|call| call.peer)
     }
@@ -387,15 +423,22 @@ impl Calls {
             if let Some(link) = call.link {
                 self.session_of.remove(&link);
                 desk.out.push_back(Output::HangUp(link));
-                if let Some(peer) = call.peer {
-                    self.on_failed(now, peer, call.caller);
-                }
+            }
+            if let Some(peer) = call.peer {
+                self.on_failed(now, peer, call.caller);
             }
         }
         while self.calls.len() < CALLS_MAX {
             let Some(member) = self.to_call.pop_front() else { break };
             self.call(desk, Route::Server(member), None);
         }
+        // One that was given up is forgotten when nobody speaks of it any more.
+        let (neighbours, calls) = (&self.neighbours, &self.calls);
+        self.redials.retain(|peer, redial| {
+            redial.due != Time::NEVER
+                || neighbours.values().any(|peers| peers.contains(peer))
+                || calls.values().any(|call| call.peer == Some(*peer))
+        });
         let due: Vec<PeerId> =
             self.redials.iter().filter(|(_, redial)| redial.due <= now).map(|(peer, _)| *peer).collect();
         for peer in due {
@@ -415,12 +458,17 @@ impl Calls {
     }
 
     fn redial(&mut self, now: Time, peer: PeerId) {
+        if self.is_banned(now, &peer) {
+            self.redials.remove(&peer);
+            return;
+        }
         let redial = self.redials.entry(peer).or_insert(Redial { failures: 0, due: now });
-        redial.failures += 1;
+        redial.failures = redial.failures.saturating_add(1);
         let wait = REDIAL_MIN.saturating_mul(1 << redial.failures.min(10)).min(REDIAL_MAX);
         redial.due = now + wait;
         if redial.failures > REDIALS_MAX {
-            self.redials.remove(&peer);
+            // Given up until it calls itself, or the others forget it too.
+            redial.due = Time::NEVER;
         }
     }
 

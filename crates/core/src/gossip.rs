@@ -130,6 +130,7 @@ impl Gossip {
         if id.originator == self.me {
             return Ok(None);
         }
+        flood.ttl = flood.ttl.min(time_to_live(room.size));
         if let Some(kept) = self.kept.get_mut(&id) {
             self.duplicates += 1;
             let fresher = flood.ttl > kept.ttl_max;
@@ -145,7 +146,6 @@ impl Gossip {
         check(&flood, via)?;
         self.wanted.remove(&id);
         self.lazy.remove(&via);
-        flood.ttl = flood.ttl.min(time_to_live(room.size));
         self.keep(now, flood.clone());
         self.forward(me, flood, room, post);
         Ok(self.kept.get(&id))
@@ -190,12 +190,16 @@ impl Gossip {
     }
 
     /// A peer asks for messages that this node named.
-    pub(crate) fn on_want(&mut self, me: &Identity, via: PeerId, ids: &[FloodId], post: &mut Post) {
+    pub(crate) fn on_want(&mut self, me: &Identity, via: PeerId, ids: Vec<FloodId>, post: &mut Post) {
         self.lazy.remove(&via);
-        for id in ids {
+        let ids: BTreeSet<FloodId> = ids.into_iter().collect();
+        for id in &ids {
             let Some(kept) = self.kept.get(id) else { continue };
             let mut flood = kept.flood.clone();
-            if flood.id.originator != self.me && flood.path.len() < PATH_MAX {
+            if flood.id.originator != self.me {
+                if flood.path.len() >= PATH_MAX {
+                    continue;
+                }
                 self.add_hop(me, &mut flood);
             }
             post.send(via, Frame::Flood(Box::new(flood)));

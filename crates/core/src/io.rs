@@ -117,6 +117,13 @@ pub enum Event {
         /// Which.
         units: UnitRange,
     },
+    /// This node's own result for some units differs from what a peer told before.
+    Disputed {
+        /// Which.
+        units: UnitRange,
+        /// What the ledger says of it, for people.
+        why: String,
+    },
     /// Somebody said something to everybody.
     Heard {
         /// Who said it.

@@ -38,7 +38,7 @@ impl Job {
             start: None,
             started: None,
             finished: None,
-            replica: Replica::new(id, ledger),
+            replica: Replica::new(id, signed.spec.clone(), ledger),
             work: Work::new(signed.spec.kind.clone(), threads),
             sharing: Sharing::new(me, id),
             signed,
@@ -53,8 +53,8 @@ impl Job {
     }
 
     /// A worker gave up units of its slice: they go to whoever waits for them, or are held again.
-    pub(crate) fn give_up(&mut self, slot: Slot, units: UnitRange, post: &mut Post) {
-        if let Some(units) = self.sharing.on_given_up(slot, units, post) {
+    pub(crate) fn give_up(&mut self, now: Time, slot: Slot, units: UnitRange, post: &mut Post) {
+        if let Some(units) = self.sharing.on_given_up(now, slot, units, post) {
             self.replica.ledger.missing(units).for_each(|missing| self.work.mine.insert(missing));
         }
     }

@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use manyhands_wire::PeerId;
 use manyhands_wire::frame::PeerKind;
+use manyhands_wire::{Frame, PeerId};
 
 use crate::handshake::Handshake;
 use crate::time::Time;
@@ -22,6 +22,10 @@ pub(crate) const DEAD_AFTER: Duration = Duration::from_secs(45);
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many frames that it should not have sent end a link.
 pub(crate) const FAULTS_MAX: u32 = 16;
+
+/// What a peer may ask of this node, in about fifty microseconds of work each: per second, and at once after a pause.
+const COST_PER_SECOND: u64 = 2_000;
+const COST_BURST: u64 = 8_000;
 
 /// How far a link is.
 pub(crate) enum Stage {
@@ -40,6 +44,8 @@ pub(crate) struct Link {
     ping: Option<(u64, Time)>,
     pub(crate) round_trip: Option<Duration>,
     pub(crate) faults: u32,
+    /// How much the peer may still ask of this node at once, and when that was counted.
+    budget: (u64, Time),
 }
 
 /// What is known of a peer beside its key.
@@ -59,6 +65,7 @@ impl Link {
             ping: None,
             round_trip: None,
             faults: 0,
+            budget: (COST_BURST, now),
         }
     }
 
@@ -88,9 +95,45 @@ impl Link {
         self.ping = Some((number, now));
     }
 
+    /// Takes the cost of a frame from the peer's budget (a token bucket). `false` if it is spent.
+    pub(crate) fn affords(&mut self, now: Time, frame: &Frame) -> bool {
+        let (left, counted) = self.budget;
+        let earned = now.since(counted).as_micros() * u128::from(COST_PER_SECOND) / 1_000_000;
+        let left = left.saturating_add(u64::try_from(earned).unwrap_or(u64::MAX)).min(COST_BURST);
+        // What is below a token goes on counting.
+        let counted = if earned > 0 { now } else { counted };
+        let paid = left.checked_sub(cost(frame));
+        self.budget = (paid.unwrap_or(left), counted);
+        paid.is_some()
+    }
+
     pub(crate) fn on_pong(&mut self, now: Time, number: u64) {
         if let Some((_, sent)) = self.ping.take_if(|(expected, _)| *expected == number) {
             self.round_trip = Some(now.since(sent));
         }
     }
+}
+
+/// What a frame costs this node: mostly signatures to check or to make.
+fn cost(frame: &Frame) -> u64 {
+    let count = match frame {
+        Frame::Records { records, .. } => records.len(),
+        Frame::Flood(flood) => flood.path.len() + 1,
+        Frame::Want(ids) => 2 * ids.len(),
+        Frame::Have { runs, .. } => 16 + runs.len(),
+        Frame::Credit { runs, .. } => runs.len() / 8,
+        Frame::Known(ids) => ids.len() / 8,
+        Frame::Status(_) | Frame::Ask(_) | Frame::Knowledge(_) => 4,
+        Frame::Job(_) | Frame::Start { .. } | Frame::Proof(_) => 2,
+        Frame::Hello(_)
+        | Frame::Ping(_)
+        | Frame::Pong(_)
+        | Frame::Lobby { .. }
+        | Frame::Grant(_)
+        | Frame::Bye
+        | Frame::Neighbours(_)
+        | Frame::Letter { .. }
+        | Frame::Prune => 1,
+    };
+    1 + count as u64
 }

@@ -267,15 +267,18 @@ impl Node {
             }
             jobs::Report::Shortened { end } => {
                 if let Some(given_up) = job.work.on_shortened(slot, end) {
-                    job.give_up(slot, given_up, &mut self.post);
+                    job.give_up(now, slot, given_up, &mut self.post);
                 }
             }
             jobs::Report::Done { slice, blocks, took_us } => {
-                if let Some(missed) = job.work.on_done(slot, slice, took_us) {
-                    job.give_up(slot, missed, &mut self.post);
+                let Some(missed) = job.work.on_done(slot, slice, took_us) else { return };
+                job.give_up(now, slot, missed, &mut self.post);
+                let refused = job.replica.on_computed(&self.me, &blocks, &mut self.post);
+                let me = Some(self.me.id());
+                job.sharing.on_finished(now, &[slice], me, &mut job.work);
+                if let Some(why) = refused {
+                    self.out.push_back(Output::Event(Event::Disputed { units: slice, why }));
                 }
-                job.replica.on_computed(&self.me, &blocks, &mut self.post);
-                job.sharing.on_finished(&[slice], &mut job.work);
             }
         }
         self.settle(now);
@@ -402,7 +405,7 @@ impl Node {
     }
 
     /// How this node is doing.
-    fn status(&self) -> Status {
+    fn status(&self, now: Time) -> Status {
         let mut status = Status {
             job: None,
             activity: Activity::Ready,
@@ -410,6 +413,7 @@ impl Node {
             speed: 0,
             solo_speed: 0,
             holding: Vec::new(),
+            granted: Vec::new(),
             under_way: Vec::new(),
             gross_units: 0,
             done_units: 0,
@@ -417,9 +421,10 @@ impl Node {
         if let Some(job) = &self.job {
             status.job = Some(job.id);
             status.activity = job.work.activity(job.started.is_some(), job.finished.is_some());
-            status.speed = job.work.capacity();
+            status.speed = job.work.capacity(now);
             status.solo_speed = job.work.solo_speed();
             status.holding = job.work.held().runs().take(RUNS_MAX).collect();
+            status.granted = job.sharing.granted().runs().take(RUNS_MAX).collect();
             status.under_way = job.work.under_way().take(RUNS_MAX).collect();
             status.gross_units = job.work.gross;
             status.done_units = job.replica.ledger.done_units();
@@ -429,7 +434,7 @@ impl Node {
 
     fn say_status(&mut self, now: Time) {
         self.status_sent = now;
-        let status = self.status();
+        let status = self.status(now);
         self.post.send_all(Frame::Status(status));
         if let Some(job) = &mut self.job {
             job.sharing.news = false;
@@ -479,7 +484,7 @@ impl Node {
         if let Some(job) = &mut self.job {
             job.work.stop_all(&mut self.out);
             job.work.mine = job.work.held();
-            job.sharing.give_away(&mut job.work, &mut self.post);
+            job.sharing.give_away(now, &mut job.work, &mut self.post);
         }
         self.say_status(now);
         self.post.send_all(Frame::Bye);

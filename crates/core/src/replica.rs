@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use manyhands_ledger::{Ledger, LedgerError};
 use manyhands_wire::frame::{CreditRun, RECORDS_MAX, RUNS_MAX, Record};
-use manyhands_wire::{Block, Frame, JobId, Outcome, PeerId, UnitRange};
+use manyhands_wire::{Block, Frame, JobId, JobSpec, Outcome, PeerId, UnitRange};
 
 use crate::identity::{Identity, is_signed_by};
 use crate::post::Post;
@@ -21,6 +21,10 @@ use crate::time::Time;
 
 /// The most records given in answer to one [`Frame::Have`]; the rest follows upon the next.
 const ANSWER_RECORDS_MAX: usize = 512;
+/// The most runs of credit in such an answer.
+const ANSWER_CREDIT_MAX: usize = 4096;
+/// How many peers may have credit in one job, as far as others tell of them.
+const CREDITORS_MAX: usize = 1024;
 /// How often one peer is asked at most, unless the link is new.
 const HAVE_PAUSE: Duration = Duration::from_secs(2);
 /// How often peers compare what they have, even if nothing hints at a difference.
@@ -29,6 +33,7 @@ const HAVE_EVERY: Duration = Duration::from_secs(30);
 /// The ledger as this node has it.
 pub(crate) struct Replica {
     job: JobId,
+    spec: JobSpec,
     pub(crate) ledger: Ledger,
     /// Units that were finished while this node watched: computed by itself, or told by who had just computed them.
     pub(crate) witnessed: u64,
@@ -40,23 +45,33 @@ pub(crate) struct Replica {
 pub(crate) type Refusal = String;
 
 impl Replica {
-    pub(crate) fn new(job: JobId, ledger: Ledger) -> Self {
-        Self { job, ledger, witnessed: 0, told: BTreeMap::new() }
+    pub(crate) fn new(job: JobId, spec: JobSpec, ledger: Ledger) -> Self {
+        Self { job, spec, ledger, witnessed: 0, told: BTreeMap::new() }
     }
 
-    /// Enters blocks that this node computed, and tells everybody.
-    pub(crate) fn on_computed(&mut self, me: &Identity, blocks: &[(Block, Outcome)], post: &mut Post) {
-        let mut records = Vec::new();
+    /// Enters blocks that this node computed, and tells everybody. Returns why the ledger refused one, if it did: then a peer
+    /// told something else of these units before.
+    pub(crate) fn on_computed(
+        &mut self,
+        me: &Identity,
+        blocks: &[(Block, Outcome)],
+        post: &mut Post,
+    ) -> Option<Refusal> {
+        let (mut records, mut refused) = (Vec::new(), None);
         for (block, outcome) in blocks {
             match self.ledger.insert(*block, outcome.clone()) {
                 Ok(inserted) if inserted.is_known() => continue,
                 Ok(inserted) => self.witnessed += inserted.fresh.iter().map(UnitRange::len).sum::<u64>(),
-                Err(_) => continue,
+                Err(error) => {
+                    refused.get_or_insert(error.to_string());
+                    continue;
+                }
             }
             self.ledger.credit(block.range(), me.id());
             records.push(self.record(me, *block, outcome, true));
         }
         self.post_records(records, |frame| post.send_all(frame));
+        refused
     }
 
     /// Enters what a peer sent. Returns the units that are newly finished, or the first reason to refuse; what came before
@@ -74,6 +89,9 @@ impl Replica {
             }
             if self.ledger.is_done(range) && !computed {
                 continue;
+            }
+            if !self.spec.is_plausible(range, &outcome) {
+                return (fresh, Some(format!("a result for units {range:?} that no such units can have")));
             }
             let bytes = Record::signed_bytes(&self.job, block, &outcome, computed);
             if !is_signed_by(&signer, &bytes, &signature) {
@@ -100,7 +118,14 @@ impl Replica {
 
     /// Enters who computed what.
     pub(crate) fn on_credit(&mut self, runs: &[CreditRun]) -> Option<Refusal> {
+        let mut creditors = self.ledger.creditors().count();
         for run in runs {
+            if self.ledger.credited(&run.by) == 0 {
+                creditors += 1;
+                if creditors > CREDITORS_MAX {
+                    return Some("credit for more peers than there can be".to_owned());
+                }
+            }
             if run.units.end > self.ledger.units() {
                 return Some(format!(
                     "credit for units {:?}, beyond the job's {}",
@@ -161,7 +186,7 @@ impl Replica {
         post: &mut Post,
     ) {
         let Some(within) = within.intersection(&UnitRange::new(0, self.ledger.units())) else { return };
-        let (mut records, mut credit) = (Vec::new(), Vec::new());
+        let (mut records, mut credit, mut sent) = (Vec::new(), Vec::new(), 0);
         let mut from = within.start;
         let ends = theirs.iter().copied().chain([UnitRange::new(within.end, within.end)]);
         for run in ends {
@@ -174,9 +199,14 @@ impl Replica {
                 if records.len() >= ANSWER_RECORDS_MAX {
                     break;
                 }
-                records.push(self.record(me, block, outcome, false));
-                credit.extend(self.ledger.credit_runs(block.range()));
+                // A large block may fill several gaps: once is enough.
+                if block.range().end > sent {
+                    sent = block.range().end;
+                    records.push(self.record(me, block, outcome, false));
+                }
             }
+            let room = ANSWER_CREDIT_MAX.saturating_sub(credit.len());
+            credit.extend(self.ledger.credit_runs(lacking).take(room));
         }
         self.post_records(records, |frame| post.send(peer, frame));
         for runs in credit.chunks(RUNS_MAX) {

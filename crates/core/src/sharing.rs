@@ -8,7 +8,8 @@
 //! - units that nobody holds for a while are claimed by the peer with the highest hash of (units, peer): no coordinator,
 //!   few duplicates, and duplicates are harmless;
 //! - at the end, an idle peer computes the slowest peer's last slice too, and the first result wins;
-//! - of two that hold the same unbegun units, the smaller id drops them.
+//! - of two that hold the same unbegun units, the smaller id yields;
+//! - what a peer holds counts only while it gets on: one that finishes nothing for long is taken not to hold it.
 //!
 //! Holding is a plan, not a permission: a good result counts whoever computed it.
 
@@ -23,7 +24,7 @@ use crate::io::{Output, Slot};
 use crate::post::Post;
 use crate::time::Time;
 use crate::unit_set::UnitSet;
-use crate::work::{Mode, Work, seconds};
+use crate::work::{Mode, Work, seconds, units_in};
 
 /// How long an answer to a request for work may take.
 const ASK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -36,6 +37,16 @@ const OVERTAKE: f64 = 2.0;
 const OVERTAKE_MIN_S: f64 = 0.5;
 /// How long units must be held by nobody before they are claimed: several status rounds.
 const ORPHAN_AFTER: Duration = Duration::from_secs(3);
+/// How much longer than its slice should take a peer may finish nothing before it is stuck, and the bounds of that, in seconds.
+const STUCK_FACTOR: f64 = 3.0;
+const STUCK_MIN_S: f64 = 10.0;
+const STUCK_MAX_S: f64 = 300.0;
+/// How often beginning to hold units is taken for getting on.
+const BEGIN_PAUSE: Duration = Duration::from_secs(60);
+/// How much of its own work a peer yields at once to another that holds the same units.
+const YIELD: Duration = Duration::from_secs(2);
+/// The highest speed believed, in thousandths of a unit per second: sums of it stay far from overflow.
+const SPEED_MAX: u64 = 1 << 50;
 /// Of how many peers the node remembers how much they computed.
 const GROSS_MAX: usize = 1024;
 /// How often the node looks for such units.
@@ -59,7 +70,13 @@ struct Pending {
 pub(crate) struct Theirs {
     pub(crate) status: Status,
     pub(crate) holding: UnitSet,
+    /// What it says others hold that this node may have no link to.
+    vouched: UnitSet,
     at: Time,
+    /// When it last finished units, or began to hold some.
+    advanced: Time,
+    /// When it last began to hold some, as far as that was counted.
+    began: Time,
     /// It had nothing to give when last asked.
     refused: bool,
     /// Units granted to it by this node, finished or not.
@@ -85,6 +102,8 @@ pub(crate) struct Sharing {
     requests: u64,
     suspects: UnitSet,
     suspected_since: Time,
+    /// How often units stayed orphans although somebody should have claimed them.
+    claim_rounds: usize,
     scanned: Time,
     gross: BTreeMap<PeerId, Gross>,
     /// Units that all who were present could have computed alone in the time they were present.
@@ -105,6 +124,7 @@ impl Sharing {
             requests: 0,
             suspects: UnitSet::default(),
             suspected_since: Time::ZERO,
+            claim_rounds: 0,
             scanned: Time::ZERO,
             gross: BTreeMap::new(),
             potential: 0.0,
@@ -114,23 +134,49 @@ impl Sharing {
     }
 
     /// A peer said how it is doing.
-    pub(crate) fn on_status(&mut self, now: Time, peer: PeerId, status: Status, work: &mut Work) {
-        let holding: UnitSet = status.holding.iter().copied().collect();
-        if peer > self.me {
-            // Both hold the same: whoever has the larger id keeps it.
-            for run in holding.runs() {
-                work.mine.remove(run);
+    ///
+    /// # Errors
+    /// If it speaks of units that the job does not have.
+    pub(crate) fn on_status(
+        &mut self,
+        now: Time,
+        peer: PeerId,
+        mut status: Status,
+        ledger: &Ledger,
+        work: &mut Work,
+    ) -> Result<(), String> {
+        let mut told = status.holding.iter().chain(&status.granted).chain(&status.under_way);
+        if let Some(run) = told.find(|run| run.end > ledger.units()) {
+            return Err(format!("a status about units {run:?}, beyond the job's {}", ledger.units()));
+        }
+        status.speed = status.speed.min(SPEED_MAX);
+        status.solo_speed = status.solo_speed.min(SPEED_MAX);
+        let missing = |runs: &[UnitRange]| -> UnitSet {
+            runs.iter().flat_map(|run| ledger.missing(*run).collect::<Vec<_>>()).collect()
+        };
+        let (holding, vouched) = (missing(&status.holding), missing(&status.granted));
+        let before = self.theirs.remove(&peer);
+        // Beginning to hold something counts as getting on, but not so often that saying so would do.
+        let (advanced, began) = match &before {
+            Some(before) if !before.holding.is_empty() || now.since(before.began) < BEGIN_PAUSE => {
+                (before.advanced, before.began)
             }
+            Some(_) | None => (now, now),
+        };
+        let granted = before.map(|before| before.granted).unwrap_or_default();
+        let theirs = Theirs { status, holding, vouched, at: now, advanced, began, refused: false, granted };
+        if peer > self.me && !theirs.is_stuck(now) {
+            yield_to(&theirs.holding, now, work);
         }
         if self.gross.len() < GROSS_MAX || self.gross.contains_key(&peer) {
-            let units = status.gross_units;
+            let units = theirs.status.gross_units;
             let gross = self.gross.entry(peer).or_insert(Gross { watched: 0, said: units });
             // A session that begins anew counts from zero.
             let more = units.checked_sub(gross.said).unwrap_or(units);
             *gross = Gross { watched: gross.watched.saturating_add(more), said: units };
         }
-        let granted = self.theirs.remove(&peer).map(|theirs| theirs.granted).unwrap_or_default();
-        self.theirs.insert(peer, Theirs { status, holding, at: now, refused: false, granted });
+        self.theirs.insert(peer, theirs);
+        Ok(())
     }
 
     /// Units that the peers say they computed while this node watched, those that left included, duplicates counted.
@@ -147,14 +193,24 @@ impl Sharing {
         self.potential += span * theirs.saturating_add(work.solo_speed()) as f64 / 1000.0;
     }
 
-    /// Units are finished, whoever computed them.
-    pub(crate) fn on_finished(&mut self, units: &[UnitRange], work: &mut Work) {
+    /// Units are finished; `by` tells who computed them, if whoever told it knows.
+    pub(crate) fn on_finished(
+        &mut self,
+        now: Time,
+        units: &[UnitRange],
+        by: Option<PeerId>,
+        work: &mut Work,
+    ) {
+        if let Some(theirs) = by.and_then(|peer| self.theirs.get_mut(&peer)).filter(|_| !units.is_empty()) {
+            theirs.advanced = now;
+        }
         for range in units {
             work.mine.remove(*range);
             self.suspects.remove(*range);
             for theirs in self.theirs.values_mut() {
                 theirs.holding.remove(*range);
                 theirs.granted.remove(*range);
+                theirs.vouched.remove(*range);
             }
         }
     }
@@ -185,13 +241,13 @@ impl Sharing {
         let Some((_, peer)) = richest.filter(|(left, _)| *left > ours + STEAL_MARGIN_S) else { return };
         self.requests += 1;
         self.pending = Some(Pending { peer, request: self.requests, since: now });
-        post.send(peer, Frame::Ask(Ask { job: self.job, request: self.requests, speed: work.capacity() }));
+        post.send(peer, Frame::Ask(Ask { job: self.job, request: self.requests, speed: work.capacity(now) }));
     }
 
     /// Nothing is left to ask for, and some peer will be long at its last slice, which cannot be cut further: compute it
     /// too. Of all that idle one does so, and the first result wins. Returns what is to be computed twice.
     pub(crate) fn overtake(&self, now: Time, ledger: &Ledger, work: &Work) -> Option<UnitRange> {
-        if self.pending.is_some() || work.capacity() == 0 || !work.mine.is_empty() || !work.is_idle() {
+        if self.pending.is_some() || work.capacity(now) == 0 || !work.mine.is_empty() || !work.is_idle() {
             return None;
         }
         let slowest = self.theirs.values().flat_map(|theirs| {
@@ -202,8 +258,8 @@ impl Sharing {
             .filter(|(_, slice)| !ledger.is_done(*slice) && self.holders(*slice) == 1)
             .max_by(|a, b| a.0.partial_cmp(&b.0).unwrap_or(std::cmp::Ordering::Equal))?;
         let idle = |peer: &PeerId| self.theirs.get(peer).is_some_and(Theirs::is_idle);
-        let (block, ours) = (slice.first_block()?, seconds(slice.len(), work.capacity()));
-        (left > OVERTAKE * ours + OVERTAKE_MIN_S && self.ranks_first(block, idle)).then_some(slice)
+        let (block, ours) = (slice.first_block()?, seconds(slice.len(), work.capacity(now)));
+        (left > OVERTAKE * ours + OVERTAKE_MIN_S && self.rank(block, idle) == 0).then_some(slice)
     }
 
     /// A peer asks for work.
@@ -219,13 +275,13 @@ impl Sharing {
         let count = self.share_for(now, peer, ask.speed, work);
         if count > 0 {
             let runs = work.mine.take_back(count, RUNS_MAX);
-            self.grant(peer, ask.request, runs, post);
+            self.grant(now, peer, ask.request, runs, post);
             return;
         }
         // Everything held is begun: cut the slice that will take longest.
         let (_, longest) = work.rest_of_slices(now);
         if let Some((slot, rest)) = longest.filter(|_| work.mine.is_empty()) {
-            let own = work.slot_speed(slot);
+            let own = work.slot_speed(now, slot);
             let part = proportional(rest, ask.speed, own);
             if part > 0 && seconds(rest, own) > CUT_MIN_S && !self.parked.contains_key(&slot) {
                 self.parked.insert(slot, Parked { peer, request: ask.request });
@@ -239,7 +295,7 @@ impl Sharing {
     /// How many of the unbegun units an asker of this speed should have.
     fn share_for(&self, now: Time, asker: PeerId, speed: u64, work: &Work) -> u64 {
         let unbegun = work.mine.len();
-        let own = work.capacity();
+        let own = work.capacity(now);
         if unbegun == 0 || speed == 0 {
             return 0;
         }
@@ -249,7 +305,7 @@ impl Sharing {
             .iter()
             .filter(|(peer, theirs)| **peer != asker && theirs.is_idle())
             .map(|(_, theirs)| theirs.status.speed.max(theirs.status.solo_speed))
-            .sum();
+            .fold(0, u64::saturating_add);
         let (rest, _) = work.rest_of_slices(now);
         let all = unbegun.saturating_add(rest);
         let rivals = own.saturating_add(idle);
@@ -261,8 +317,11 @@ impl Sharing {
         u64::from(seconds(1, speed) < seconds(all, own))
     }
 
-    fn grant(&mut self, peer: PeerId, request: u64, runs: Vec<UnitRange>, post: &mut Post) {
+    fn grant(&mut self, now: Time, peer: PeerId, request: u64, runs: Vec<UnitRange>, post: &mut Post) {
         if let Some(theirs) = self.theirs.get_mut(&peer) {
+            if theirs.holding.is_empty() {
+                theirs.advanced = now;
+            }
             for run in &runs {
                 theirs.granted.insert(*run);
                 theirs.holding.insert(*run);
@@ -274,7 +333,13 @@ impl Sharing {
 
     /// A worker agreed to stop earlier and gave these units up: the parked request, if any, is answered with them. Returns
     /// what is nobody's, to be held again.
-    pub(crate) fn on_given_up(&mut self, slot: Slot, units: UnitRange, post: &mut Post) -> Option<UnitRange> {
+    pub(crate) fn on_given_up(
+        &mut self,
+        now: Time,
+        slot: Slot,
+        units: UnitRange,
+        post: &mut Post,
+    ) -> Option<UnitRange> {
         let Some(Parked { peer, request }) = self.parked.remove(&slot) else {
             return Some(units).filter(|units| !units.is_empty());
         };
@@ -282,7 +347,7 @@ impl Sharing {
             return Some(units).filter(|units| !units.is_empty());
         }
         let runs = if units.is_empty() { Vec::new() } else { vec![units] };
-        self.grant(peer, request, runs, post);
+        self.grant(now, peer, request, runs, post);
         None
     }
 
@@ -305,11 +370,17 @@ impl Sharing {
         } else if grant.request != 0 && grant.runs.is_empty() {
             return Ok(());
         }
+        // An answer that comes too late, or a gift, is taken only as far as the giver held it.
+        let held = self.theirs.get(&peer).map(|theirs| theirs.holding.clone()).unwrap_or_default();
+        let runs: Vec<UnitRange> = match answers {
+            true => grant.runs.clone(),
+            false => grant.runs.iter().flat_map(|run| held.within(*run)).collect(),
+        };
         if let Some(theirs) = self.theirs.get_mut(&peer) {
             theirs.refused = grant.runs.is_empty();
-            grant.runs.iter().for_each(|run| theirs.holding.remove(*run));
+            runs.iter().for_each(|run| theirs.holding.remove(*run));
         }
-        for run in &grant.runs {
+        for run in &runs {
             ledger.missing(*run).for_each(|missing| work.mine.insert(missing));
         }
         for slice in work.under_way().collect::<Vec<_>>() {
@@ -328,6 +399,10 @@ impl Sharing {
         for held in self.theirs.values().flat_map(|theirs| theirs.holding.runs()).chain(work.held().runs()) {
             lost.remove(held);
         }
+        // It may have passed some on to peers that only others have links to.
+        for held in self.theirs.values().flat_map(|theirs| theirs.vouched.runs()) {
+            lost.remove(held);
+        }
         lost.runs().for_each(|run| work.mine.insert(run));
         self.news |= !lost.is_empty();
         lost.runs().collect()
@@ -341,12 +416,23 @@ impl Sharing {
         }
         self.scanned = now;
         let mut orphans: UnitSet = ledger.missing(UnitRange::new(0, ledger.units())).collect();
-        for held in self.theirs.values().flat_map(|theirs| theirs.holding.runs()).chain(work.held().runs()) {
+        for held in work.held().runs() {
             orphans.remove(held);
+        }
+        for theirs in self.theirs.values() {
+            if !theirs.is_stuck(now) {
+                theirs.holding.runs().for_each(|run| orphans.remove(run));
+            }
+            // A grantor does not vouch for what it granted to one that is stuck itself.
+            let vouched = theirs.vouched.runs().filter(|run| !self.is_with_the_stuck(now, *run));
+            vouched.for_each(|run| orphans.remove(run));
         }
         let still: UnitSet = self.suspects.runs().flat_map(|run| orphans.within(run)).collect();
         if still.is_empty() {
             self.suspected_since = now;
+            if orphans.is_empty() {
+                self.claim_rounds = 0;
+            }
             self.suspects = orphans;
             return Vec::new();
         }
@@ -358,12 +444,26 @@ impl Sharing {
         let claimed: Vec<UnitRange> = suspects
             .runs()
             .flat_map(UnitRange::blocks)
-            .filter(|block| self.claims(*block, work))
+            .filter(|block| self.claims(now, *block, work))
             .map(|block| block.range())
             .collect();
         claimed.iter().for_each(|range| work.mine.insert(*range));
+        self.claim_rounds += 1;
         self.news |= !claimed.is_empty();
         claimed
+    }
+
+    /// What this node granted to peers that still say they hold it: the others, who may have no link to them, are told.
+    pub(crate) fn granted(&self) -> UnitSet {
+        let held = |theirs: &Theirs| -> Vec<UnitRange> {
+            theirs.granted.runs().flat_map(|run| theirs.holding.within(run)).collect()
+        };
+        self.theirs.values().flat_map(held).collect()
+    }
+
+    /// Whether a peer that does not get on says that it holds units of `range`.
+    fn is_with_the_stuck(&self, now: Time, range: UnitRange) -> bool {
+        self.theirs.values().any(|theirs| theirs.is_stuck(now) && !theirs.holding.within(range).is_empty())
     }
 
     /// How many peers say that they hold units of `range`.
@@ -372,28 +472,27 @@ impl Sharing {
     }
 
     /// Whether this node is to claim a block: the one with the highest hash of (block, peer) among those that work.
-    fn claims(&self, block: Block, work: &Work) -> bool {
-        let works = |peer: &PeerId| {
-            self.theirs.get(peer).is_some_and(|theirs| theirs.status.activity == Activity::Working)
-        };
+    fn claims(&self, now: Time, block: Block, work: &Work) -> bool {
+        let works = |peer: &PeerId| self.theirs.get(peer).is_some_and(|theirs| theirs.works(now));
         // Where nobody works, somebody must hold the units so that a newcomer can ask for them.
         let able = (work.mode == Mode::Working && work.threads() > 0) || !self.theirs.keys().any(works);
-        able && self.ranks_first(block, works)
+        // Whoever should claim may not know, or not care: in each further round one more may.
+        able && self.rank(block, works) <= self.claim_rounds
     }
 
-    /// Whether this node's hash with the block is higher than that of every peer that counts.
-    fn ranks_first(&self, block: Block, counts: impl Fn(&PeerId) -> bool) -> bool {
+    /// How many of the peers that count have a higher hash with the block than this node.
+    fn rank(&self, block: Block, counts: impl Fn(&PeerId) -> bool) -> usize {
         let hash = |peer: &PeerId| {
             let mut hasher = blake3::Hasher::new_derive_key("manyhands claim v1");
             hasher.update(&block.start().to_le_bytes()).update(&block.len().to_le_bytes()).update(&peer.0);
             *hasher.finalize().as_bytes()
         };
         let ours = hash(&self.me);
-        self.theirs.keys().filter(|peer| counts(peer)).all(|peer| hash(peer) < ours)
+        self.theirs.keys().filter(|peer| counts(peer) && hash(peer) > ours).count()
     }
 
     /// Hands everything held to the peer that works fastest. `false` if there is none.
-    pub(crate) fn give_away(&mut self, work: &mut Work, post: &mut Post) -> bool {
+    pub(crate) fn give_away(&mut self, now: Time, work: &mut Work, post: &mut Post) -> bool {
         let fastest = self
             .theirs
             .iter()
@@ -403,13 +502,39 @@ impl Sharing {
         let Some(peer) = fastest else { return false };
         while !work.mine.is_empty() {
             let runs = work.mine.take_back(u64::MAX, RUNS_MAX);
-            self.grant(peer, 0, runs, post);
+            self.grant(now, peer, 0, runs, post);
         }
         true
     }
 }
 
+/// Two hold the same units: the one with the smaller id yields what the other will come to next, and goes on behind it. It
+/// yields no more than it would itself do in a few status rounds, so that one who only says that it holds them gains little.
+fn yield_to(holding: &UnitSet, now: Time, work: &mut Work) {
+    let mut budget = units_in(work.capacity(now), YIELD);
+    let both: Vec<UnitRange> = holding.runs().flat_map(|run| work.mine.within(run)).collect();
+    for run in both {
+        let part = UnitRange::new(run.start, run.start + run.len().min(budget));
+        budget -= part.len();
+        work.mine.remove(part);
+    }
+}
+
 impl Theirs {
+    /// Whether it holds units and has finished none for much longer than a slice of them should take: what it says it holds does
+    /// not count any more.
+    fn is_stuck(&self, now: Time) -> bool {
+        let slice = self.status.under_way.iter().map(UnitRange::len).max().unwrap_or(1);
+        let speed = self.status.speed.max(self.status.solo_speed);
+        let patience = (STUCK_FACTOR * seconds(slice, speed)).clamp(STUCK_MIN_S, STUCK_MAX_S);
+        !self.holding.is_empty() && now.since(self.advanced).as_secs_f64() > patience
+    }
+
+    /// Whether it computes, as far as one can see.
+    fn works(&self, now: Time) -> bool {
+        self.status.activity == Activity::Working && !self.is_stuck(now)
+    }
+
     fn is_idle(&self) -> bool {
         self.holding.is_empty() && matches!(self.status.activity, Activity::Working | Activity::Ready)
     }

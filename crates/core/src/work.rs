@@ -37,7 +37,7 @@ pub(crate) enum Mode {
 pub(crate) struct Slice {
     pub(crate) range: UnitRange,
     begun: Time,
-    /// Where the slice was asked to end, until the worker answers.
+    /// Whether the worker was asked to end earlier and has not answered.
     cutting: bool,
 }
 
@@ -177,7 +177,8 @@ impl Work {
     /// A worker finished its slice. Returns the units of the slice that it did not compute after all.
     pub(crate) fn on_done(&mut self, slot: Slot, computed: UnitRange, took_us: u64) -> Option<UnitRange> {
         let state = self.slots.get_mut(usize::from(slot.0))?;
-        let slice = state.slice.take()?;
+        // Anything else is of a job that the host has replaced.
+        let slice = state.slice.take_if(|slice| slice.range.start == computed.start)?;
         self.gross += computed.len();
         if !computed.is_empty() && took_us > 1_000 {
             let measured = (u128::from(computed.len()) * 1_000_000_000 / u128::from(took_us)) as u64;
@@ -208,8 +209,8 @@ impl Work {
     }
 
     /// Thousandths of a unit per second when all lent threads work.
-    pub(crate) fn capacity(&self) -> u64 {
-        if self.mode == Mode::Working { self.lent().map(|slot| slot.speed).sum() } else { 0 }
+    pub(crate) fn capacity(&self, now: Time) -> u64 {
+        if self.mode == Mode::Working { self.lent().map(|slot| slot.speed_at(now)).sum() } else { 0 }
     }
 
     /// Thousandths of a unit per second of the threads at work now.
@@ -242,8 +243,10 @@ impl Work {
     pub(crate) fn rest_of_slices(&self, now: Time) -> (u64, Option<(Slot, u64)>) {
         let rests = self.slots.iter().enumerate().filter_map(|(index, slot)| {
             let slice = slot.slice.as_ref()?;
-            let computed = units_in(slot.speed, now.since(slice.begun)).min(slice.range.len());
-            Some((Slot(index as u16), slice.range.len() - computed, slice.cutting, slot.speed))
+            // A slice that should be finished already is expected to be late as long again.
+            let computed = units_in(slot.speed, now.since(slice.begun));
+            let rest = slice.range.len().abs_diff(computed).clamp(1, slice.range.len().max(1));
+            Some((Slot(index as u16), rest, slice.cutting, slot.speed_at(now)))
         });
         let (mut all, mut longest) = (0, None::<(Slot, u64, u64)>);
         for (slot, rest, cutting, speed) in rests {
@@ -259,12 +262,12 @@ impl Work {
     /// Seconds until this node has computed all it holds.
     pub(crate) fn seconds_left(&self, now: Time) -> f64 {
         let (rest, _) = self.rest_of_slices(now);
-        seconds(self.mine.len().saturating_add(rest), self.capacity())
+        seconds(self.mine.len().saturating_add(rest), self.capacity(now))
     }
 
     /// The speed of one slot, in thousandths of a unit per second.
-    pub(crate) fn slot_speed(&self, slot: Slot) -> u64 {
-        self.slots.get(usize::from(slot.0)).map_or(0, |slot| slot.speed)
+    pub(crate) fn slot_speed(&self, now: Time, slot: Slot) -> u64 {
+        self.slots.get(usize::from(slot.0)).map_or(0, |slot| slot.speed_at(now))
     }
 
     /// Asks a worker to stop `units` before the end of its slice.
@@ -278,12 +281,22 @@ impl Work {
     }
 }
 
+impl SlotState {
+    /// Its speed, or less if its slice takes longer than that: a machine may have become slower since.
+    fn speed_at(&self, now: Time) -> u64 {
+        let Some(slice) = &self.slice else { return self.speed };
+        let elapsed_us = now.since(slice.begun).as_micros().max(1);
+        let at_most = u128::from(slice.range.len()) * 1_000_000_000 / elapsed_us;
+        self.speed.min(u64::try_from(at_most).unwrap_or(u64::MAX)).max(1)
+    }
+}
+
 fn work(index: usize, command: jobs::Command) -> Output {
     Output::Work(Slot(index as u16), command)
 }
 
 /// Units done in `span` at `speed` thousandths of a unit per second, at least one.
-fn units_in(speed: u64, span: Duration) -> u64 {
+pub(crate) fn units_in(speed: u64, span: Duration) -> u64 {
     let units = u128::from(speed) * span.as_micros() / 1_000_000_000;
     u64::try_from(units).unwrap_or(u64::MAX).max(1)
 }

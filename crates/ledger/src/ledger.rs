@@ -204,8 +204,9 @@ impl Ledger {
             .filter_map(move |run| UnitRange::new(run.start, run.end).intersection(&within))
     }
 
-    /// The runs within a range that are not finished, in order, clipped to the range.
+    /// The runs within a range that are not finished, in order, clipped to the range and to the job.
     pub fn missing(&self, within: UnitRange) -> impl Iterator<Item = UnitRange> + '_ {
+        let within = UnitRange::new(within.start.min(self.units), within.end.min(self.units));
         let mut runs = self.runs(within);
         let mut at = Some(within.start);
         std::iter::from_fn(move || {

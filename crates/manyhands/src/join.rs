@@ -210,6 +210,7 @@ impl Helping {
             | Event::JobKnown
             | Event::Started
             | Event::TookBack { .. }
+            | Event::Disputed { .. }
             | Event::Heard { .. }
             | Event::Finished
             | Event::Left => {}

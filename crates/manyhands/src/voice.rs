@@ -213,6 +213,10 @@ fn describe(event: &Event, view: &View) -> (Value, Option<String>) {
         Event::TookBack { units } => {
             (json!({ "event": "took-back", "units": [units.start, units.end] }), None)
         }
+        Event::Disputed { units, why } => (
+            json!({ "event": "disputed", "units": [units.start, units.end], "why": why }),
+            Some(format!("a friend told another result than this machine found: {why}")),
+        ),
         Event::Heard { from, path, body } => {
             let said = match body {
                 Body::Message(text) => text.clone(),

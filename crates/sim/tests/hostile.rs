@@ -9,7 +9,7 @@ use manyhands_sim::network::Conditions;
 use manyhands_sim::story::sum_job;
 use manyhands_sim::world::secret;
 use manyhands_sim::{PeerOptions, World};
-use manyhands_wire::frame::{Ask, CreditRun, Grant, Record};
+use manyhands_wire::frame::{Activity, Ask, CreditRun, Grant, Record, Status};
 use manyhands_wire::{Block, Frame, JobId, Outcome, PeerId, Signature, SignedJob, UnitRange};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -17,7 +17,14 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOSTILE: usize = 2;
 
 fn a_room() -> World {
-    let peer = |identity| PeerOptions { threads: 1, speed: 100_000, identity, invited: true };
+    a_room_in_which_all_work_but(None)
+}
+
+fn a_room_in_which_all_work_but(idler: Option<u8>) -> World {
+    let peer = |identity| {
+        let threads = u16::from(Some(identity) != idler);
+        PeerOptions { threads, speed: 100_000, identity, invited: true }
+    };
     let mut world = World::new(9, sum_job(40_000, 10), Conditions::default());
     world.host(peer(0), 0, None);
     world.friend(peer(1));
@@ -74,7 +81,7 @@ fn a_result_beyond_the_last_unit_is_refused() {
 #[test]
 fn a_result_under_somebody_elses_name_is_refused() {
     let job = job(&a_room());
-    let mut record = signed_by(2, job, Block::new(0, 3999).unwrap(), Outcome::Sum(1), true);
+    let mut record = signed_by(2, job, Block::new(0, 3999).unwrap(), Outcome::Sum(399_955), true);
     record.signer = PeerId(SigningKey::from_bytes(&secret(1)).verifying_key().to_bytes());
 
     assert_eq!(
@@ -113,7 +120,7 @@ fn a_second_answer_for_a_block_is_refused() {
     let job = job(&world);
     let block = Block::new(0, 3999).unwrap();
     let good = signed_by(2, job, block, Outcome::Sum((39_991..=40_000).sum()), true);
-    let bad = signed_by(2, job, block, Outcome::Sum(7), true);
+    let bad = signed_by(2, job, block, Outcome::Sum(399_999), true);
 
     world.forge(HOSTILE, 0, &Frame::Records { job, records: vec![good] });
     world.forge(HOSTILE, 0, &Frame::Records { job, records: vec![bad] });
@@ -140,8 +147,135 @@ fn a_greedy_asker_cannot_stop_the_job() {
     for request in 0..50 {
         world.forge(HOSTILE, 0, &Frame::Ask(Ask { job, request, speed: u64::MAX }));
     }
+
+    assert!(world.run_until(3 * MINUTE, World::everybody_knows));
+}
+
+/// The status of a peer that says it holds `holding` and works on `under_way`.
+fn a_status(job: JobId, holding: UnitRange, under_way: UnitRange) -> Frame {
+    Frame::Status(Status {
+        job: Some(job),
+        activity: Activity::Working,
+        threads: 1,
+        speed: u64::MAX,
+        solo_speed: u64::MAX,
+        holding: vec![holding],
+        granted: Vec::new(),
+        under_way: vec![under_way],
+        gross_units: 0,
+        done_units: 0,
+    })
+}
+
+#[test]
+fn one_that_says_it_holds_everything_slows_the_job_and_cannot_stop_it() {
+    for hostile in [1, 2] {
+        let mut world = a_room_in_which_all_work_but(Some(hostile as u8));
+        let job = job(&world);
+        let everything = a_status(job, UnitRange::new(0, 4000), UnitRange::new(3000, 3500));
+        let knows = |world: &World| world.node(0).ledger().is_some_and(|ledger| ledger.is_complete());
+
+        let finished = (0..600).any(|_| {
+            world.forge(hostile, 0, &everything);
+            world.forge(hostile, 3 - hostile, &everything);
+            world.run_until(Duration::from_secs(1), knows)
+        });
+
+        let views: Vec<_> = (0..3).map(|number| world.node(number).view(world.now())).collect();
+        let told: Vec<_> = views.iter().map(|view| (&view.phase, &view.peers, &view.under_way)).collect();
+        assert!(finished, "node {hostile} stopped the job: {told:#?}");
+    }
+}
+
+#[test]
+fn a_status_beyond_the_job_is_refused_and_nobody_computes_phantoms() {
+    let mut world = a_room();
+    let job = job(&world);
+
+    world.forge(HOSTILE, 0, &a_status(job, UnitRange::new(0, 1), UnitRange::new(30_000, u64::MAX)));
+    assert!(world.run_until(2 * MINUTE, World::everybody_knows));
+    world.run_for(MINUTE);
+
+    assert_eq!(
+        complaints(&world),
+        ["a status about units 30000..18446744073709551615, beyond the job's 4000"]
+    );
+    assert!(world.gross_units() < 4400, "{}", world.gross_units());
+}
+
+#[test]
+fn gifts_of_what_others_do_are_not_taken() {
+    let mut world = a_room();
+    let job = job(&world);
+    let gift = Frame::Grant(Grant { job, request: 0, runs: vec![UnitRange::new(0, 4000)] });
+
+    for _ in 0..50 {
+        world.forge(HOSTILE, 0, &gift);
+        world.forge(HOSTILE, 1, &gift);
+        world.run_for(Duration::from_millis(200));
+    }
+    assert!(world.run_until(2 * MINUTE, World::everybody_knows));
+
+    assert!(world.gross_units() < 4800, "{}", world.gross_units());
+}
+
+#[test]
+fn a_total_that_the_units_cannot_have_is_refused() {
+    let job = job(&a_room());
+    let record = signed_by(2, job, Block::new(0, 3999).unwrap(), Outcome::Sum((1 << 120) - 1), true);
+
+    let told = after(&Frame::Records { job, records: vec![record] });
+
+    assert_eq!(told, ["a result for units 3999..4000 that no such units can have"]);
+}
+
+#[test]
+fn credit_cannot_be_given_to_a_crowd_of_ghosts() {
+    let mut world = a_room();
+    let job = job(&world);
+    assert!(world.run_until(2 * MINUTE, World::everybody_knows));
+    for frame in 0..31_u8 {
+        let ghost = |run: u8| {
+            let unit = u64::from(frame) * 128 + u64::from(run);
+            CreditRun {
+                units: UnitRange::new(unit, unit + 1),
+                by: PeerId([0, frame, 0, run].repeat(8).try_into().unwrap()),
+            }
+        };
+        world.forge(HOSTILE, 0, &Frame::Credit { job, runs: (0..128).map(ghost).collect() });
+    }
     world.run_for(Duration::from_secs(1));
-    world.crash(HOSTILE, false);
+
+    assert!(world.node(0).view(world.now()).peers.len() < 1100);
+    assert!(!complaints(&world).is_empty());
+}
+
+#[test]
+fn a_flood_of_frames_ends_the_link_and_it_is_not_made_again() {
+    let mut world = a_room();
+    let job = job(&world);
+    let have = Frame::Have { job, within: UnitRange::new(0, 4000), runs: Vec::new() };
+
+    for _ in 0..2000 {
+        world.forge(HOSTILE, 0, &have);
+    }
+    world.run_for(Duration::from_secs(60));
+
+    let hostile = world.node(HOSTILE).id();
+    let ups = world.events(0).iter().filter(|event| **event == Event::LinkUp { peer: hostile }).count();
+    assert_eq!(ups, 1);
+    assert!(world.events(0).contains(&Event::LinkDown { peer: hostile }));
+}
+
+#[test]
+fn a_host_that_begins_another_job_takes_the_open_tabs_along() {
+    let peer = |identity| PeerOptions { threads: 1, speed: 100_000, identity, invited: true };
+    let mut world = a_room();
+    world.crash(0, false);
+    world.change_job(sum_job(50_000, 10));
+
+    world.host(peer(0), 0, None);
+    world.friend(peer(5));
 
     assert!(world.run_until(3 * MINUTE, World::everybody_knows));
 }

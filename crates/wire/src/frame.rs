@@ -162,6 +162,8 @@ pub struct Status {
     pub solo_speed: u64,
     /// The units it holds and has not finished, in order; at most [`RUNS_MAX`] runs.
     pub holding: Vec<UnitRange>,
+    /// The units it granted to peers that it has links to, and that are not finished, in order; at most [`RUNS_MAX`] runs.
+    pub granted: Vec<UnitRange>,
     /// The slices its workers are on; at most [`RUNS_MAX`].
     pub under_way: Vec<UnitRange>,
     /// How many units it has computed in this session, counting those that others had finished too.
@@ -273,7 +275,7 @@ impl Frame {
     /// Reads one frame.
     ///
     /// # Errors
-    /// See [`FrameError`]; nothing is allocated beyond the size of `bytes`.
+    /// See [`FrameError`]. What is allocated is bounded by the size of a frame: a list never has more items than bytes.
     pub fn decode(bytes: &[u8]) -> Result<Self, FrameError> {
         if bytes.len() > FRAME_BYTES_MAX {
             return Err(FrameError::TooLong(bytes.len()));
@@ -302,7 +304,9 @@ impl Frame {
         match self {
             Self::Hello(hello) => hello.name.len() <= NAME_BYTES_MAX,
             Self::Job(job) => job.spec.check().is_ok(),
-            Self::Status(status) => status.holding.len() <= RUNS_MAX && status.under_way.len() <= RUNS_MAX,
+            Self::Status(status) => [&status.holding, &status.granted, &status.under_way]
+                .iter()
+                .all(|runs| runs.len() <= RUNS_MAX),
             Self::Grant(grant) => grant.runs.len() <= RUNS_MAX,
             Self::Records { records, .. } => records.len() <= RECORDS_MAX,
             Self::Credit { runs, .. } => runs.len() <= RUNS_MAX,
@@ -381,6 +385,7 @@ mod tests {
                 speed: 1000,
                 solo_speed: 1001,
                 holding: runs(),
+                granted: runs(),
                 under_way: runs(),
                 gross_units: 5,
                 done_units: 6,

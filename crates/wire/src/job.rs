@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::id::{JobId, PeerId, Signature};
+use crate::outcome::Outcome;
 use crate::units::UnitRange;
 
 /// The largest counting number a job may end with.
@@ -123,6 +124,22 @@ impl JobSpec {
         UnitRange::new(0, self.units())
     }
 
+    /// Whether a result can be one of these units at all: of the right kind, and neither below the smallest nor above the
+    /// largest number in the units taken as often as there are numbers. It says nothing of whether the result is right.
+    pub fn is_plausible(&self, units: UnitRange, outcome: &Outcome) -> bool {
+        match (&self.kind, outcome) {
+            (JobKind::Sum { first, last, unit_size, .. }, Outcome::Sum(total)) => {
+                let (first, last, size) = (u128::from(*first), u128::from(*last), u128::from(*unit_size));
+                let low = first + u128::from(units.start) * size;
+                let high = (first + u128::from(units.end) * size).min(last + 1);
+                let count = high.saturating_sub(low);
+                count > 0 && (count * low..=count * (high - 1)).contains(total)
+            }
+            (JobKind::Delay { .. }, Outcome::Delay(waited)) => *waited == units.len(),
+            (JobKind::Sum { .. } | JobKind::Delay { .. }, _) => false,
+        }
+    }
+
     /// The job's id.
     pub fn id(&self) -> JobId {
         JobId(*blake3::hash(&self.encode()).as_bytes())
@@ -171,6 +188,17 @@ mod tests {
         for bad in [sum(0, 5, 1), sum(7, 5, 1), sum(1, u64::MAX, 1 << 20), sum(1, 5, 0), sum(1, 1 << 59, 1)] {
             assert!(bad.check().is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn only_totals_that_the_units_can_have_are_plausible() {
+        let job = sum(1, 95, 10);
+        let plausible = |units, total| job.is_plausible(units, &Outcome::Sum(total));
+
+        assert!(plausible(UnitRange::new(0, 1), 55) && plausible(UnitRange::new(9, 10), 93 * 5));
+        assert!(!plausible(UnitRange::new(0, 1), 9) && !plausible(UnitRange::new(0, 1), 101));
+        assert!(!plausible(UnitRange::new(10, 11), 0) && !plausible(UnitRange::new(0, 1), (1 << 120) - 1));
+        assert!(!job.is_plausible(UnitRange::new(0, 1), &Outcome::Delay(1)));
     }
 
     #[test]

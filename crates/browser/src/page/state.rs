@@ -198,6 +198,7 @@ impl Room {
                 self.redraw();
             }
             Event::Refused { why } => log(&["refused: ", &why]),
+            Event::Disputed { why, .. } => log(&["disputed: ", &why]),
             Event::Misbehaved { peer, what } => log(&["misbehaved: ", &peer.nickname(), ": ", &what]),
             Event::Heard { from, body: Body::Message(text), .. } => {
                 let beginning: String = text.chars().take(ANNOUNCED_CHARS_MAX).collect();

@@ -22,7 +22,7 @@ impl Node {
                 return;
             }
             Frame::Hello(_) | Frame::Proof(_) => return self.on_fault(now, id, "a second handshake".into()),
-            Frame::Job(signed) => return self.on_job(now, id, signed),
+            Frame::Job(signed) => return self.on_job(now, id, peer, signed),
             Frame::Lobby { wanted, present } => {
                 if self.room.is_host(&peer) {
                     self.lobby = (wanted, present);
@@ -36,7 +36,7 @@ impl Node {
             Frame::Letter { from, to, body } => return self.on_letter(now, peer, from, to, body),
             Frame::Flood(flood) => return self.on_flood(now, id, peer, *flood),
             Frame::Known(ids) => return self.gossip.on_known(now, peer, ids),
-            Frame::Want(ids) => return self.gossip.on_want(&self.me, peer, &ids, &mut self.post),
+            Frame::Want(ids) => return self.gossip.on_want(&self.me, peer, ids, &mut self.post),
             Frame::Prune => return self.gossip.on_prune(peer),
             Frame::Knowledge(theirs) => return self.gossip.on_knowledge(peer, theirs, &mut self.post),
             Frame::Bye => {
@@ -65,9 +65,10 @@ impl Node {
             _ => None,
         };
         if about != Some(job.id) {
-            // A peer that has not heard of the job yet says nothing wrong.
+            // A peer may not have heard of the job yet, or of its host's newer one.
             if about.is_some() {
-                self.on_fault(now, id, "a message about another job".into());
+                let what = "a message about another job".to_owned();
+                self.out.push_back(Output::Event(Event::Misbehaved { peer, what }));
             }
             return;
         }
@@ -82,9 +83,9 @@ impl Node {
             }
             Frame::Status(status) => {
                 let done_units = status.done_units;
-                job.sharing.on_status(now, peer, status, &mut job.work);
+                let told = job.sharing.on_status(now, peer, status, &job.replica.ledger, &mut job.work);
                 job.replica.on_their_count(now, peer, done_units, &mut self.post);
-                None
+                told.err()
             }
             Frame::Ask(ask) => {
                 job.sharing.on_ask(now, peer, &ask, &mut job.work, &mut self.post, &mut self.out);
@@ -94,8 +95,9 @@ impl Node {
                 job.sharing.on_grant(peer, &grant, &job.replica.ledger, &mut job.work).err()
             }
             Frame::Records { records, .. } => {
+                let by = records.first().filter(|record| record.computed).map(|record| record.signer);
                 let (fresh, fault) = job.replica.on_records(records);
-                job.sharing.on_finished(&fresh, &mut job.work);
+                job.sharing.on_finished(now, &fresh, by, &mut job.work);
                 let ledger = &job.replica.ledger;
                 job.work.stop_where(|slice| ledger.is_done(slice), &mut self.out);
                 fault
@@ -138,16 +140,19 @@ impl Node {
         }
     }
 
-    pub(super) fn on_job(&mut self, now: Time, id: LinkId, signed: SignedJob) {
+    pub(super) fn on_job(&mut self, now: Time, id: LinkId, peer: PeerId, signed: SignedJob) {
         if self.job.as_ref().is_some_and(|job| job.signed == signed) {
             return;
         }
         if !is_genuine(&self.room, &signed) {
             return self.on_fault(now, id, "a job that the room's host did not sign".into());
         }
-        if self.job.is_some() {
-            // The host began anew; a node keeps to the job it has, and its person joins again.
-            return;
+        if let Some(job) = &mut self.job {
+            if signed.host != peer || signed.host == self.me.id() {
+                // An older job of the same host, from one who did not hear of the newer.
+                return;
+            }
+            job.work.stop_all(&mut self.out);
         }
         let mut job = Job::new(self.me.id(), signed, None, self.threads);
         job.work.mode = self.mode;

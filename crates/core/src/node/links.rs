@@ -33,6 +33,9 @@ impl Node {
             Err(FrameError::UnknownTag(_)) if link.peer().is_some() => return,
             Err(error) => return self.on_fault(now, id, error.to_string()),
         };
+        if !link.affords(now, &frame) {
+            return self.on_fault(now, id, "more at once than it may ask".to_owned());
+        }
         match &mut link.stage {
             Stage::Up(peer) => {
                 let peer = *peer;
@@ -85,7 +88,7 @@ impl Node {
         }
         self.gossip.on_link_up(peer, &mut self.post);
         self.ping(now, id);
-        let status = self.status();
+        let status = self.status(now);
         self.post.send(peer, Frame::Status(status));
         self.count_friends(now);
     }
@@ -98,7 +101,8 @@ impl Node {
             Some(peer) => self.out.push_back(Output::Event(Event::Misbehaved { peer, what })),
             None => return self.refuse(id, "it does not speak this protocol"),
         }
-        if link.is_dead(now) {
+        if let Some(peer) = link.peer().filter(|_| link.is_dead(now)) {
+            self.calls.ban(now, peer);
             self.hang_up(now, id);
         }
     }
