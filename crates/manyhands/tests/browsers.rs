@@ -34,6 +34,10 @@ fn host_three_browsers_and_a_native_friend_finish_lizs_job_exactly() {
     pages[0].open(&host.local_invite()).unwrap();
     pages[1].open(&host.invite).unwrap();
     pages[2].open(&host.invite).unwrap();
+    if !host.invite.contains("127.0.0.1") {
+        // A friend's page lacks what only secure contexts have, and must do without.
+        assert_eq!(pages[1].run("return window.isSecureContext", &[]).unwrap(), json!(false));
+    }
     for page in &pages {
         page.wait_for_text("asks for a hand", PATIENCE).unwrap();
         page.lend(PATIENCE).unwrap();

@@ -24,7 +24,8 @@ pub(crate) fn program() -> Result<PathBuf> {
 
 /// Builds the page into `dist/`, each file beside its compressed form.
 pub(crate) fn page() -> Result<()> {
-    // Offline, as trunk would otherwise look for tools of its own on the network; they are all installed.
+    // Trunk works offline, as it would otherwise look for tools of its own on the network; what it compiles must be there.
+    commands::run(&mut commands::cargo(["fetch", "--locked"]))?;
     commands::run(commands::program("trunk").args([
         "build",
         "--release",

@@ -60,13 +60,8 @@ const CARGO_DENY: Tool = Tool {
 };
 
 /// Programs that are not written in Rust, with the Debian package that has each.
-const SYSTEM: [(&str, &str); 5] = [
-    ("chromium", "chromium"),
-    ("chromedriver", "chromium-driver"),
-    ("firefox-esr", "firefox-esr"),
-    ("valgrind", "valgrind"),
-    ("ip", "iproute2"),
-];
+const SYSTEM: [(&str, &str); 3] =
+    [("chromium", "chromium"), ("chromedriver", "chromium-driver"), ("firefox-esr", "firefox-esr")];
 
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
@@ -109,8 +104,7 @@ pub(crate) fn browsers() -> Result<()> {
     install(&GECKODRIVER)
 }
 
-/// The standard library for wasm. Asked for by name, as `rust-toolchain.toml` alone does not bring it where rustup's
-/// automatic installation is switched off.
+/// The standard library for wasm. Asked for by name, as rustup's automatic installation may be switched off.
 pub(crate) fn wasm_target() -> Result<()> {
     let library = commands::quiet(commands::program("rustc").args([
         "--print",

@@ -65,12 +65,13 @@ impl Host {
         let listening =
             process.wait_for_line("the host's address", PATIENCE, |line| event_line(line, "listening"))?;
         let port = listening["port"].as_u64().and_then(|port| u16::try_from(port).ok()).context("no port")?;
-        let invite = listening["invite"].as_str().context("no invite")?.to_owned();
+        // As friends get it: by the machine's address in its network, where it has one.
+        let invite = listening["lan"][0].as_str().or(listening["invite"].as_str()).context("no invite")?.to_owned();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         Ok(Self { process, invite, address, folder })
     }
 
-    /// The invite with another address in front: a page from `localhost` is a secure context, one from `192.168.…` is not.
+    /// The invite by another address: a page from `localhost` is a secure context, one from `192.168.…` is not.
     pub fn local_invite(&self) -> String {
         let fragment = self.invite.split_once('#').map_or("", |(_, fragment)| fragment);
         format!("http://localhost:{}/#{fragment}", self.address.port())
