@@ -3,7 +3,7 @@
 //! A link is dialled ([`Link::dial`]) or answered ([`Link::answer`]). Either way it tells its description, its candidates,
 //! that it opened, what it received, and at last that it closed: once, and nothing after it. There are no ICE servers:
 //! friends are in one network, or reach the host by the address in the invite. An attempt that is not open after
-//! [`DIAL_MS_MAX`] has failed.
+//! [`DIAL_TIMEOUT`] has failed.
 //!
 //! Chromium now and then loses a message that arrives just while the caller's channel opens (measured: 2 of 314 times). So
 //! an answered link counts as open when the caller's first message is there, by which time the caller's channel is
@@ -15,6 +15,7 @@ use std::rc::{Rc, Weak};
 
 use js_sys::{ArrayBuffer, JSON, Uint8Array};
 use manyhands_core::LinkEvent;
+use manyhands_core::io::{CHANNEL_LABEL, DIAL_TIMEOUT};
 use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{
@@ -25,10 +26,6 @@ use web_sys::{
 use crate::channel::Channel;
 use crate::listen::{Listener, Timeout};
 
-/// The one channel's label.
-pub const LABEL: &str = "manyhands";
-/// How long an attempt may take, in milliseconds.
-pub const DIAL_MS_MAX: u32 = 20_000;
 /// How long an answered link waits for the caller to speak first, in milliseconds (guess: many round trips).
 const QUIET_MS_MAX: u32 = 500;
 /// How long a link that hangs up may take to send its last words, in milliseconds (guess).
@@ -62,7 +59,7 @@ impl Link {
     /// If the browser creates no more connections.
     pub fn dial(tell: impl Fn(LinkEvent) + 'static) -> Result<Self, JsValue> {
         let inner = Inner::new(tell)?;
-        inner.adopt(inner.connection.create_data_channel(LABEL), Inner::on_open);
+        inner.adopt(inner.connection.create_data_channel(CHANNEL_LABEL), Inner::on_open);
         Inner::negotiate(&inner, |inner| async move {
             let offer = JsFuture::from(inner.connection.create_offer()).await?;
             inner.describe(&offer).await
@@ -155,7 +152,7 @@ impl Inner {
             }
         });
         let weak = Rc::downgrade(&inner);
-        let deadline = Timeout::new(DIAL_MS_MAX, move || {
+        let deadline = Timeout::new(DIAL_TIMEOUT.as_millis() as u32, move || {
             if let Some(inner) = weak.upgrade().filter(|inner| !inner.opened.get()) {
                 inner.fail();
             }
@@ -229,7 +226,7 @@ impl Inner {
 
     /// Takes the one channel; a second one, which no friend opens, is closed.
     fn adopt(self: &Rc<Self>, channel: RtcDataChannel, on_open: fn(&Rc<Self>)) {
-        if channel.label() != LABEL || self.channel.set(Channel::new(channel.clone())).is_err() {
+        if channel.label() != CHANNEL_LABEL || self.channel.set(Channel::new(channel.clone())).is_err() {
             channel.close();
             return;
         }

@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::{Rc, Weak};
 
+use manyhands_core::invite::signaling_url;
 use manyhands_core::{
     Command, Config, Event, LinkEvent, LinkId, Node, Output, RoomKey, SignalingEvent, Time, View,
 };
@@ -21,9 +22,6 @@ use crate::signaling::Signaling;
 use crate::storage::{self, BEAT_MS, Identity};
 use crate::timer::Timer;
 use crate::workers::{self, Pool};
-
-/// Where signaling is, on the page's own server.
-const SIGNALING_PATH: &str = "/signaling";
 
 /// What the page is told apart from the view.
 pub enum Told {
@@ -141,8 +139,7 @@ impl Driver {
 
 impl Inner {
     fn assemble(self: &Rc<Self>, origin: String, worker_url: String, identity: Identity) -> Parts {
-        // `http` becomes `ws`, `https` becomes `wss`.
-        let url = ["ws", origin.trim_start_matches("http"), SIGNALING_PATH].concat();
+        let url = signaling_url(&origin);
         let push = self.pusher();
         let signaling = Signaling::connect(url, move |event| push(Input::Signaling(event)));
         let push = self.pusher();

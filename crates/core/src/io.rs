@@ -1,10 +1,17 @@
 //! What goes into a [`Node`](crate::Node) and what comes out: the whole surface between the core and its drivers.
 
+use std::time::Duration;
+
 use manyhands_jobs as jobs;
 use manyhands_wire::flood::Body;
 use manyhands_wire::signaling::{ClientMessage, ServerMessage};
 use manyhands_wire::{PeerId, UnitRange};
 use serde::Serialize;
+
+/// The label of the data channel that carries frames: every driver makes one of this name, and takes no other.
+pub const CHANNEL_LABEL: &str = "manyhands";
+/// How long a driver waits for a channel to open before it gives the attempt up as [`LinkEvent::Closed`].
+pub const DIAL_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A connection attempt or connection, numbered by the node that owns it; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,6 +1,6 @@
 //! One link: a task that owns one connection from the dial to the last byte.
 //!
-//! Life of a link: it describes itself, waits for the channel to open (a dial that takes longer than [`DIAL_MAX`] is
+//! Life of a link: it describes itself, waits for the channel to open (a dial that takes longer than [`DIAL_TIMEOUT`] is
 //! given up), then carries messages both ways until the node hangs up, the other side closes, or an error ends it.
 //! After [`Link::hang_up`] what was sent before still leaves, for at most [`FLUSH_MAX`]; then the connection is closed.
 //!
@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use manyhands_core::io::DIAL_TIMEOUT;
 use manyhands_core::{LinkEvent, LinkId};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
@@ -32,8 +33,6 @@ const QUEUED_BYTES_MAX: usize = 4 << 20;
 const TRANSPORT_EVENTS_MAX: usize = 64;
 /// How many remote candidates wait for the remote description.
 const EARLY_CANDIDATES_MAX: usize = 64;
-/// How long a dial may take until the channel is open.
-const DIAL_MAX: Duration = Duration::from_secs(20);
 /// How long an answered link waits for the caller to speak first (guess: many round trips).
 const QUIET_MAX: Duration = Duration::from_millis(500);
 /// How long what was sent before a hang-up has to leave.
@@ -259,7 +258,7 @@ impl Task {
     /// Ends a dial that takes too long, and a hang-up whose flush takes too long.
     async fn give_up(&self, hung_up: oneshot::Receiver<()>) -> End {
         tokio::pin!(hung_up);
-        if timeout(DIAL_MAX, &mut hung_up).await.is_err() {
+        if timeout(DIAL_TIMEOUT, &mut hung_up).await.is_err() {
             if !self.opened.load(Ordering::Relaxed) {
                 return End::Lost("not open in time");
             }

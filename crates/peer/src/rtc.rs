@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::BytesMut;
+use manyhands_core::io::CHANNEL_LABEL;
 use manyhands_wire::frame::FRAME_BYTES_MAX;
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::peer_connection::configuration::setting_engine::SctpMaxMessageSize;
@@ -29,8 +30,6 @@ use crate::addresses;
 use crate::runtime::EagerRuntime;
 use crate::transport::{Transport, TransportError, TransportEvent, Transports};
 
-/// The label of the protocol's data channel, as in browsers.
-const CHANNEL_LABEL: &str = "manyhands";
 /// How many unacknowledged bytes a channel takes before sending waits. Measured: larger ones are slower.
 const SEND_BUFFER_BYTES: usize = 64 * 1024;
 /// How many bytes of a message the other side is told to send at most; what is longer than a frame is refused later.

@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use manyhands_core::io::DIAL_TIMEOUT;
 use manyhands_core::node::{Config, HostConfig};
 use manyhands_core::{Command, Event, LinkEvent, LinkId, Node, Output, RoomKey, SignalingEvent, Slot, Time};
 use manyhands_ledger::Ledger;
@@ -25,9 +26,6 @@ pub type NodeNumber = usize;
 
 /// How long a driver takes to describe a connection.
 const DESCRIBING: Duration = Duration::from_millis(3);
-
-/// How long drivers wait for a channel to open.
-const DIAL_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What a simulated peer is like.
 #[derive(Clone, Copy, Debug)]

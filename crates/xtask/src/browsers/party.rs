@@ -66,7 +66,8 @@ impl Host {
             process.wait_for_line("the host's address", PATIENCE, |line| event_line(line, "listening"))?;
         let port = listening["port"].as_u64().and_then(|port| u16::try_from(port).ok()).context("no port")?;
         // As friends get it: by the machine's address in its network, where it has one.
-        let invite = listening["lan"][0].as_str().or(listening["invite"].as_str()).context("no invite")?.to_owned();
+        let invite =
+            listening["lan"][0].as_str().or(listening["invite"].as_str()).context("no invite")?.to_owned();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         Ok(Self { process, invite, address, folder })
     }
