@@ -36,7 +36,8 @@ pub struct PeerOptions {
     pub speed: u64,
     /// Which key it has: equal numbers are the same peer.
     pub identity: u8,
-    /// Whether it holds the room's key; otherwise another one of the same room id.
+    /// Whether it holds the room's key; otherwise another, with which it knocks at the same server: the room's id is not looked at
+    /// here, so that the seal and the handshake have to keep it out.
     pub invited: bool,
 }
 

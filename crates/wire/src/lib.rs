@@ -11,8 +11,8 @@
 //! 7. [`signaling`]: the JSON messages to and from the signaling server.
 //! 8. [`sealed`]: what two peers say to each other through signaling, which the server cannot read.
 //!
-//! Nothing here performs I/O or cryptography; bytes from the network are decoded with every size checked
-//! first, and a decoder returns an error for anything it does not like: it never panics.
+//! Nothing here performs I/O or cryptography; bytes from the network are looked at for their size
+//! first and for the limits of each list and text before they are used, and a decoder returns an error for anything it does not like: it never panics.
 
 pub mod flood;
 pub mod frame;
