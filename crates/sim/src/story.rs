@@ -129,7 +129,7 @@ impl Draw {
                 let mut bytes = vec![0; self.below(200) as usize];
                 self.0.fill_bytes(&mut bytes);
                 if self.chance(50) {
-                    bytes.splice(0..bytes.len().min(4), [b'M', b'H', 1, self.below(16) as u8]);
+                    bytes.splice(0..bytes.len().min(4), [b'M', b'H', 1, self.below(24) as u8]);
                 }
                 world.garbage(number, &bytes);
             }
