@@ -2,8 +2,9 @@
 //!
 //! In the life of a call:
 //!
-//! 1. A newcomer calls every member it finds in the room. Nobody calls a newcomer, so two peers never call each other by
-//!    accident; there is no glare to resolve, and no renegotiation: the caller offers, the called answers.
+//! 1. A newcomer calls the members it finds in the room, as many as it wants links (see [`views`](crate::views)). Nobody
+//!    calls a newcomer, so two peers hardly ever call each other by accident; if they do, the smaller id's call stands. There
+//!    is no renegotiation: the caller offers, the called answers.
 //! 2. The called accepts. Only now is a connection created, as browsers allow only some hundred in a page's life.
 //! 3. The caller, who knows best whether it has a link to that peer already, dials or lets the call lapse. Offer, answer and
 //!    candidates travel as sealed letters with the call's random number; a replayed letter belongs to no call.
@@ -20,13 +21,14 @@ use std::time::Duration;
 
 use manyhands_wire::frame::LETTER_BYTES_MAX;
 use manyhands_wire::sealed::{Decline, Letter, Whisper};
-use manyhands_wire::signaling::{ClientMessage, Member, ROOM_MEMBERS_MAX, SIGNALING_VERSION, ServerMessage};
+use manyhands_wire::signaling::{ClientMessage, SIGNALING_VERSION, ServerMessage};
 use manyhands_wire::{Frame, PeerId};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng as _;
 
+use crate::directory::{Directory, Route};
 use crate::invite::RoomKeys;
-use crate::io::{LinkId, Output};
+use crate::io::{LinkId, Output, ServerId};
 use crate::post::Post;
 use crate::seal;
 use crate::time::Time;
@@ -35,8 +37,13 @@ use crate::time::Time;
 const CALLS_MAX: usize = 32;
 /// Candidates kept for a call whose connection is not created yet.
 const EARLY_CANDIDATES_MAX: usize = 32;
-/// How long a call may take until its channel is open.
+/// How long a call may take until its channel is open, and how long until it is answered.
 const CALL_TIMEOUT: Duration = Duration::from_secs(25);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
+/// How many calls a node makes at once in a room too large for links to all.
+const CALLS_SPARSE_MAX: usize = 4;
+/// A caller with fewer links than this is let in even by a peer that has enough.
+const NEEDY: u16 = 3;
 /// The wait before a failed or lost link is dialled anew; doubled each time.
 const REDIAL_MIN: Duration = Duration::from_millis(500);
 /// The longest such wait.
@@ -50,8 +57,9 @@ const BAN: Duration = Duration::from_secs(300);
 const BANNED_MAX: usize = 64;
 /// How long two peers that share a third wait for signaling to bring them together.
 const INTRODUCTION: Duration = Duration::from_millis(1500);
-/// How often a peer is dialled anew before it is given up until it calls itself.
+/// How often a peer is dialled anew before it is given up until it calls itself; where others can take its place, sooner.
 const REDIALS_MAX: u32 = 8;
+const REDIALS_SPARSE_MAX: u32 = 2;
 
 /// What a call needs of the node around it.
 pub(crate) struct Desk<'a> {
@@ -61,17 +69,13 @@ pub(crate) struct Desk<'a> {
     pub(crate) post: &'a mut Post,
     /// The peers it has a working link to.
     pub(crate) up: &'a BTreeMap<PeerId, LinkId>,
-    /// Whether it takes no more links.
-    pub(crate) full: bool,
-}
-
-/// How letters of a call travel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Route {
-    /// Through the signaling server, to this member.
-    Server(Member),
-    /// Over the link to this peer, which has one to the other side.
-    Mesh(PeerId),
+    /// How many links it has, proved or not.
+    pub(crate) links: usize,
+    /// How many it wants, and how many it takes at most.
+    pub(crate) target: usize,
+    pub(crate) links_max: usize,
+    /// Whether the room is too large for links to all.
+    pub(crate) sparse: bool,
 }
 
 /// A call under way.
@@ -108,18 +112,13 @@ struct Redial {
     due: Time,
 }
 
-/// All calls of a node, and the room as signaling shows it.
+/// All calls of a node.
 pub(crate) struct Calls {
     me: PeerId,
     keys: RoomKeys,
-    members: BTreeSet<Member>,
-    /// Which member a peer was last heard as, and the reverse.
-    member_of: BTreeMap<PeerId, Member>,
-    to_call: VecDeque<Member>,
+    pub(crate) directory: Directory,
     calls: BTreeMap<u64, Call>,
     session_of: BTreeMap<LinkId, u64>,
-    /// Whom each linked peer has links to.
-    neighbours: BTreeMap<PeerId, BTreeSet<PeerId>>,
     redials: BTreeMap<PeerId, Redial>,
     banned: BTreeMap<PeerId, Time>,
     links_made: u64,
@@ -132,12 +131,9 @@ impl Calls {
         Self {
             me,
             keys,
-            members: BTreeSet::new(),
-            member_of: BTreeMap::new(),
-            to_call: VecDeque::new(),
+            directory: Directory::default(),
             calls: BTreeMap::new(),
             session_of: BTreeMap::new(),
-            neighbours: BTreeMap::new(),
             redials: BTreeMap::new(),
             banned: BTreeMap::new(),
             links_made: 0,
@@ -146,45 +142,29 @@ impl Calls {
     }
 
     /// The WebSocket is open: enter the room.
-    pub(crate) fn on_connected(&mut self, desk: &mut Desk<'_>) {
-        desk.out.push_back(Output::Signal(ClientMessage::Join { v: SIGNALING_VERSION, room: self.keys.id }));
+    pub(crate) fn on_connected(&mut self, desk: &mut Desk<'_>, server: ServerId) {
+        let join = ClientMessage::Join { v: SIGNALING_VERSION, room: self.keys.id };
+        desk.out.push_back(Output::Signal(server, join));
     }
 
-    /// The WebSocket is gone, and with it everybody's number.
-    pub(crate) fn on_disconnected(&mut self) {
-        self.members.clear();
-        self.member_of.clear();
-        self.to_call.clear();
-        self.calls.retain(|_, call| call.link.is_some() || matches!(call.route, Route::Mesh(_)));
+    /// The WebSocket is gone: calls through it get no further, unless their links are being made.
+    pub(crate) fn on_disconnected(&mut self, server: ServerId) {
+        self.directory.on_disconnected(server);
+        self.calls.retain(|_, call| call.link.is_some() || !call.is_through(server));
     }
 
-    /// What the server said, other than letters and errors. Returns the peer whose connection to the server ended, if it
-    /// is known: a hint that it may be gone altogether.
-    pub(crate) fn on_server(&mut self, message: &ServerMessage) -> Option<PeerId> {
+    /// What a server said, other than letters and errors. Returns the peer whose connection to it ended, if it is known: a
+    /// hint that it may be gone altogether.
+    pub(crate) fn on_server(&mut self, server: ServerId, message: &ServerMessage) -> Option<PeerId> {
         match message {
-            ServerMessage::Welcome { members, .. } => {
-                self.on_disconnected();
-                self.members = set_of(members.iter().copied().take(ROOM_MEMBERS_MAX));
-                self.to_call = self.members.iter().copied().collect();
-                None
-            }
-            ServerMessage::Joined { member } => {
-                if self.members.len() < ROOM_MEMBERS_MAX {
-                    self.members.insert(*member);
-                }
-                None
-            }
+            ServerMessage::Welcome { .. } => self.on_disconnected(server),
             ServerMessage::Left { member } => {
-                self.members.remove(member);
-                self.to_call.retain(|waiting| waiting != member);
-                self.calls.retain(|_, call| call.route != Route::Server(*member) || call.link.is_some());
-                let peer =
-                    self.member_of.iter().find(|(_, number)| *number == member).map(|(peer, _)| *peer)?;
-                self.member_of.remove(&peer);
-                Some(peer)
+                let gone = Route::Server(server, *member);
+                self.calls.retain(|_, call| call.route != gone || call.link.is_some());
             }
-            ServerMessage::From { .. } | ServerMessage::Error { .. } => None,
+            ServerMessage::Joined { .. } | ServerMessage::From { .. } | ServerMessage::Error { .. } => {}
         }
+        self.directory.on_server(server, message)
     }
 
     /// A letter that came this way.
@@ -197,11 +177,11 @@ impl Calls {
             return;
         }
         let Letter { from, session, whisper, .. } = letter;
-        if let Route::Server(member) = route {
-            self.remember(from, member);
+        if let Route::Server(server, member) = route {
+            self.directory.remember(from, server, member);
         }
-        if let Whisper::Call = whisper {
-            let answer = self.on_call(desk, route, from, session);
+        if let Whisper::Call { links } = whisper {
+            let answer = self.on_call(desk, route, from, session, links);
             self.whisper(desk, route, Some(from), session, answer);
             return;
         }
@@ -210,12 +190,17 @@ impl Calls {
             return;
         }
         match whisper {
-            Whisper::Call => {}
+            Whisper::Call { .. } => {}
             Whisper::Accept if call.caller && call.link.is_none() => {
-                if from == self.me || desk.up.contains_key(&from) {
+                // Who is met at two servers is called twice.
+                let is_dialled = |(other, call): (&u64, &Call)| {
+                    *other != session && call.peer == Some(from) && call.link.is_some()
+                };
+                if from == self.me || desk.up.contains_key(&from) || self.calls.iter().any(is_dialled) {
                     self.calls.remove(&session);
                     return;
                 }
+                let Some(call) = self.calls.get_mut(&session) else { return };
                 call.peer = Some(from);
                 let link = new_link(&mut self.links_made);
                 call.link = Some(link);
@@ -252,14 +237,6 @@ impl Calls {
         }
     }
 
-    /// Which member a peer is. What a letter claims does not replace what stands.
-    fn remember(&mut self, peer: PeerId, member: Member) {
-        let stands = self.member_of.get(&peer).is_some_and(|known| self.members.contains(known));
-        if !stands && (self.member_of.len() < ROOM_MEMBERS_MAX || self.member_of.contains_key(&peer)) {
-            self.member_of.insert(peer, member);
-        }
-    }
-
     /// A peer misbehaved until its link was closed: no link with it for a while.
     pub(crate) fn ban(&mut self, now: Time, peer: PeerId) {
         self.banned.retain(|_, until| *until > now);
@@ -273,15 +250,27 @@ impl Calls {
     }
 
     /// Whether to take a call; the answer is whispered back.
-    fn on_call(&mut self, desk: &mut Desk<'_>, route: Route, from: PeerId, session: u64) -> Whisper {
+    fn on_call(
+        &mut self,
+        desk: &mut Desk<'_>,
+        route: Route,
+        from: PeerId,
+        session: u64,
+        their_links: u16,
+    ) -> Whisper {
         if from == self.me {
             return Whisper::Decline(Decline::Myself);
         }
-        if desk.full || self.calls.len() >= 2 * CALLS_MAX || self.is_banned(desk.now, &from) {
-            return Whisper::Decline(Decline::Full);
-        }
         if self.calls.contains_key(&session) {
             return Whisper::Decline(Decline::Busy);
+        }
+        // One that calls again over another way needs only one answer.
+        self.calls.retain(|_, call| call.caller || call.link.is_some() || call.peer != Some(from));
+        // A peer that came back takes the place of its old link.
+        let mine = desk.links + self.under_way() - usize::from(desk.up.contains_key(&from));
+        let is_full = mine >= if their_links < NEEDY { desk.links_max } else { desk.target };
+        if is_full || self.calls.len() >= 2 * CALLS_MAX || self.is_banned(desk.now, &from) {
+            return Whisper::Decline(Decline::Full);
         }
         let crossing =
             self.calls.iter().find(|(_, call)| call.caller && call.peer == Some(from)).map(|(id, _)| *id);
@@ -321,50 +310,48 @@ impl Calls {
         self.whisper(desk, route, peer, session, Whisper::Candidate(candidate));
     }
 
-    /// A linked peer told whom it has links to: those that this node has none to are called over it, unless they call first
-    /// or signaling brings the two together.
-    pub(crate) fn on_neighbours(&mut self, desk: &Desk<'_>, via: PeerId, peers: Vec<PeerId>) {
-        for peer in &peers {
-            let known = *peer == self.me || desk.up.contains_key(peer) || self.redials.contains_key(peer);
-            let known = known || self.is_banned(desk.now, peer);
-            if known
-                || desk.full
-                || self.redials.len() >= REDIALS_TRACKED_MAX
-                || self.calls.values().any(|call| call.peer == Some(*peer))
-            {
-                continue;
-            }
+    /// A linked peer told whom it has links to. In a room small enough for links to all, those that this node has none to
+    /// are called over it, unless they call first or signaling brings the two together.
+    pub(crate) fn on_neighbours(&mut self, desk: &Desk<'_>, via: PeerId, peers: BTreeSet<PeerId>) {
+        for peer in peers.iter().filter(|_| !desk.sparse && desk.links < desk.links_max) {
             let wait = if self.me < *peer { INTRODUCTION } else { INTRODUCTION + REDIAL_SECOND };
-            self.redials.insert(*peer, Redial { failures: 0, due: desk.now + wait });
+            self.plan(desk, *peer, wait);
         }
-        self.neighbours.insert(via, set_of(peers));
+        self.directory.on_neighbours(via, peers);
     }
 
-    /// A linked peer is gone, and introduces nobody any more.
-    pub(crate) fn on_unlinked(&mut self, peer: &PeerId) {
-        self.neighbours.remove(peer);
+    /// Plans a call to a peer, unless there is a link, a call or a plan already. Whether it is planned now.
+    pub(crate) fn plan(&mut self, desk: &Desk<'_>, peer: PeerId, wait: Duration) -> bool {
+        let may = self.may_plan(desk, &peer) && self.redials.len() < REDIALS_TRACKED_MAX;
+        if may {
+            self.redials.insert(peer, Redial { failures: 0, due: desk.now + wait });
+        }
+        may
     }
 
-    /// How many peers there are as far as links and links of links tell, this node included.
-    pub(crate) fn known_peers(&self, up: &BTreeMap<PeerId, LinkId>) -> usize {
-        set_of(self.neighbours.values().flatten().chain(up.keys()).chain([&self.me])).len()
+    /// Whether there is neither a link, a call nor a plan for a link to this peer.
+    pub(crate) fn may_plan(&self, desk: &Desk<'_>, peer: &PeerId) -> bool {
+        *peer != self.me
+            && !desk.up.contains_key(peer)
+            && !self.redials.contains_key(peer)
+            && !self.is_banned(desk.now, peer)
+            && !self.calls.values().any(|call| call.peer == Some(*peer))
+    }
+
+    /// How many calls may still become links.
+    pub(crate) fn under_way(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Whether anything waits for its time soon.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.calls.is_empty() || !self.redials.is_empty()
     }
 
     /// How a letter to `peer` may travel now.
-    fn route_to(&self, desk: &Desk<'_>, peer: &PeerId) -> Option<Route> {
-        let server = self.member_of.get(peer).copied().map(Route::Server);
-        // Each try goes another way: an introducer may be gone without anybody knowing.
+    pub(crate) fn route_to(&self, desk: &Desk<'_>, peer: &PeerId) -> Option<Route> {
         let tries = self.redials.get(peer).map_or(0, |redial| redial.failures as usize);
-        let mesh = || {
-            let introducers: Vec<&PeerId> = self
-                .neighbours
-                .iter()
-                .filter(|(via, peers)| peers.contains(peer) && desk.up.contains_key(via))
-                .map(|(via, _)| via)
-                .collect();
-            introducers.get(tries % introducers.len().max(1)).map(|via| Route::Mesh(**via))
-        };
-        server.or_else(mesh)
+        self.directory.route_to(desk.up, peer, tries)
     }
 
     /// The channel is open: the call is over. `None` if the link belongs to no call, or its negotiation is not whole.
@@ -411,38 +398,33 @@ impl Calls {
 
     /// Places waiting calls, and lets those lapse that get no further.
     pub(crate) fn on_tick(&mut self, desk: &mut Desk<'_>) {
-        let now = desk.now;
-        let lapsed: Vec<u64> = self
-            .calls
-            .iter()
-            .filter(|(_, call)| now.since(call.since) > CALL_TIMEOUT)
-            .map(|(id, _)| *id)
-            .collect();
-        for session in lapsed {
-            let Some(call) = self.calls.remove(&session) else { continue };
-            if let Some(link) = call.link {
-                self.session_of.remove(&link);
-                desk.out.push_back(Output::HangUp(link));
-            }
-            if let Some(peer) = call.peer {
-                self.on_failed(now, peer, call.caller);
-            }
-        }
-        while self.calls.len() < CALLS_MAX {
-            let Some(member) = self.to_call.pop_front() else { break };
-            self.call(desk, Route::Server(member), None);
+        self.lapse(desk);
+        let calls_max = if desk.sparse { CALLS_SPARSE_MAX } else { CALLS_MAX };
+        let may_call = |calls: &Self, desk: &Desk<'_>| {
+            calls.calls.len() < calls_max && desk.links + calls.under_way() < desk.target
+        };
+        while may_call(self, desk) {
+            let rng = &mut *desk.rng;
+            let pick = |count: usize| (rng.next_u64() % count.max(1) as u64) as usize;
+            let Some(route) = self.directory.next_to_call(pick) else { break };
+            self.call(desk, route, None);
         }
         // One that was given up is forgotten when nobody speaks of it any more.
-        let (neighbours, calls) = (&self.neighbours, &self.calls);
+        let (directory, calls) = (&self.directory, &self.calls);
         self.redials.retain(|peer, redial| {
             redial.due != Time::NEVER
-                || neighbours.values().any(|peers| peers.contains(peer))
+                || directory.is_neighbours_neighbour(peer)
                 || calls.values().any(|call| call.peer == Some(*peer))
         });
         let due: Vec<PeerId> =
-            self.redials.iter().filter(|(_, redial)| redial.due <= now).map(|(peer, _)| *peer).collect();
+            self.redials.iter().filter(|(_, redial)| redial.due <= desk.now).map(|(peer, _)| *peer).collect();
         for peer in due {
-            if self.calls.len() >= CALLS_MAX {
+            if !may_call(self, desk) {
+                // In a large room another link took the place of this one.
+                if desk.sparse {
+                    self.redials.remove(&peer);
+                    continue;
+                }
                 break;
             }
             if let Some(redial) = self.redials.get_mut(&peer) {
@@ -453,6 +435,33 @@ impl Calls {
                 None => {
                     self.redials.remove(&peer);
                 }
+            }
+        }
+        if desk.sparse {
+            let calls = &self.calls;
+            self.redials.retain(|peer, redial| {
+                let is_called = || calls.values().any(|call| call.peer == Some(*peer));
+                redial.failures <= REDIALS_SPARSE_MAX && (redial.due != Time::NEVER || is_called())
+            });
+        }
+    }
+
+    /// Ends calls that took too long.
+    fn lapse(&mut self, desk: &mut Desk<'_>) {
+        let limit = |call: &Call| {
+            if call.caller && call.link.is_none() { ANSWER_TIMEOUT } else { CALL_TIMEOUT }
+        };
+        let is_late = |call: &Call| desk.now.since(call.since) > limit(call);
+        let lapsed: Vec<u64> =
+            self.calls.iter().filter(|(_, call)| is_late(call)).map(|(id, _)| *id).collect();
+        for session in lapsed {
+            let Some(call) = self.calls.remove(&session) else { continue };
+            if let Some(link) = call.link {
+                self.session_of.remove(&link);
+                desk.out.push_back(Output::HangUp(link));
+            }
+            if let Some(peer) = call.peer {
+                self.on_failed(desk.now, peer, call.caller);
             }
         }
     }
@@ -475,7 +484,8 @@ impl Calls {
     fn call(&mut self, desk: &mut Desk<'_>, route: Route, peer: Option<PeerId>) {
         let session = desk.rng.next_u64();
         self.calls.insert(session, Call::new(desk.now, route, peer, true));
-        self.whisper(desk, route, peer, session, Whisper::Call);
+        let links = u16::try_from(desk.links).unwrap_or(u16::MAX);
+        self.whisper(desk, route, peer, session, Whisper::Call { links });
     }
 
     fn call_of(&mut self, link: LinkId) -> Option<(u64, &mut Call)> {
@@ -487,8 +497,8 @@ impl Calls {
         let letter = Letter { from: self.me, to, session, whisper };
         let body = seal::seal(&self.keys, desk.rng, &letter);
         match (route, to) {
-            (Route::Server(member), _) => {
-                desk.out.push_back(Output::Signal(ClientMessage::Send { to: member, body }))
+            (Route::Server(server, member), _) => {
+                desk.out.push_back(Output::Signal(server, ClientMessage::Send { to: member, body }))
             }
             (Route::Mesh(via), Some(to)) if body.len() <= LETTER_BYTES_MAX => {
                 desk.post.send(via, Frame::Letter { from: self.me, to, body });
@@ -503,16 +513,13 @@ impl Call {
         let early_candidates = Vec::new();
         Self { route, peer, caller, link: None, offer: None, answer: None, early_candidates, since: now }
     }
+
+    fn is_through(&self, server: ServerId) -> bool {
+        matches!(self.route, Route::Server(through, _) if through == server)
+    }
 }
 
 fn new_link(links_made: &mut u64) -> LinkId {
     *links_made += 1;
     LinkId(*links_made)
-}
-
-/// A set of these. Collecting would sort them first, and a sort is a tenth of the page's code.
-fn set_of<T: Ord>(items: impl IntoIterator<Item = T>) -> BTreeSet<T> {
-    let mut set = BTreeSet::new();
-    set.extend(items);
-    set
 }

@@ -230,6 +230,11 @@ impl Gossip {
         }
     }
 
+    /// Whether payloads are waited for.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.wanted.is_empty()
+    }
+
     /// Asks for payloads that stay away, and compares from time to time.
     pub(crate) fn on_tick(&mut self, now: Time, post: &mut Post) {
         let due: Vec<(FloodId, PeerId)> = self

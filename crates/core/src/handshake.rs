@@ -128,7 +128,13 @@ mod tests {
     }
 
     fn hello(me: &Identity) -> Hello {
-        Hello { peer: me.id(), nonce: me.id().0, kind: PeerKind::Native, name: String::new() }
+        Hello {
+            peer: me.id(),
+            nonce: me.id().0,
+            kind: PeerKind::Native,
+            name: String::new(),
+            address: String::new(),
+        }
     }
 
     fn pair(offer_seen_by_called: &str) -> (Side, Side) {

@@ -21,7 +21,11 @@ pub struct LinkId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(pub u16);
 
-/// What happened on the way to the signaling server. The driver connects, and after a loss connects again with back-off.
+/// A signaling server that this node knows, numbered by the node; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerId(pub u64);
+
+/// What happened on the way to a signaling server. The driver connects, and after a loss connects again with back-off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SignalingEvent {
     /// The WebSocket is open: the node will join its room.
@@ -62,6 +66,10 @@ pub enum Command {
     Finish,
     /// Say something to everybody in the room.
     Say(Body),
+    /// Fall asleep: hear nothing and say nothing, as a machine does whose lid is closed. The others think it gone.
+    Sleep,
+    /// Wake up, and find the way back.
+    Wake,
     /// Say goodbye at once and hang up: ends with [`Event::Left`].
     Leave,
 }
@@ -69,8 +77,12 @@ pub enum Command {
 /// What the driver is to do, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
+    /// Connect to the signaling server at this address, such as `http://192.168.1.7:8080`, and keep at it, with back-off.
+    Connect(ServerId, String),
+    /// Close the connection to that server, and forget it. No [`SignalingEvent`] need follow.
+    Disconnect(ServerId),
     /// Send this to the signaling server; drop it if there is no connection.
-    Signal(ClientMessage),
+    Signal(ServerId, ClientMessage),
     /// Create a connection with a data channel, and describe the offer.
     Dial(LinkId),
     /// Create a connection for this remote offer, and describe the answer.

@@ -52,6 +52,17 @@ impl Job {
         self.sharing.news = true;
     }
 
+    /// Whether the host signed this for the job's start.
+    pub(crate) fn is_start(&self, signature: &Signature) -> bool {
+        is_signed_by(&self.signed.host, &SignedJob::start_bytes(&self.id), signature)
+    }
+
+    /// There is no link to a peer any more, and it goes on.
+    pub(crate) fn on_parted(&mut self, peer: &PeerId) {
+        self.replica.on_link_down(peer);
+        self.sharing.on_parted(peer);
+    }
+
     /// A worker gave up units of its slice: they go to whoever waits for them, or are held again.
     pub(crate) fn give_up(&mut self, now: Time, slot: Slot, units: UnitRange, post: &mut Post) {
         if let Some(units) = self.sharing.on_given_up(now, slot, units, post) {

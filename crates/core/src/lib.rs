@@ -11,6 +11,7 @@
 //! the same inputs give the same outputs, byte for byte, on every platform.
 
 mod calls;
+mod directory;
 mod gossip;
 mod handshake;
 mod identity;
@@ -18,6 +19,7 @@ pub mod invite;
 pub mod io;
 mod job;
 mod link;
+pub mod memory;
 pub mod node;
 mod post;
 mod replica;
@@ -27,10 +29,12 @@ mod show;
 pub mod time;
 mod unit_set;
 pub mod view;
+mod views;
 mod work;
 
 pub use invite::{Invite, InviteError, RoomKey};
-pub use io::{Command, Event, LinkEvent, LinkId, Output, SignalingEvent, Slot};
+pub use io::{Command, Event, LinkEvent, LinkId, Output, ServerId, SignalingEvent, Slot};
+pub use memory::Remembered;
 pub use node::{Config, HostConfig, Node};
 pub use time::Time;
 pub use view::View;

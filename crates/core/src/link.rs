@@ -1,8 +1,8 @@
 //! One open data channel, from handshake to end: who is on it, when it was last heard.
 //!
 //! A PING goes out every 5 s, and any frame counts as heard. After 10 s of silence the peer is stale, after 45 s the link
-//! is closed. A node whose own tick came late cannot tell silence from its own sleep, so it grants every link a fresh
-//! window.
+//! is closed, unless one of three others that were asked has heard the peer lately: then it has as long again. A node whose
+//! own tick came late cannot tell silence from its own sleep, so it grants every link a fresh window.
 
 use std::time::Duration;
 
@@ -18,6 +18,9 @@ pub(crate) const PING_EVERY: Duration = Duration::from_secs(5);
 pub(crate) const STALE_AFTER: Duration = Duration::from_secs(10);
 /// Silence after which a link is closed.
 pub(crate) const DEAD_AFTER: Duration = Duration::from_secs(45);
+/// Silence after which others are asked about a peer, and how many.
+pub(crate) const PROBE_AFTER: Duration = Duration::from_secs(40);
+pub(crate) const PROBES: usize = 3;
 /// How long the handshake may take.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many frames that it should not have sent end a link.
@@ -44,6 +47,9 @@ pub(crate) struct Link {
     ping: Option<(u64, Time)>,
     pub(crate) round_trip: Option<Duration>,
     pub(crate) faults: u32,
+    /// Whether others were asked about the silent peer, and when one said that it is there.
+    pub(crate) probed: bool,
+    pub(crate) vouched: Option<Time>,
     /// How much the peer may still ask of this node at once, and when that was counted.
     budget: (u64, Time),
 }
@@ -53,6 +59,8 @@ pub(crate) struct Link {
 pub(crate) struct Profile {
     pub(crate) name: String,
     pub(crate) kind: PeerKind,
+    /// Where it serves signaling; empty if nowhere.
+    pub(crate) address: String,
 }
 
 impl Link {
@@ -65,6 +73,8 @@ impl Link {
             ping: None,
             round_trip: None,
             faults: 0,
+            probed: false,
+            vouched: None,
             budget: (COST_BURST, now),
         }
     }
@@ -85,8 +95,23 @@ impl Link {
     pub(crate) fn is_dead(&self, now: Time) -> bool {
         match self.stage {
             Stage::Shaking(_) => now.since(self.since) > HANDSHAKE_TIMEOUT,
-            Stage::Up(_) => now.since(self.heard) > DEAD_AFTER || self.faults > FAULTS_MAX,
+            Stage::Up(_) => {
+                let patience = if self.vouched.is_some() { 2 * DEAD_AFTER } else { DEAD_AFTER };
+                now.since(self.heard) > patience || self.faults > FAULTS_MAX
+            }
         }
+    }
+
+    /// The peer was heard, or silence before now does not count.
+    pub(crate) fn hear(&mut self, now: Time) {
+        (self.heard, self.probed, self.vouched) = (now, false, None);
+    }
+
+    /// Whether it is time to ask others about the peer; once in each silence.
+    pub(crate) fn wants_probe(&mut self, now: Time) -> bool {
+        let due = now.since(self.heard) > PROBE_AFTER && !self.probed;
+        self.probed |= due;
+        due
     }
 
     /// A ping is due or wanted: remember when it left.
@@ -133,6 +158,11 @@ fn cost(frame: &Frame) -> u64 {
         | Frame::Bye
         | Frame::Neighbours(_)
         | Frame::Letter { .. }
+        | Frame::Part
+        | Frame::Backups { .. }
+        | Frame::Sated
+        | Frame::Probe(_)
+        | Frame::Heard { .. }
         | Frame::Prune => 1,
     };
     1 + count as u64

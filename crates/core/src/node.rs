@@ -6,33 +6,40 @@
 mod frames;
 mod links;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use manyhands_jobs as jobs;
 use manyhands_ledger::Ledger;
-use manyhands_wire::frame::{Activity, NAME_BYTES_MAX, NEIGHBOURS_MAX, PeerKind, RUNS_MAX, Status};
+use manyhands_wire::frame::{
+    ADDRESS_BYTES_MAX, Activity, NAME_BYTES_MAX, NEIGHBOURS_MAX, PeerKind, RUNS_MAX, Status,
+};
 use manyhands_wire::signaling::ServerMessage;
 use manyhands_wire::{Frame, JobSpec, PeerId, SignedJob};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
-use crate::calls::{Calls, Desk, Route};
+use crate::calls::{Calls, Desk};
+use crate::directory::{ENTRIES_MAX, Route};
 use crate::gossip::{Gossip, Room};
 use crate::identity::Identity;
 use crate::invite::{RoomKey, RoomKeys};
-use crate::io::{Command, Event, LinkEvent, LinkId, Output, SignalingEvent, Slot};
-use crate::job::Job;
-use crate::link::{Link, PING_EVERY, Profile};
+use crate::io::{Command, Event, LinkEvent, LinkId, Output, ServerId, SignalingEvent, Slot};
+use crate::job::{Job, is_genuine};
+use crate::link::{Link, PING_EVERY, PROBES, Profile};
+use crate::memory::Remembered;
 use crate::post::{Post, To};
 use crate::time::Time;
 use crate::view::View;
+use crate::views::{FULL_MESH_MAX, Views, target};
 use crate::work::Mode;
 
 /// How many links a node takes, proved or not.
 pub const LINKS_MAX: usize = 64;
 /// How often the node looks at its deadlines.
 const TICK: Duration = Duration::from_millis(100);
+/// How often it does when nothing goes on.
+const TICK_IDLE: Duration = Duration::from_millis(500);
 /// How late a tick may be before the node takes itself for the one that slept.
 const LATE: Duration = Duration::from_secs(2);
 /// How often a status is sent at least, and how long after a change at most.
@@ -58,6 +65,13 @@ pub struct Config {
     pub kind: PeerKind,
     /// How many threads it lends at first.
     pub threads: u16,
+    /// The addresses of the signaling servers where it enters the room, such as `http://192.168.1.7:8080`; its own among them,
+    /// if it serves others. The first eight count.
+    pub servers: Vec<String>,
+    /// The address at which others reach its own signaling server; empty if it has none.
+    pub address: String,
+    /// For a friend: the job as it knew it last time.
+    pub remembered: Option<Remembered>,
     /// For the room's host: the job.
     pub host: Option<HostConfig>,
 }
@@ -82,8 +96,10 @@ pub struct Node {
     threads: u16,
     out: VecDeque<Output>,
     post: Post,
-    pub(crate) signaling: bool,
     pub(crate) calls: Calls,
+    views: Views,
+    /// About how many peers the room has: this node, its links and theirs.
+    room_size: usize,
     pub(crate) links: BTreeMap<LinkId, Link>,
     pub(crate) up: BTreeMap<PeerId, LinkId>,
     pub(crate) profiles: BTreeMap<PeerId, Profile>,
@@ -92,6 +108,8 @@ pub struct Node {
     /// How many friends the host waits for; on a friend, what the host last said.
     pub(crate) lobby: (u16, u16),
     mode: Mode,
+    /// Whether it hears and says nothing for now.
+    pub(crate) asleep: bool,
     pub(crate) left: bool,
     status_sent: Time,
     /// When the peers were last told whom this node has links to, and whether that has changed since.
@@ -102,11 +120,15 @@ pub struct Node {
 impl Node {
     /// A node at the moment `now`.
     pub fn new(config: Config, now: Time) -> Self {
-        let Config { secret, room, seed, mut name, kind, threads, host } = config;
+        let Config { secret, room, seed, mut name, kind, threads, servers, mut address, remembered, host } =
+            config;
         let me = Identity::new(&secret);
         let keys = room.derive();
         while name.len() > NAME_BYTES_MAX {
             name.pop();
+        }
+        if address.len() > ADDRESS_BYTES_MAX {
+            address.clear();
         }
         let mut rng = ChaCha8Rng::from_seed(seed);
         let mut node = Self {
@@ -116,27 +138,58 @@ impl Node {
             room,
             keys,
             rng,
-            own: Profile { name, kind },
+            own: Profile { name, kind, address },
             threads,
             out: VecDeque::new(),
             post: Post::default(),
-            signaling: false,
+            views: Views::new(now, kind),
+            room_size: 1,
             links: BTreeMap::new(),
             up: BTreeMap::new(),
             profiles: BTreeMap::new(),
             job: None,
             lobby: (0, 0),
             mode: Mode::Working,
+            asleep: false,
             left: false,
             status_sent: now,
             neighbours_told: (now, false),
             ticked: now,
         };
-        if let Some(host) = host {
-            node.open_job(now, host);
+        for address in servers.iter().take(ENTRIES_MAX) {
+            if let Some(server) = node.calls.directory.add_server(address, None) {
+                node.out.push_back(Output::Connect(server, address.clone()));
+            }
+        }
+        match host {
+            Some(host) => node.open_job(now, host),
+            None => remembered.into_iter().for_each(|memory| node.recall(now, memory)),
         }
         node.settle(now);
         node
+    }
+
+    /// A friend's own memory of the job: as good as a peer's word, since the host signed it.
+    fn recall(&mut self, now: Time, memory: Remembered) {
+        let Remembered { job: signed, start, ledger } = memory;
+        if !is_genuine(&self.room, &signed) {
+            return;
+        }
+        let mut job = Job::new(self.me.id(), signed, Some(ledger), self.threads);
+        job.work.calibrate(&mut self.out);
+        let start = start.filter(|signature| job.is_start(signature));
+        self.job = Some(job);
+        self.out.push_back(Output::Event(Event::JobKnown));
+        if let Some(signature) = start {
+            self.on_start(now, signature);
+        }
+    }
+
+    /// What is worth keeping when the program ends; none before the job is known.
+    pub fn memory(&self) -> Option<Remembered> {
+        let job = self.job.as_ref()?;
+        let ledger = job.replica.ledger.clone();
+        Some(Remembered { job: job.signed.clone(), start: job.start, ledger })
     }
 
     /// The host's own job: it holds all that is not finished, and starts unless it waits for friends.
@@ -193,43 +246,54 @@ impl Node {
 
     /// When to call [`Node::handle_timeout`] at the latest.
     pub fn poll_timeout(&self) -> Time {
-        if self.left { Time::NEVER } else { self.ticked + TICK }
+        if self.left { Time::NEVER } else { self.ticked + self.tick_span() }
     }
 
-    /// Takes in what happened on the way to the signaling server.
-    pub fn handle_signaling(&mut self, now: Time, event: SignalingEvent) {
+    /// A node on which little goes on looks at its deadlines less often.
+    fn tick_span(&self) -> Duration {
+        let is_busy = self.calls.is_busy()
+            || self.gossip.is_waiting()
+            || self.up.is_empty()
+            || self.job.as_ref().is_some_and(Job::is_running);
+        if is_busy { TICK } else { TICK_IDLE }
+    }
+
+    /// Takes in what happened on the way to a signaling server.
+    pub fn handle_signaling(&mut self, now: Time, server: ServerId, event: SignalingEvent) {
+        if self.left || !self.calls.directory.knows_server(server) {
+            return;
+        }
         match event {
-            _ if self.left => return,
+            SignalingEvent::Disconnected => self.calls.on_disconnected(server),
             SignalingEvent::Connected => {
                 let (calls, mut desk) = self.calls(now);
-                calls.on_connected(&mut desk);
+                calls.on_connected(&mut desk, server);
             }
-            SignalingEvent::Disconnected => {
-                self.signaling = false;
-                self.calls.on_disconnected();
-            }
+            SignalingEvent::Message(ServerMessage::From { .. }) if self.asleep => {}
             SignalingEvent::Message(ServerMessage::Error { message, .. }) => {
                 self.out.push_back(Output::Event(Event::SignalingRefused { message }));
             }
             SignalingEvent::Message(ServerMessage::From { from, body }) => {
                 let unreadable = self.calls.unreadable;
                 let (calls, mut desk) = self.calls(now);
-                calls.on_letter(&mut desk, Route::Server(from), &body);
+                calls.on_letter(&mut desk, Route::Server(server, from), &body);
                 if self.calls.unreadable > unreadable {
                     let why = "somebody in the room's signaling does not know its key".to_owned();
                     self.out.push_back(Output::Event(Event::Refused { why }));
                 }
             }
             SignalingEvent::Message(message) => {
-                self.signaling |= matches!(message, ServerMessage::Welcome { .. });
                 // Losing the server is a hint that a peer is gone: ask it.
                 if let Some(link) =
-                    self.calls.on_server(&message).and_then(|peer| self.up.get(&peer).copied())
+                    self.calls.on_server(server, &message).and_then(|peer| self.up.get(&peer).copied())
                 {
                     self.ping(now, link);
                 }
-                let (calls, mut desk) = self.calls(now);
-                calls.on_tick(&mut desk);
+                self.count_room();
+                if !self.asleep {
+                    let (calls, mut desk) = self.calls(now);
+                    calls.on_tick(&mut desk);
+                }
             }
         }
         self.settle(now);
@@ -239,6 +303,7 @@ impl Node {
     pub fn handle_link(&mut self, now: Time, link: LinkId, event: LinkEvent) {
         match event {
             _ if self.left => return,
+            LinkEvent::Received(_) if self.asleep => return,
             LinkEvent::Described(sdp) => {
                 let (calls, mut desk) = self.calls(now);
                 calls.on_described(&mut desk, link, sdp);
@@ -303,12 +368,13 @@ impl Node {
                     self.start(now);
                 }
             }
-            Command::Say(body) if body.is_within_limits() => {
-                let size = self.room_size();
-                let room = Room { up: &self.up, size };
+            Command::Say(body) if body.is_within_limits() && !self.asleep => {
+                let room = Room { up: &self.up, size: self.room_size };
                 self.gossip.say(now, &self.me, &room, body, &mut self.post);
             }
             Command::Say(_) => {}
+            Command::Sleep => self.sleep(),
+            Command::Wake => self.wake(now),
             Command::Leave => self.leave(now),
         }
         self.settle(now);
@@ -319,23 +385,19 @@ impl Node {
         if self.left {
             return;
         }
-        let slept = now.since(self.ticked + TICK) > LATE;
+        let slept = now.since(self.ticked + self.tick_span()) > LATE;
         self.ticked = now;
-        if slept {
-            self.links.values_mut().for_each(|link| link.heard = now);
+        if slept || self.asleep {
+            self.links.values_mut().for_each(|link| link.hear(now));
         }
+        if self.asleep {
+            return;
+        }
+        self.count_room();
         let (calls, mut desk) = self.calls(now);
         calls.on_tick(&mut desk);
-        let due: Vec<LinkId> = self
-            .links
-            .iter()
-            .filter(|(_, link)| now.since(link.pinged) >= PING_EVERY)
-            .map(|(id, _)| *id)
-            .collect();
-        due.into_iter().for_each(|link| self.ping(now, link));
-        let dead: Vec<LinkId> =
-            self.links.iter().filter(|(_, link)| link.is_dead(now)).map(|(id, _)| *id).collect();
-        dead.into_iter().for_each(|link| self.hang_up(now, link));
+        self.look_after_views(now);
+        self.look_after_links(now);
         self.take_back_from_the_silent(now);
         self.gossip.on_tick(now, &mut self.post);
         if let Some(job) = self.job.as_mut().filter(|job| job.is_running()) {
@@ -344,6 +406,47 @@ impl Node {
             self.out.extend(claimed.into_iter().map(|units| Output::Event(Event::TookBack { units })));
         }
         self.settle(now);
+    }
+
+    /// Pings, asks others about the silent, and gives up the dead.
+    fn look_after_links(&mut self, now: Time) {
+        let due: Vec<LinkId> = self
+            .links
+            .iter()
+            .filter(|(_, link)| now.since(link.pinged) >= PING_EVERY)
+            .map(|(id, _)| *id)
+            .collect();
+        due.into_iter().for_each(|link| self.ping(now, link));
+        let silent: Vec<PeerId> = self
+            .links
+            .values_mut()
+            .filter_map(|link| link.wants_probe(now).then(|| link.peer()).flatten())
+            .collect();
+        for peer in silent {
+            let mut others: Vec<PeerId> = self.up.keys().filter(|other| **other != peer).copied().collect();
+            for _ in 0..PROBES.min(others.len()) {
+                let at = (self.rng.next_u64() % others.len() as u64) as usize;
+                self.post.send(others.swap_remove(at), Frame::Probe(peer));
+            }
+        }
+        let dead: Vec<LinkId> =
+            self.links.iter().filter(|(_, link)| link.is_dead(now)).map(|(id, _)| *id).collect();
+        dead.into_iter().for_each(|link| self.hang_up(now, link));
+    }
+
+    /// Looks for links where some are missing, and parts from a neighbour where there are too many.
+    fn look_after_views(&mut self, now: Time) {
+        let linked = if self.views.wants_to_shuffle(now) { self.linked() } else { Vec::new() };
+        let shared: BTreeSet<PeerId> =
+            self.job.as_ref().map(|job| job.sharing.partners().collect()).unwrap_or_default();
+        let (views, calls, mut desk) = self.views(now);
+        if let Some(peer) = views.on_tick(calls, &mut desk, &linked, |peer| shared.contains(peer))
+            && let Some(link) = self.up.get(&peer).copied()
+        {
+            self.post.send(peer, Frame::Part);
+            self.flush();
+            self.on_part(now, link, peer);
+        }
     }
 
     /// A stale peer may be gone: what it was granted is done by others, long before its link is given up. If it speaks again,
@@ -358,17 +461,59 @@ impl Node {
         }
     }
 
-    /// About how many peers the room has: this node, its links and theirs.
-    pub(crate) fn room_size(&self) -> usize {
-        self.calls.known_peers(&self.up)
+    /// Counts how many peers the room has, as far as this node can tell.
+    fn count_room(&mut self) {
+        self.room_size = self.calls.directory.known_peers(self.me.id(), &self.up);
     }
 
     /// The calls, and what they need of the rest of the node.
     fn calls(&mut self, now: Time) -> (&mut Calls, Desk<'_>) {
-        let full = self.links.len() >= LINKS_MAX;
-        let desk =
-            Desk { now, rng: &mut self.rng, out: &mut self.out, post: &mut self.post, up: &self.up, full };
-        (&mut self.calls, desk)
+        let (_, calls, desk) = self.views(now);
+        (calls, desk)
+    }
+
+    /// The views and the calls, and what they need of the rest of the node.
+    fn views(&mut self, now: Time) -> (&mut Views, &mut Calls, Desk<'_>) {
+        let desk = Desk {
+            now,
+            rng: &mut self.rng,
+            out: &mut self.out,
+            post: &mut self.post,
+            up: &self.up,
+            links: self.links.len(),
+            target: target(self.own.kind, self.room_size, LINKS_MAX),
+            links_max: LINKS_MAX,
+            sparse: self.room_size > FULL_MESH_MAX,
+        };
+        (&mut self.views, &mut self.calls, desk)
+    }
+
+    /// The lid is closed: what this node holds is done by others.
+    fn sleep(&mut self) {
+        self.asleep = true;
+        if let Some(job) = &mut self.job {
+            job.work.stop_all(&mut self.out);
+            job.work.mine.clear();
+        }
+    }
+
+    /// The lid is opened: whoever is still linked is heard again, and everybody at the servers is called.
+    fn wake(&mut self, now: Time) {
+        if !std::mem::take(&mut self.asleep) {
+            return;
+        }
+        self.links.values_mut().for_each(|link| link.hear(now));
+        self.calls.directory.call_everybody();
+        let linked: Vec<PeerId> = self.up.keys().copied().collect();
+        for peer in linked {
+            self.gossip.on_link_up(peer, &mut self.post);
+            if let Some(job) = &mut self.job {
+                job.replica.on_link_up(now, peer, &mut self.post);
+            }
+        }
+        if let Some(job) = &mut self.job {
+            job.sharing.news = true;
+        }
     }
 
     /// The host begins the job.
@@ -446,6 +591,10 @@ impl Node {
         if self.left {
             return;
         }
+        if self.asleep {
+            self.post.0.clear();
+            return;
+        }
         if let Some(job) = &mut self.job {
             if job.finished.is_none() && job.started.is_some() && job.replica.ledger.is_complete() {
                 job.sharing.measure(now, job.started.unwrap_or(now), &job.work);
@@ -471,7 +620,7 @@ impl Node {
         let (told, changed) = self.neighbours_told;
         if now.since(told) >= if changed { NEIGHBOURS_PAUSE } else { NEIGHBOURS_EVERY } {
             self.neighbours_told = (now, false);
-            self.post.send_all(Frame::Neighbours(self.up.keys().copied().take(NEIGHBOURS_MAX).collect()));
+            self.post.send_all(Frame::Neighbours(self.linked().into_iter().take(NEIGHBOURS_MAX).collect()));
         }
         if self.mode == Mode::Finishing && self.job.as_ref().is_none_or(|job| job.work.is_idle()) {
             self.leave(now);

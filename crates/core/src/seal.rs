@@ -41,7 +41,7 @@ pub(crate) fn open(keys: &RoomKeys, body: &str) -> Option<Letter> {
     let within_limits = match &letter.whisper {
         Whisper::Offer(sdp) | Whisper::Answer(sdp) => sdp.len() <= SDP_BYTES_MAX,
         Whisper::Candidate(candidate) => candidate.len() <= CANDIDATE_BYTES_MAX,
-        Whisper::Call | Whisper::Accept | Whisper::Decline(_) => true,
+        Whisper::Call { .. } | Whisper::Accept | Whisper::Decline(_) => true,
     };
     within_limits.then_some(letter)
 }

@@ -390,6 +390,19 @@ impl Sharing {
         Ok(())
     }
 
+    /// The peers that hold what this node granted, or granted something to it lately.
+    pub(crate) fn partners(&self) -> impl Iterator<Item = PeerId> + '_ {
+        let pending = self.pending.map(|pending| pending.peer);
+        let granted = self.theirs.iter().filter(|(_, theirs)| !theirs.granted.is_empty());
+        granted.map(|(peer, _)| *peer).chain(pending)
+    }
+
+    /// There is no link to a peer any more; it goes on with what it holds.
+    pub(crate) fn on_parted(&mut self, peer: &PeerId) {
+        self.pending = self.pending.filter(|pending| pending.peer != *peer);
+        self.theirs.remove(peer);
+    }
+
     /// A peer is gone. Returns what this node takes back.
     pub(crate) fn on_gone(&mut self, peer: &PeerId, ledger: &Ledger, work: &mut Work) -> Vec<UnitRange> {
         self.pending = self.pending.filter(|pending| pending.peer != *peer);

@@ -22,12 +22,16 @@ const HUES: usize = 12;
 /// How far to look for a free hue: coprime to [`HUES`], so that all are tried.
 const HUE_STEP: usize = 5;
 
+/// How many mentions of peers that this node has no link to are shown.
+const PEERS_SHOWN_MAX: usize = 1024;
+
 /// What a person sees of `node` at the moment `now`.
 pub(crate) fn view(node: &Node, now: Time) -> View {
     let mut peers = peers(node, now);
     spread_hues(&mut peers);
     let mut position = BTreeMap::new();
     position.extend(peers.iter().enumerate().map(|(at, (peer, _))| (*peer, at)));
+    show_links(node, &mut peers, &position);
     let peers: Vec<PeerView> = peers.into_iter().map(|(_, view)| view).collect();
     let (mut map, mut under_way, mut room) = (Vec::new(), Vec::new(), RoomView::default());
     if let Some(job) = &node.job {
@@ -43,7 +47,8 @@ pub(crate) fn view(node: &Node, now: Time) -> View {
     }
     View {
         phase: phase(node),
-        signaling: node.signaling,
+        asleep: node.asleep,
+        signaling: node.calls.directory.is_signaling_up(),
         job: node.job.as_ref().map(|job| job_view(&job.signed.spec, &job.replica.ledger)),
         peers,
         map,
@@ -59,7 +64,8 @@ fn messages(node: &Node, now: Time) -> Vec<MessageView> {
     let texts = node.gossip.kept().filter_map(|kept| match &kept.flood.body {
         Body::Message(text) => Some(MessageView {
             from: name(node, &kept.flood.id.originator),
-            path: path(node, &kept.flood),
+            path: path(node, &kept.flood).iter().map(|peer| name(node, peer)).collect(),
+            path_ids: path(node, &kept.flood).iter().map(hex).collect(),
             text: text.clone(),
             heard_ms: u64::try_from(now.since(kept.heard).as_millis()).unwrap_or(u64::MAX),
         }),
@@ -84,20 +90,38 @@ fn news(node: &Node) -> Vec<NewsView> {
         what: what.to_owned(),
         value,
         finder: name(node, &flood.id.originator),
-        path: path(node, flood),
+        path: path(node, flood).iter().map(|peer| name(node, peer)).collect(),
+        path_ids: path(node, flood).iter().map(hex).collect(),
     };
     best.into_iter().map(view).collect()
 }
 
-/// The names of those a message went through, its originator first, this node last.
-fn path(node: &Node, flood: &Flood) -> Vec<String> {
+/// Those a message went through, its originator first, this node last.
+fn path(node: &Node, flood: &Flood) -> Vec<PeerId> {
     let me = node.me.id();
     let hops = flood.path.iter().map(|hop| hop.peer);
     let mut all: Vec<PeerId> = std::iter::once(flood.id.originator).chain(hops).collect();
     if flood.id.originator != me {
         all.push(me);
     }
-    all.iter().map(|peer| name(node, peer)).collect()
+    all
+}
+
+/// Who has links to whom: this node knows its own, and what linked peers say of theirs.
+fn show_links(node: &Node, peers: &mut [(PeerId, PeerView)], position: &BTreeMap<PeerId, usize>) {
+    let place = |peer: &PeerId| position.get(peer).and_then(|at| u16::try_from(*at).ok());
+    for (peer, view) in peers {
+        if view.me {
+            view.links = node.up.keys().filter_map(place).collect();
+        } else if let Some(theirs) = node.calls.directory.neighbours().get(peer) {
+            view.links = theirs.iter().filter_map(place).collect();
+        }
+    }
+}
+
+/// A key in hexadecimal.
+fn hex(peer: &PeerId) -> String {
+    peer.0.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The name a person gave, or the nickname of the key.
@@ -188,6 +212,8 @@ fn peers(node: &Node, now: Time) -> Vec<(PeerId, PeerView)> {
     if let Some(job) = &node.job {
         known.extend(job.replica.ledger.creditors().map(|(peer, _)| (peer, LinkState::None)));
     }
+    let far = node.calls.directory.neighbours().values().flatten();
+    known.extend(far.take(PEERS_SHOWN_MAX).map(|peer| (*peer, LinkState::None)));
     known.extend(node.calls.connecting().map(|peer| (peer, LinkState::Connecting)));
     for (peer, link) in &node.up {
         let stale = node.links.get(link).is_none_or(|link| link.is_stale(now));
@@ -204,7 +230,7 @@ fn peer_view(node: &Node, now: Time, peer: PeerId, link: LinkState) -> PeerView 
     let hash = blake3::hash(&peer.0);
     let [.., high, low] = *hash.as_bytes();
     let mut view = PeerView {
-        id: peer.0.iter().map(|byte| format!("{byte:02x}")).collect(),
+        id: hex(&peer),
         name: name(node, &peer),
         code: peer.code(),
         me,
@@ -219,6 +245,8 @@ fn peer_view(node: &Node, now: Time, peer: PeerId, link: LinkState) -> PeerView 
         gross_units: 0,
         holding_units: 0,
         link,
+        links: Vec::new(),
+        address: profile.map(|profile| profile.address.clone()).unwrap_or_default(),
         heard_ms: 0,
         round_trip_ms: None,
     };

@@ -15,11 +15,13 @@ pub const MESSAGES_MAX: usize = 100;
 pub struct View {
     /// How far things are.
     pub phase: Phase,
+    /// Whether this node sleeps: it hears and says nothing until it is woken.
+    pub asleep: bool,
     /// Whether signaling is connected. Once the links stand, it is needed only for newcomers.
     pub signaling: bool,
     /// The job, once known.
     pub job: Option<JobView>,
-    /// This node first, then its peers in the order of their ids.
+    /// This node first, then all peers that it knows of, in the order of their ids.
     pub peers: Vec<PeerView>,
     /// The job from its first unit to its last, in equal cells; empty before the job is known.
     pub map: Vec<Cell>,
@@ -115,6 +117,10 @@ pub struct PeerView {
     pub holding_units: u64,
     /// The link to it.
     pub link: LinkState,
+    /// The positions in [`View::peers`] of the peers that it has links to, as far as it said so.
+    pub links: Vec<u16>,
+    /// Where it serves page and signaling to others; empty if nowhere.
+    pub address: String,
     /// Milliseconds since it was last heard.
     pub heard_ms: u64,
     /// Round trip in milliseconds, once measured.
@@ -172,6 +178,8 @@ pub struct MessageView {
     pub from: String,
     /// The names of those it went through, who said it first, this node last.
     pub path: Vec<String>,
+    /// The ids of the same.
+    pub path_ids: Vec<String>,
     /// The text.
     pub text: String,
     /// Milliseconds since it was heard.
@@ -189,4 +197,6 @@ pub struct NewsView {
     pub finder: String,
     /// The names of those the news went through, the finder first, this node last.
     pub path: Vec<String>,
+    /// The ids of the same.
+    pub path_ids: Vec<String>,
 }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use manyhands_core::{LinkId, Time};
+use manyhands_core::{LinkId, ServerId, Time};
 use manyhands_wire::signaling::{ClientMessage, Member, ServerMessage};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng as _;
@@ -42,7 +42,18 @@ impl Default for Conditions {
     }
 }
 
-/// All links, and the signaling server's room.
+/// A signaling server, and its one room.
+#[derive(Default)]
+struct Server {
+    is_up: bool,
+    members: BTreeMap<Member, (NodeNumber, ServerId)>,
+    next_member: Member,
+}
+
+/// What a server says, and to which connection of which node.
+pub type Said = (NodeNumber, ServerId, ServerMessage);
+
+/// All links, and the signaling servers' rooms.
 #[derive(Default)]
 pub struct Network {
     /// What the network does to messages.
@@ -55,19 +66,18 @@ pub struct Network {
     island: BTreeSet<NodeNumber>,
     partitioned: bool,
     held: VecDeque<(End, Vec<u8>)>,
-    /// The signaling server's room: who is which member.
-    members: BTreeMap<Member, NodeNumber>,
-    next_member: Member,
-    /// Whether the signaling server is up.
-    pub signaling_up: bool,
+    /// The signaling servers by address, and who is in the room there.
+    servers: BTreeMap<String, Server>,
+    /// Where each node's connections to servers lead.
+    ways: BTreeMap<(NodeNumber, ServerId), String>,
     /// How many letters the server carried.
     pub relayed: u64,
 }
 
 impl Network {
-    /// A network with its signaling server up.
+    /// A network without servers.
     pub fn new(conditions: Conditions) -> Self {
-        Self { conditions, signaling_up: true, ..Self::default() }
+        Self { conditions, ..Self::default() }
     }
 
     /// How long the next message takes.
@@ -136,51 +146,80 @@ impl Network {
         Some(bytes)
     }
 
-    /// What the signaling server says upon a message, and to whom.
-    pub fn on_signal(
-        &mut self,
-        from: NodeNumber,
-        message: ClientMessage,
-    ) -> Vec<(NodeNumber, ServerMessage)> {
-        if !self.signaling_up {
+    /// A server runs at this address from now on.
+    pub fn start_server(&mut self, address: &str) {
+        self.servers.entry(address.to_owned()).or_default().is_up = true;
+    }
+
+    /// The server crashed: its room is gone. Returns the connections that broke.
+    pub fn stop_server(&mut self, address: &str) -> Vec<(NodeNumber, ServerId)> {
+        let Some(server) = self.servers.get_mut(address) else { return Vec::new() };
+        server.is_up = false;
+        std::mem::take(&mut server.members).into_values().collect()
+    }
+
+    /// A node wants to connect to a server. `true` if it is there; otherwise the node's driver goes on trying.
+    pub fn connect_to_server(&mut self, node: NodeNumber, way: ServerId, address: String) -> bool {
+        let is_up = self.servers.get(&address).is_some_and(|server| server.is_up);
+        self.ways.insert((node, way), address);
+        is_up
+    }
+
+    /// The connections of all nodes to this server, made or waited for.
+    pub fn ways_to(&self, address: &str) -> Vec<(NodeNumber, ServerId)> {
+        self.ways.iter().filter(|(_, to)| *to == address).map(|(way, _)| *way).collect()
+    }
+
+    /// The connections of one node, made or waited for.
+    pub fn ways_of(&self, node: NodeNumber) -> Vec<ServerId> {
+        self.ways.keys().filter(|(number, _)| *number == node).map(|(_, way)| *way).collect()
+    }
+
+    /// What a server says upon a message, and to whom.
+    pub fn on_signal(&mut self, from: NodeNumber, way: ServerId, message: ClientMessage) -> Vec<Said> {
+        let from = (from, way);
+        let Some(server) = self.ways.get(&from).and_then(|to| self.servers.get_mut(to)) else {
+            return Vec::new();
+        };
+        if !server.is_up {
             return Vec::new();
         }
         match message {
             ClientMessage::Join { .. } => {
-                let you = self.next_member;
-                self.next_member += 1;
-                let members: Vec<Member> = self.members.keys().copied().collect();
-                let mut said: Vec<_> = self
-                    .members
-                    .values()
-                    .map(|node| (*node, ServerMessage::Joined { member: you }))
-                    .collect();
-                self.members.insert(you, from);
-                said.push((from, ServerMessage::Welcome { you, members }));
+                let you = server.next_member;
+                server.next_member += 1;
+                let members: Vec<Member> = server.members.keys().copied().collect();
+                let joined = |(node, way): &(NodeNumber, ServerId)| {
+                    (*node, *way, ServerMessage::Joined { member: you })
+                };
+                let mut said: Vec<Said> = server.members.values().map(joined).collect();
+                server.members.insert(you, from);
+                said.push((from.0, from.1, ServerMessage::Welcome { you, members }));
                 said
             }
             ClientMessage::Send { to, body } => {
                 self.relayed += 1;
-                let sender = self.members.iter().find(|(_, node)| **node == from).map(|(member, _)| *member);
-                let (Some(sender), Some(node)) = (sender, self.members.get(&to)) else { return Vec::new() };
-                vec![(*node, ServerMessage::From { from: sender, body })]
+                let sender =
+                    server.members.iter().find(|(_, node)| **node == from).map(|(member, _)| *member);
+                let (Some(sender), Some((node, way))) = (sender, server.members.get(&to)) else {
+                    return Vec::new();
+                };
+                vec![(*node, *way, ServerMessage::From { from: sender, body })]
             }
         }
     }
 
-    /// A node's connection to the server ended.
-    pub fn on_signal_lost(&mut self, node: NodeNumber) -> Vec<(NodeNumber, ServerMessage)> {
+    /// A node's connection to a server ended.
+    pub fn disconnect_from_server(&mut self, node: NodeNumber, way: ServerId) -> Vec<Said> {
+        let Some(server) = self.ways.remove(&(node, way)).and_then(|to| self.servers.get_mut(&to)) else {
+            return Vec::new();
+        };
         let Some(member) =
-            self.members.iter().find(|(_, number)| **number == node).map(|(member, _)| *member)
+            server.members.iter().find(|(_, at)| **at == (node, way)).map(|(member, _)| *member)
         else {
             return Vec::new();
         };
-        self.members.remove(&member);
-        self.members.values().map(|node| (*node, ServerMessage::Left { member })).collect()
-    }
-
-    /// The server crashed: its room is gone.
-    pub fn forget_room(&mut self) -> Vec<NodeNumber> {
-        std::mem::take(&mut self.members).into_values().collect()
+        server.members.remove(&member);
+        server.members.values().map(|(node, way)| (*node, *way, ServerMessage::Left { member })).collect()
     }
 }

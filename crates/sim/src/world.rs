@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use manyhands_core::io::DIAL_TIMEOUT;
 use manyhands_core::node::{Config, HostConfig};
-use manyhands_core::{Command, Event, LinkEvent, LinkId, Node, Output, RoomKey, SignalingEvent, Slot, Time};
+use manyhands_core::{
+    Command, Event, LinkEvent, LinkId, Node, Output, RoomKey, ServerId, SignalingEvent, Slot, Time,
+};
 use manyhands_ledger::Ledger;
 use manyhands_wire::frame::PeerKind;
 use manyhands_wire::{Frame, JobSpec, Outcome};
@@ -24,6 +26,10 @@ use crate::worker::SimWorker;
 /// A life of a node: one that comes back after a crash has a new number.
 pub type NodeNumber = usize;
 
+/// The address of the signaling server that every node enters unless told otherwise.
+pub const HUB: &str = "hub";
+/// How long a driver waits before it tries a server again.
+const RECONNECT: Duration = Duration::from_millis(500);
 /// How long a driver takes to describe a connection.
 const DESCRIBING: Duration = Duration::from_millis(3);
 
@@ -43,7 +49,9 @@ pub struct PeerOptions {
 
 enum Happening {
     Tick,
-    Signaling(SignalingEvent),
+    Signaling(ServerId, SignalingEvent),
+    /// The driver tries to connect to a server.
+    TryServer(ServerId, String),
     Link(LinkId, LinkEvent),
     WorkerDone(Slot, u64),
     Report(Slot, manyhands_jobs::Report),
@@ -84,10 +92,12 @@ impl World {
         let host =
             Node::new(config(&host, RoomKey { host: [0; 16], key: [1; 16] }, [0; 32], None), Time::ZERO).id();
         let expected = manyhands_jobs::kernel::compute(&spec.kind, spec.range());
+        let mut network = Network::new(conditions);
+        network.start_server(HUB);
         Self {
             now: Time::ZERO,
             rng: ChaCha8Rng::from_seed(key),
-            network: Network::new(conditions),
+            network,
             queue: BTreeMap::new(),
             scheduled: 0,
             lives: Vec::new(),
@@ -134,10 +144,6 @@ impl World {
             paused_until: Time::ZERO,
             next_tick: Time::ZERO,
         });
-        let delay = self.network.delay(&mut self.rng);
-        if self.network.signaling_up {
-            self.schedule(self.now + delay, number, Happening::Signaling(SignalingEvent::Connected));
-        }
         self.drain(number);
         number
     }
@@ -179,10 +185,12 @@ impl World {
         self.drain(number);
     }
 
-    /// Something happens on a node's way to the signaling server.
+    /// Something happens on a node's way to its first signaling server.
     pub fn signal(&mut self, number: NodeNumber, event: SignalingEvent) {
-        self.lives[number].node.handle_signaling(self.now, event);
-        self.drain(number);
+        if let Some(way) = self.network.ways_of(number).first() {
+            self.lives[number].node.handle_signaling(self.now, *way, event);
+            self.drain(number);
+        }
     }
 
     /// A node's process dies. With `silently`, as in a power cut, nobody is told; otherwise its system closes the channels.
@@ -194,28 +202,35 @@ impl World {
                 self.schedule(self.now + delay, node, Happening::Link(link, LinkEvent::Closed));
             }
         }
-        for (node, message) in self.network.on_signal_lost(number) {
+        for way in self.network.ways_of(number) {
+            self.leave_server(number, way);
+        }
+    }
+
+    /// A node's connection to a server ends, and the others there hear of it.
+    fn leave_server(&mut self, number: NodeNumber, way: ServerId) {
+        for (node, way, message) in self.network.disconnect_from_server(number, way) {
             let delay = self.network.delay(&mut self.rng);
-            self.schedule(self.now + delay, node, Happening::Signaling(SignalingEvent::Message(message)));
+            let event = SignalingEvent::Message(message);
+            self.schedule(self.now + delay, node, Happening::Signaling(way, event));
         }
     }
 
     /// The signaling server dies; it may come back.
     pub fn crash_signaling(&mut self) {
-        self.network.signaling_up = false;
-        for node in self.network.forget_room() {
-            self.schedule(self.now, node, Happening::Signaling(SignalingEvent::Disconnected));
-        }
+        self.crash_server(HUB);
     }
 
     /// The signaling server is there again, and everybody connects.
     pub fn revive_signaling(&mut self) {
-        self.network.signaling_up = true;
-        for number in 0..self.lives.len() {
-            if self.lives[number].alive {
-                let delay = self.network.delay(&mut self.rng);
-                self.schedule(self.now + delay, number, Happening::Signaling(SignalingEvent::Connected));
-            }
+        self.network.start_server(HUB);
+    }
+
+    /// The signaling server at this address dies; it may come back.
+    pub fn crash_server(&mut self, address: &str) {
+        for (node, way) in self.network.stop_server(address) {
+            self.schedule(self.now, node, Happening::Signaling(way, SignalingEvent::Disconnected));
+            self.schedule(self.now + RECONNECT, node, Happening::TryServer(way, address.to_owned()));
         }
     }
 
@@ -328,7 +343,13 @@ impl World {
                 life.next_tick = Time::ZERO;
                 life.node.handle_timeout(at);
             }
-            Happening::Signaling(event) => life.node.handle_signaling(at, event),
+            Happening::Signaling(way, event) => life.node.handle_signaling(at, way, event),
+            Happening::TryServer(way, address) => {
+                if self.network.ways_of(number).contains(&way) {
+                    self.try_server(number, way, address);
+                }
+                return;
+            }
             Happening::Link(link, event) => life.node.handle_link(at, link, event),
             Happening::Report(slot, report) => life.node.handle_worker(at, slot, report),
             Happening::WorkerDone(slot, generation) => {
@@ -363,11 +384,13 @@ impl World {
     /// Does what a node wants, as a driver would.
     fn obey(&mut self, number: NodeNumber, output: Output) {
         match output {
-            Output::Signal(message) => {
-                for (node, said) in self.network.on_signal(number, message) {
+            Output::Connect(way, address) => self.try_server(number, way, address),
+            Output::Disconnect(way) => self.leave_server(number, way),
+            Output::Signal(way, message) => {
+                for (node, way, said) in self.network.on_signal(number, way, message) {
                     let end = (node, LinkId(0));
                     let at = self.network.arrival(self.now, end, &mut self.rng);
-                    self.schedule(at, node, Happening::Signaling(SignalingEvent::Message(said)));
+                    self.schedule(at, node, Happening::Signaling(way, SignalingEvent::Message(said)));
                 }
             }
             Output::Dial(link) | Output::Answer(link, _) => {
@@ -426,6 +449,16 @@ impl World {
         }
     }
 
+    /// A node's driver connects to a server, and tries again while it is away.
+    fn try_server(&mut self, number: NodeNumber, way: ServerId, address: String) {
+        let delay = self.network.delay(&mut self.rng);
+        if self.network.connect_to_server(number, way, address.clone()) {
+            self.schedule(self.now + delay, number, Happening::Signaling(way, SignalingEvent::Connected));
+        } else {
+            self.schedule(self.now + RECONNECT, number, Happening::TryServer(way, address));
+        }
+    }
+
     fn deliver(&mut self, end: End, bytes: Vec<u8>) {
         let at = self.network.arrival(self.now, end, &mut self.rng);
         self.schedule(at, end.0, Happening::Link(end.1, LinkEvent::Received(bytes)));
@@ -472,8 +505,18 @@ pub fn secret(identity: u8) -> [u8; 32] {
 }
 
 fn config(options: &PeerOptions, room: RoomKey, seed: [u8; 32], host: Option<HostConfig>) -> Config {
-    let secret = secret(options.identity);
-    Config { secret, room, seed, name: String::new(), kind: PeerKind::Native, threads: options.threads, host }
+    Config {
+        secret: secret(options.identity),
+        room,
+        seed,
+        name: String::new(),
+        kind: PeerKind::Native,
+        threads: options.threads,
+        servers: vec![HUB.to_owned()],
+        address: String::new(),
+        remembered: None,
+        host,
+    }
 }
 
 /// A session description that says which end it is of.

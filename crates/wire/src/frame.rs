@@ -21,7 +21,7 @@ pub const MAGIC: [u8; 2] = *b"MH";
 /// The version this build speaks.
 pub const VERSION: u8 = 1;
 /// How many tags this build knows.
-const TAGS: u8 = 21;
+const TAGS: u8 = 26;
 
 /// The most records in one [`Frame::Records`].
 pub const RECORDS_MAX: usize = 64;
@@ -29,6 +29,10 @@ pub const RECORDS_MAX: usize = 64;
 pub const RUNS_MAX: usize = 128;
 /// The most peers in one [`Frame::Neighbours`].
 pub const NEIGHBOURS_MAX: usize = 64;
+/// The most peers in one [`Frame::Backups`].
+pub const BACKUPS_MAX: usize = 16;
+/// The longest address of a node, in bytes: `http://` with a name or number and a port.
+pub const ADDRESS_BYTES_MAX: usize = 128;
 /// The longest body of a [`Frame::Letter`], in bytes.
 pub const LETTER_BYTES_MAX: usize = 12 * 1024;
 /// The longest name a person may give, in bytes.
@@ -93,7 +97,7 @@ pub enum Frame {
     /// The speaker leaves, and what it held is free.
     Bye,
     /// Whom the speaker has links to, so that those who share only the speaker can meet; at most [`NEIGHBOURS_MAX`].
-    Neighbours(Vec<PeerId>),
+    Neighbours(Vec<Contact>),
     /// A sealed letter for a peer that the receiver has a link to: introductions without a server.
     Letter {
         /// Who wrote it.
@@ -113,6 +117,39 @@ pub enum Frame {
     Prune,
     /// The hash of the names of all messages that the speaker knows.
     Knowledge([u8; 32]),
+    /// The speaker has more links than it wants, and closes this one. Both may call each other again when they lack some.
+    Part,
+    /// Some peers that the speaker could link to and need not: at most [`BACKUPS_MAX`].
+    Backups {
+        /// Whom.
+        contacts: Vec<Contact>,
+        /// Whether the receiver is to answer with some of its own.
+        answer: bool,
+    },
+    /// The speaker hears of finished blocks sooner from others: over this link it asks for them when it lacks some.
+    Sated,
+    /// Has the receiver heard this peer lately? The speaker has not.
+    Probe(PeerId),
+    /// The receiver's [`Frame::Probe`] answered: the speaker heard that peer so many milliseconds ago.
+    Heard {
+        /// Whom.
+        peer: PeerId,
+        /// How long ago, in milliseconds.
+        ago_ms: u64,
+    },
+}
+
+/// A peer, and how it can be reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contact {
+    /// Who.
+    pub peer: PeerId,
+    /// What kind of node.
+    pub kind: PeerKind,
+    /// The name its person chose, at most [`NAME_BYTES_MAX`] bytes; empty for the nickname of the key.
+    pub name: String,
+    /// Where it serves signaling, as in [`Hello::address`].
+    pub address: String,
 }
 
 /// Who speaks, and its part of the handshake.
@@ -126,6 +163,9 @@ pub struct Hello {
     pub kind: PeerKind,
     /// A name the person chose, at most [`NAME_BYTES_MAX`] bytes; empty for the nickname of the key.
     pub name: String,
+    /// Where it serves signaling itself, such as `http://192.168.1.7:8080`: at most [`ADDRESS_BYTES_MAX`] bytes; empty if
+    /// nowhere.
+    pub address: String,
 }
 
 /// What kind of node a peer is.
@@ -302,7 +342,9 @@ impl Frame {
     /// Whether every list and text is within its limit.
     fn is_within_limits(&self) -> bool {
         match self {
-            Self::Hello(hello) => hello.name.len() <= NAME_BYTES_MAX,
+            Self::Hello(hello) => {
+                hello.name.len() <= NAME_BYTES_MAX && hello.address.len() <= ADDRESS_BYTES_MAX
+            }
             Self::Job(job) => job.spec.check().is_ok(),
             Self::Status(status) => [&status.holding, &status.granted, &status.under_way]
                 .iter()
@@ -311,7 +353,12 @@ impl Frame {
             Self::Records { records, .. } => records.len() <= RECORDS_MAX,
             Self::Credit { runs, .. } => runs.len() <= RUNS_MAX,
             Self::Have { runs, .. } => runs.len() <= RUNS_MAX,
-            Self::Neighbours(peers) => peers.len() <= NEIGHBOURS_MAX,
+            Self::Neighbours(contacts) => {
+                contacts.len() <= NEIGHBOURS_MAX && contacts.iter().all(Contact::is_within_limits)
+            }
+            Self::Backups { contacts, .. } => {
+                contacts.len() <= BACKUPS_MAX && contacts.iter().all(Contact::is_within_limits)
+            }
             Self::Flood(flood) => flood.is_within_limits(),
             Self::Known(ids) | Self::Want(ids) => ids.len() <= IDS_MAX,
             Self::Letter { body, .. } => body.len() <= LETTER_BYTES_MAX,
@@ -323,8 +370,19 @@ impl Frame {
             | Self::Ask(_)
             | Self::Prune
             | Self::Knowledge(_)
+            | Self::Part
+            | Self::Sated
+            | Self::Probe(_)
+            | Self::Heard { .. }
             | Self::Bye => true,
         }
+    }
+}
+
+impl Contact {
+    /// Whether its texts are within their limits.
+    fn is_within_limits(&self) -> bool {
+        self.name.len() <= NAME_BYTES_MAX && self.address.len() <= ADDRESS_BYTES_MAX
     }
 }
 
@@ -370,8 +428,11 @@ mod tests {
         };
         let (host, signature) = (PeerId([1; 32]), Signature([5; 64]));
         let id = FloodId { originator: host, sequence: u64::MAX };
+        let (name, address) = ("n".repeat(NAME_BYTES_MAX), "a".repeat(ADDRESS_BYTES_MAX));
+        let contact =
+            Contact { peer: host, kind: PeerKind::Native, name: name.clone(), address: address.clone() };
         vec![
-            Frame::Hello(Hello { peer: host, nonce: [6; 32], kind: PeerKind::Browser, name: "n".repeat(32) }),
+            Frame::Hello(Hello { peer: host, nonce: [6; 32], kind: PeerKind::Browser, name, address }),
             Frame::Proof(Proof { room: [7; 32], identity: signature }),
             Frame::Ping(1),
             Frame::Pong(u64::MAX),
@@ -399,7 +460,7 @@ mod tests {
             },
             Frame::Have { job, within: UnitRange::new(0, u64::MAX), runs: runs() },
             Frame::Bye,
-            Frame::Neighbours(vec![host; NEIGHBOURS_MAX]),
+            Frame::Neighbours(vec![contact.clone(); NEIGHBOURS_MAX]),
             Frame::Letter { from: host, to: host, body: "b".repeat(LETTER_BYTES_MAX) },
             Frame::Flood(Box::new(Flood {
                 id,
@@ -412,6 +473,11 @@ mod tests {
             Frame::Want(vec![id; IDS_MAX]),
             Frame::Prune,
             Frame::Knowledge([8; 32]),
+            Frame::Part,
+            Frame::Backups { contacts: vec![contact; BACKUPS_MAX], answer: true },
+            Frame::Sated,
+            Frame::Probe(host),
+            Frame::Heard { peer: host, ago_ms: u64::MAX },
         ]
     }
 
@@ -450,8 +516,13 @@ mod tests {
 
     #[test]
     fn a_message_over_its_limit_is_refused() {
-        let hello =
-            Hello { peer: PeerId([1; 32]), nonce: [0; 32], kind: PeerKind::Native, name: "n".repeat(33) };
+        let hello = Hello {
+            peer: PeerId([1; 32]),
+            nonce: [0; 32],
+            kind: PeerKind::Native,
+            name: "n".repeat(33),
+            address: String::new(),
+        };
 
         assert_eq!(Frame::decode(&Frame::Hello(hello).encode()), Err(FrameError::OverLimit(0)));
     }

@@ -31,7 +31,10 @@ pub struct Letter {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Whisper {
     /// May I dial you?
-    Call,
+    Call {
+        /// How many links the caller has: one that has hardly any is let in even by a peer that has enough.
+        links: u16,
+    },
     /// Yes.
     Accept,
     /// No.

@@ -1,14 +1,18 @@
 //! What a proven peer says: each message goes to the sub-protocol it is for.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use manyhands_wire::flood::Flood;
+use manyhands_wire::frame::Contact;
 use manyhands_wire::{Frame, PeerId, Signature, SignedJob};
 
 use super::Node;
-use crate::calls::Route;
+use crate::directory::Route;
 use crate::gossip::Room;
-use crate::identity::is_signed_by;
 use crate::io::{Event, LinkId, Output};
 use crate::job::{Job, is_genuine};
+use crate::link::{Profile, STALE_AFTER};
 use crate::time::Time;
 
 impl Node {
@@ -29,10 +33,16 @@ impl Node {
                 }
                 return;
             }
-            Frame::Neighbours(peers) => {
-                let (calls, desk) = self.calls(now);
-                return calls.on_neighbours(&desk, peer, peers);
+            Frame::Neighbours(contacts) => return self.on_neighbours(now, peer, contacts),
+            Frame::Backups { contacts, answer } => {
+                let (me, linked) = (self.me.id(), self.linked());
+                contacts.iter().for_each(|contact| self.hear_of(contact));
+                let (views, _, mut desk) = self.views(now);
+                return views.on_backups(&mut desk, me, peer, contacts, answer, &linked);
             }
+            Frame::Part => return self.on_part(now, id, peer),
+            Frame::Probe(about) => return self.on_probe(now, peer, about),
+            Frame::Heard { peer: about, ago_ms } => return self.on_heard(now, about, ago_ms),
             Frame::Letter { from, to, body } => return self.on_letter(now, peer, from, to, body),
             Frame::Flood(flood) => return self.on_flood(now, id, peer, *flood),
             Frame::Known(ids) => return self.gossip.on_known(now, peer, ids),
@@ -50,7 +60,8 @@ impl Node {
             | Frame::Grant(_)
             | Frame::Records { .. }
             | Frame::Credit { .. }
-            | Frame::Have { .. } => {}
+            | Frame::Have { .. }
+            | Frame::Sated => {}
         }
         // All that follows is about the job.
         let Some(job) = &mut self.job else { return };
@@ -64,7 +75,7 @@ impl Node {
             Frame::Status(status) => status.job,
             _ => None,
         };
-        if about != Some(job.id) {
+        if about != Some(job.id) && frame != Frame::Sated {
             // A peer may not have heard of the job yet, or of its host's newer one.
             if about.is_some() {
                 let what = "a message about another job".to_owned();
@@ -74,7 +85,7 @@ impl Node {
         }
         let fault = match frame {
             Frame::Start { signature, .. } => {
-                if is_signed_by(&job.signed.host, &SignedJob::start_bytes(&job.id), &signature) {
+                if job.is_start(&signature) {
                     self.on_start(now, signature);
                     None
                 } else {
@@ -126,9 +137,42 @@ impl Node {
         calls.on_letter(&mut desk, Route::Mesh(via), &body);
     }
 
+    /// A linked peer told whom it has links to.
+    fn on_neighbours(&mut self, now: Time, via: PeerId, contacts: Vec<Contact>) {
+        contacts.iter().for_each(|contact| self.hear_of(contact));
+        let mut peers = BTreeSet::new();
+        peers.extend(contacts.into_iter().map(|contact| contact.peer));
+        let (calls, desk) = self.calls(now);
+        calls.on_neighbours(&desk, via, peers);
+        self.count_room();
+    }
+
+    /// Others spoke of a peer. What a peer told of itself stands.
+    fn hear_of(&mut self, contact: &Contact) {
+        if contact.peer != self.me.id() && !self.up.contains_key(&contact.peer) {
+            let Contact { peer, kind, name, address } = contact.clone();
+            self.remember(peer, Profile { name, kind, address });
+        }
+    }
+
+    /// A peer asks whether another is heard here.
+    fn on_probe(&mut self, now: Time, from: PeerId, about: PeerId) {
+        if let Some(link) = self.up.get(&about).and_then(|link| self.links.get(link)) {
+            let ago_ms = u64::try_from(now.since(link.heard).as_millis()).unwrap_or(u64::MAX);
+            self.post.send(from, Frame::Heard { peer: about, ago_ms });
+        }
+    }
+
+    /// A silent peer is heard elsewhere: only the link to it is bad, and may recover.
+    fn on_heard(&mut self, now: Time, about: PeerId, ago_ms: u64) {
+        let link = self.up.get(&about).and_then(|link| self.links.get_mut(link));
+        if let Some(link) = link.filter(|link| link.probed && Duration::from_millis(ago_ms) <= STALE_AFTER) {
+            link.vouched = Some(now);
+        }
+    }
+
     fn on_flood(&mut self, now: Time, id: LinkId, via: PeerId, flood: Flood) {
-        let size = self.room_size();
-        let room = Room { up: &self.up, size };
+        let room = Room { up: &self.up, size: self.room_size };
         match self.gossip.on_flood(now, &self.me, via, flood, &room, &mut self.post) {
             Ok(Some(kept)) => {
                 let Flood { id: name, path, body, .. } = kept.flood.clone();

@@ -1,6 +1,6 @@
 //! The life of a node's links: opened, proved, pinged, faulty, gone.
 
-use manyhands_wire::frame::Hello;
+use manyhands_wire::frame::{Contact, Hello};
 use manyhands_wire::{Frame, FrameError, PeerId};
 use rand_chacha::rand_core::Rng as _;
 
@@ -19,15 +19,15 @@ impl Node {
         };
         let mut nonce = [0; 32];
         self.rng.fill_bytes(&mut nonce);
-        let Profile { name, kind } = self.own.clone();
-        let hello = Hello { peer: self.me.id(), nonce, kind, name };
+        let Profile { name, kind, address } = self.own.clone();
+        let hello = Hello { peer: self.me.id(), nonce, kind, name, address };
         self.links.insert(link, Link::new(now, Handshake::new(negotiated, hello.clone())));
         self.out.push_back(Output::Send(link, Frame::Hello(hello).encode()));
     }
 
     pub(super) fn on_received(&mut self, now: Time, id: LinkId, bytes: &[u8]) {
         let Some(link) = self.links.get_mut(&id) else { return };
-        link.heard = now;
+        link.hear(now);
         let frame = match Frame::decode(bytes) {
             Ok(frame) => frame,
             Err(FrameError::UnknownTag(_)) if link.peer().is_some() => return,
@@ -72,9 +72,9 @@ impl Node {
         }
         self.calls.on_linked(&peer);
         self.neighbours_told.1 = true;
-        if self.profiles.len() < PROFILES_MAX || self.profiles.contains_key(&peer) {
-            self.profiles.insert(peer, Profile { name: hello.name, kind: hello.kind });
-        }
+        let Hello { name, kind, address, .. } = hello;
+        self.remember(peer, Profile { name, kind, address });
+        self.count_room();
         if replaced.is_none() {
             self.out.push_back(Output::Event(Event::LinkUp { peer }));
         }
@@ -87,6 +87,9 @@ impl Node {
             job.sharing.news = true;
         }
         self.gossip.on_link_up(peer, &mut self.post);
+        let linked = self.linked();
+        let (views, _, mut desk) = self.views(now);
+        views.on_link_up(&mut desk, peer, &linked);
         self.ping(now, id);
         let status = self.status(now);
         self.post.send(peer, Frame::Status(status));
@@ -126,6 +129,7 @@ impl Node {
             Stage::Up(peer) => {
                 self.on_peer_left(now, id, peer);
                 self.calls.on_lost(now, peer);
+                self.keep_as_backup(now, peer);
             }
             Stage::Shaking(handshake) => {
                 let (peer, caller) = handshake.counterpart();
@@ -139,15 +143,60 @@ impl Node {
         if self.up.get(&peer) != Some(&id) {
             return;
         }
-        self.up.remove(&peer);
-        self.calls.on_unlinked(&peer);
-        self.gossip.on_link_down(&peer);
-        self.neighbours_told.1 = true;
-        self.out.push_back(Output::Event(Event::LinkDown { peer }));
+        self.forget_link(now, peer);
         if let Some(job) = &mut self.job {
             job.on_peer_gone(&peer, &mut self.out);
         }
+    }
+
+    /// This node or the peer has more links than it wants: it stays in the room, and goes on with what it holds.
+    pub(super) fn on_part(&mut self, now: Time, id: LinkId, peer: PeerId) {
+        if self.up.get(&peer) != Some(&id) {
+            return;
+        }
+        self.links.remove(&id);
+        self.out.push_back(Output::HangUp(id));
+        self.forget_link(now, peer);
+        if let Some(job) = &mut self.job {
+            job.on_parted(&peer);
+        }
+        self.keep_as_backup(now, peer);
+    }
+
+    fn forget_link(&mut self, now: Time, peer: PeerId) {
+        self.up.remove(&peer);
+        self.calls.directory.on_unlinked(&peer);
+        self.gossip.on_link_down(&peer);
+        self.neighbours_told.1 = true;
+        self.count_room();
+        self.out.push_back(Output::Event(Event::LinkDown { peer }));
         self.count_friends(now);
+    }
+
+    /// A peer without a link may get one again.
+    fn keep_as_backup(&mut self, now: Time, peer: PeerId) {
+        if let Some(contact) = self.contact(&peer) {
+            let (views, _, mut desk) = self.views(now);
+            views.add_backup(&mut desk, contact);
+        }
+    }
+
+    /// A peer as others are told of it.
+    pub(super) fn contact(&self, peer: &PeerId) -> Option<Contact> {
+        let Profile { name, kind, address } = self.profiles.get(peer)?.clone();
+        Some(Contact { peer: *peer, kind, name, address })
+    }
+
+    /// The peers that this node has links to, as others are told of them.
+    pub(super) fn linked(&self) -> Vec<Contact> {
+        self.up.keys().filter_map(|peer| self.contact(peer)).collect()
+    }
+
+    /// What is known of a peer, to be shown and told.
+    pub(super) fn remember(&mut self, peer: PeerId, profile: Profile) {
+        if self.profiles.len() < PROFILES_MAX || self.profiles.contains_key(&peer) {
+            self.profiles.insert(peer, profile);
+        }
     }
 
     pub(super) fn ping(&mut self, now: Time, id: LinkId) {
