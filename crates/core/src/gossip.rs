@@ -22,7 +22,7 @@ use std::time::Duration;
 use manyhands_wire::flood::{Body, Flood, FloodId, Hop, IDS_MAX, PATH_MAX};
 use manyhands_wire::{Frame, PeerId};
 
-use crate::identity::{Identity, is_signed_by};
+use crate::identity::Identity;
 use crate::io::LinkId;
 use crate::post::Post;
 use crate::time::Time;
@@ -143,7 +143,7 @@ impl Gossip {
             }
             return Ok(None);
         }
-        check(&flood, via)?;
+        check(me, &flood, via)?;
         self.wanted.remove(&id);
         self.lazy.remove(&via);
         self.keep(now, flood.clone());
@@ -285,16 +285,17 @@ impl Gossip {
 }
 
 /// Whether the originator and every forwarder signed, and the last one is who brought it.
-fn check(flood: &Flood, via: PeerId) -> Result<(), Refusal> {
+fn check(me: &Identity, flood: &Flood, via: PeerId) -> Result<(), Refusal> {
     let last = flood.path.last().map_or(flood.id.originator, |hop| hop.peer);
     if last != via {
         return Err("a message whose path does not end with who brought it");
     }
-    if !is_signed_by(&flood.id.originator, &Flood::signed_bytes(&flood.id, &flood.body), &flood.signature) {
+    let said = Flood::signed_bytes(&flood.id, &flood.body);
+    if !me.is_signed_by(&flood.id.originator, &said, &flood.signature) {
         return Err("a message that its originator did not sign");
     }
     for (at, hop) in flood.path.iter().enumerate() {
-        if !is_signed_by(&hop.peer, &flood.hop_bytes(at, &hop.peer), &hop.signature) {
+        if !me.is_signed_by(&hop.peer, &flood.hop_bytes(at, &hop.peer), &hop.signature) {
             return Err("a message with a forged path");
         }
     }

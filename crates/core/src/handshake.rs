@@ -13,7 +13,7 @@ use manyhands_wire::PeerId;
 use manyhands_wire::frame::{Hello, Proof};
 
 use crate::calls::Negotiated;
-use crate::identity::{Identity, is_signed_by};
+use crate::identity::Identity;
 
 /// One side of a handshake under way.
 pub(crate) struct Handshake {
@@ -59,7 +59,12 @@ impl Handshake {
     }
 
     /// Takes in the other's proof. The link counts if it is good.
-    pub(crate) fn on_proof(&self, link_key: &[u8; 32], proof: &Proof) -> Result<Hello, Refusal> {
+    pub(crate) fn on_proof(
+        &self,
+        me: &Identity,
+        link_key: &[u8; 32],
+        proof: &Proof,
+    ) -> Result<Hello, Refusal> {
         let theirs = self.theirs.as_ref().ok_or("its proof came before its hello")?;
         let transcript = self.transcript(theirs).ok_or("its session description has no fingerprint")?;
         let statement = statement(&transcript, &theirs.peer);
@@ -67,7 +72,7 @@ impl Handshake {
         if blake3::Hash::from(room_proof(link_key, &statement)) != blake3::Hash::from(proof.room) {
             return Err("it does not know the room's key");
         }
-        if !is_signed_by(&theirs.peer, &statement, &proof.identity) {
+        if !me.is_signed_by(&theirs.peer, &statement, &proof.identity) {
             return Err("it does not hold the key it names");
         }
         Ok(theirs.clone())
@@ -117,6 +122,7 @@ mod tests {
     use manyhands_wire::frame::PeerKind;
 
     use super::*;
+    use crate::identity::Signatures;
 
     const KEY: [u8; 32] = [9; 32];
     const OFFER: &str = "v=0\r\na=fingerprint:sha-256 AA:01\r\n";
@@ -138,7 +144,8 @@ mod tests {
     }
 
     fn pair(offer_seen_by_called: &str) -> (Side, Side) {
-        let (a, b) = (Identity::new(&[1; 32]), Identity::new(&[2; 32]));
+        let (a, b) =
+            (Identity::new(&[1; 32], Signatures::Ed25519), Identity::new(&[2; 32], Signatures::Ed25519));
         let side = |me: Identity, peer, caller, offer: &str| {
             let negotiated = Negotiated { peer, caller, offer: offer.into(), answer: ANSWER.into() };
             Side { handshake: Handshake::new(negotiated, hello(&me)), me }
@@ -150,7 +157,7 @@ mod tests {
     fn run(a: &mut Side, b: &mut Side, key_a: &[u8; 32]) -> Result<Hello, Refusal> {
         let proof = a.handshake.on_hello(&a.me, key_a, hello(&b.me))?;
         b.handshake.on_hello(&b.me, &KEY, hello(&a.me))?;
-        b.handshake.on_proof(&KEY, &proof)
+        b.handshake.on_proof(&b.me, &KEY, &proof)
     }
 
     #[test]
@@ -181,7 +188,7 @@ mod tests {
         b.handshake.on_hello(&b.me, &KEY, hello(&a.me)).unwrap();
         proof.identity = NO_SIGNATURE;
 
-        assert_eq!(b.handshake.on_proof(&KEY, &proof), Err("it does not hold the key it names"));
+        assert_eq!(b.handshake.on_proof(&b.me, &KEY, &proof), Err("it does not hold the key it names"));
     }
 
     #[test]
@@ -191,6 +198,6 @@ mod tests {
         a.handshake.on_hello(&a.me, &KEY, hello(&b.me)).unwrap();
 
         // b's own proof sent back to it.
-        assert_eq!(b.handshake.on_proof(&KEY, &proof), Err("it does not know the room's key"));
+        assert_eq!(b.handshake.on_proof(&b.me, &KEY, &proof), Err("it does not know the room's key"));
     }
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use manyhands_ledger::Ledger;
 use manyhands_wire::{JobId, PeerId, Signature, SignedJob, UnitRange};
 
-use crate::identity::is_signed_by;
+use crate::identity::Identity;
 use crate::invite::RoomKey;
 use crate::io::{Event, Output, Slot};
 use crate::post::Post;
@@ -53,8 +53,8 @@ impl Job {
     }
 
     /// Whether the host signed this for the job's start.
-    pub(crate) fn is_start(&self, signature: &Signature) -> bool {
-        is_signed_by(&self.signed.host, &SignedJob::start_bytes(&self.id), signature)
+    pub(crate) fn is_start(&self, me: &Identity, signature: &Signature) -> bool {
+        me.is_signed_by(&self.signed.host, &SignedJob::start_bytes(&self.id), signature)
     }
 
     /// There is no link to a peer any more, and it goes on.
@@ -84,8 +84,8 @@ impl Job {
 }
 
 /// Whether the room's host signed this job, and the job is within its limits.
-pub(crate) fn is_genuine(room: &RoomKey, job: &SignedJob) -> bool {
+pub(crate) fn is_genuine(me: &Identity, room: &RoomKey, job: &SignedJob) -> bool {
     room.is_host(&job.host)
         && job.spec.check().is_ok()
-        && is_signed_by(&job.host, &SignedJob::signed_bytes(&job.spec.id()), &job.signature)
+        && me.is_signed_by(&job.host, &SignedJob::signed_bytes(&job.spec.id()), &job.signature)
 }

@@ -32,6 +32,7 @@ pub mod view;
 mod views;
 mod work;
 
+pub use identity::Signatures;
 pub use invite::{Invite, InviteError, RoomKey};
 pub use io::{Command, Event, LinkEvent, LinkId, Output, ServerId, SignalingEvent, Slot};
 pub use memory::Remembered;

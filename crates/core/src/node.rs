@@ -22,7 +22,7 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use crate::calls::{Calls, Desk};
 use crate::directory::{ENTRIES_MAX, Route};
 use crate::gossip::{Gossip, Room};
-use crate::identity::Identity;
+use crate::identity::{Identity, Signatures};
 use crate::invite::{RoomKey, RoomKeys};
 use crate::io::{Command, Event, LinkEvent, LinkId, Output, ServerId, SignalingEvent, Slot};
 use crate::job::{Job, is_genuine};
@@ -120,9 +120,14 @@ pub struct Node {
 impl Node {
     /// A node at the moment `now`.
     pub fn new(config: Config, now: Time) -> Self {
+        Self::with_signatures(config, Signatures::Ed25519, now)
+    }
+
+    /// A node that signs in that way. All nodes of a room have to sign in the same.
+    pub fn with_signatures(config: Config, signatures: Signatures, now: Time) -> Self {
         let Config { secret, room, seed, mut name, kind, threads, servers, mut address, remembered, host } =
             config;
-        let me = Identity::new(&secret);
+        let me = Identity::new(&secret, signatures);
         let keys = room.derive();
         while name.len() > NAME_BYTES_MAX {
             name.pop();
@@ -172,12 +177,12 @@ impl Node {
     /// A friend's own memory of the job: as good as a peer's word, since the host signed it.
     fn recall(&mut self, now: Time, memory: Remembered) {
         let Remembered { job: signed, start, ledger } = memory;
-        if !is_genuine(&self.room, &signed) {
+        if !is_genuine(&self.me, &self.room, &signed) {
             return;
         }
         let mut job = Job::new(self.me.id(), signed, Some(ledger), self.threads);
         job.work.calibrate(&mut self.out);
-        let start = start.filter(|signature| job.is_start(signature));
+        let start = start.filter(|signature| job.is_start(&self.me, signature));
         self.job = Some(job);
         self.out.push_back(Output::Event(Event::JobKnown));
         if let Some(signature) = start {

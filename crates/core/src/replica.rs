@@ -15,7 +15,7 @@ use manyhands_ledger::{Ledger, LedgerError};
 use manyhands_wire::frame::{CreditRun, RECORDS_MAX, RUNS_MAX, Record};
 use manyhands_wire::{Block, Frame, JobId, JobSpec, Outcome, PeerId, UnitRange};
 
-use crate::identity::{Identity, is_signed_by};
+use crate::identity::Identity;
 use crate::post::Post;
 use crate::time::Time;
 
@@ -76,7 +76,11 @@ impl Replica {
 
     /// Enters what a peer sent. Returns the units that are newly finished, or the first reason to refuse; what came before
     /// it is entered all the same.
-    pub(crate) fn on_records(&mut self, records: Vec<Record>) -> (Vec<UnitRange>, Option<Refusal>) {
+    pub(crate) fn on_records(
+        &mut self,
+        me: &Identity,
+        records: Vec<Record>,
+    ) -> (Vec<UnitRange>, Option<Refusal>) {
         let mut fresh = Vec::new();
         for record in records {
             let Record { block, outcome, computed, signer, signature } = record;
@@ -94,7 +98,7 @@ impl Replica {
                 return (fresh, Some(format!("a result for units {range:?} that no such units can have")));
             }
             let bytes = Record::signed_bytes(&self.job, block, &outcome, computed);
-            if !is_signed_by(&signer, &bytes, &signature) {
+            if !me.is_signed_by(&signer, &bytes, &signature) {
                 return (fresh, Some(format!("a result for units {range:?} without a good signature")));
             }
             match self.ledger.insert(block, outcome) {

@@ -85,7 +85,7 @@ impl Node {
         }
         let fault = match frame {
             Frame::Start { signature, .. } => {
-                if job.is_start(&signature) {
+                if job.is_start(&self.me, &signature) {
                     self.on_start(now, signature);
                     None
                 } else {
@@ -107,7 +107,7 @@ impl Node {
             }
             Frame::Records { records, .. } => {
                 let by = records.first().filter(|record| record.computed).map(|record| record.signer);
-                let (fresh, fault) = job.replica.on_records(records);
+                let (fresh, fault) = job.replica.on_records(&self.me, records);
                 job.sharing.on_finished(now, &fresh, by, &mut job.work);
                 let ledger = &job.replica.ledger;
                 job.work.stop_where(|slice| ledger.is_done(slice), &mut self.out);
@@ -188,7 +188,7 @@ impl Node {
         if self.job.as_ref().is_some_and(|job| job.signed == signed) {
             return;
         }
-        if !is_genuine(&self.room, &signed) {
+        if !is_genuine(&self.me, &self.room, &signed) {
             return self.on_fault(now, id, "a job that the room's host did not sign".into());
         }
         if let Some(job) = &mut self.job {

@@ -46,7 +46,7 @@ impl Node {
                     Ok(proof) => self.out.push_back(Output::Send(id, Frame::Proof(proof).encode())),
                     Err(why) => self.refuse(id, why),
                 },
-                Frame::Proof(proof) => match handshake.on_proof(&self.keys.link, &proof) {
+                Frame::Proof(proof) => match handshake.on_proof(&self.me, &self.keys.link, &proof) {
                     Ok(hello) => self.on_link_up(now, id, hello),
                     Err(why) => self.refuse(id, why),
                 },
