@@ -158,9 +158,9 @@ impl Directory {
         self.neighbours.remove(peer);
     }
 
-    /// How many links a linked peer says it has; `None` before it said so.
-    pub(crate) fn links_of(&self, peer: &PeerId) -> Option<usize> {
-        self.neighbours.get(peer).map(BTreeSet::len)
+    /// Whom a linked peer says it has links to; nobody before it said so.
+    pub(crate) fn links_of(&self, peer: &PeerId) -> BTreeSet<PeerId> {
+        self.neighbours.get(peer).cloned().unwrap_or_default()
     }
 
     /// Whom each linked peer has links to, as it last said.

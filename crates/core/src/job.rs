@@ -1,6 +1,6 @@
 //! The room's job as this node has it: its description, whether it started, its ledger and its work.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use manyhands_ledger::Ledger;
 use manyhands_wire::{JobId, PeerId, Signature, SignedJob, UnitRange};
@@ -71,9 +71,16 @@ impl Job {
     }
 
     /// A peer is gone: take back what it was granted.
-    pub(crate) fn on_peer_gone(&mut self, peer: &PeerId, out: &mut VecDeque<Output>) {
+    /// `heirs` are those that had a link to it, as it said.
+    pub(crate) fn on_peer_gone(
+        &mut self,
+        now: Time,
+        peer: &PeerId,
+        heirs: &BTreeSet<PeerId>,
+        out: &mut VecDeque<Output>,
+    ) {
         self.replica.on_link_down(peer);
-        let back = self.sharing.on_gone(peer, &self.replica.ledger, &mut self.work);
+        let back = self.sharing.on_gone(now, peer, heirs, &self.replica.ledger, &mut self.work);
         out.extend(back.into_iter().map(|units| Output::Event(Event::TookBack { units })));
     }
 

@@ -11,6 +11,7 @@
 //! the same inputs give the same outputs, byte for byte, on every platform.
 
 mod calls;
+mod claims;
 mod directory;
 mod gossip;
 mod handshake;

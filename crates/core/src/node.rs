@@ -343,7 +343,8 @@ impl Node {
             jobs::Report::Done { slice, blocks, took_us } => {
                 let Some(missed) = job.work.on_done(slot, slice, took_us) else { return };
                 job.give_up(now, slot, missed, &mut self.post);
-                let refused = job.replica.on_computed(&self.me, &blocks, &mut self.post);
+                let links: Vec<PeerId> = self.up.keys().copied().collect();
+                let refused = job.replica.on_computed(&self.me, &blocks, &links, &mut self.post);
                 let me = Some(self.me.id());
                 job.sharing.on_finished(now, &[slice], me, &mut job.work);
                 if let Some(why) = refused {
@@ -405,9 +406,16 @@ impl Node {
         self.look_after_links(now);
         self.take_back_from_the_silent(now);
         self.gossip.on_tick(now, &mut self.post);
+        if let Some(job) = &mut self.job {
+            let links: Vec<PeerId> = self.up.keys().copied().collect();
+            let is_idle = job.work.is_idle() && job.work.mine.is_empty();
+            job.replica.pass_on(now, &self.me, &links, is_idle, &mut self.post);
+        }
         if let Some(job) = self.job.as_mut().filter(|job| job.is_running()) {
             job.sharing.measure(now, job.started.unwrap_or(now), &job.work);
-            let claimed = job.sharing.claim_orphans(now, &job.replica.ledger, &mut job.work);
+            let inherited = job.sharing.inherit(now, &job.replica.ledger, &mut job.work, &mut self.post);
+            self.out.extend(inherited.into_iter().map(|units| Output::Event(Event::TookBack { units })));
+            let claimed = job.sharing.claim_orphans(now, &job.replica.ledger, &mut job.work, &mut self.post);
             self.out.extend(claimed.into_iter().map(|units| Output::Event(Event::TookBack { units })));
         }
         self.settle(now);
@@ -461,7 +469,8 @@ impl Node {
         for (peer, link) in &self.up {
             let stale = self.links.get(link).is_some_and(|link| link.is_stale(now));
             if stale && job.sharing.theirs.contains_key(peer) {
-                job.on_peer_gone(peer, &mut self.out);
+                let heirs = self.calls.directory.links_of(peer);
+                job.on_peer_gone(now, peer, &heirs, &mut self.out);
             }
         }
     }
@@ -469,6 +478,10 @@ impl Node {
     /// Counts how many peers the room has, as far as this node can tell.
     fn count_room(&mut self) {
         self.room_size = self.calls.directory.known_peers(self.me.id(), &self.up);
+        if let Some(job) = &mut self.job {
+            job.sharing.on_room(self.room_size, self.up.len());
+            job.replica.on_room(self.room_size, self.up.len());
+        }
     }
 
     /// The calls, and what they need of the rest of the node.

@@ -5,10 +5,15 @@
 //!    ([`Frame::Have`]); the peer answers with the records of what is missing, each vouched for by its signature.
 //! 3. Who computed what travels beside the records ([`Frame::Credit`]), since a merged block has many computers.
 //!
+//! In a room too large for links to all, blocks also travel on: a node gathers what is new for a while, and sends it, merged
+//! as far as it goes, over its *eager* links. A link over which nothing new comes several times becomes *lazy*
+//! ([`Frame::Sated`]), so that a tree of eager links remains, as with messages (see [`gossip`](crate::gossip)). Who stays
+//! behind says what it has, and so makes a link eager again.
+//!
 //! Runs of finished units are few even in a long job, as finished siblings become one block: naming them costs less than
 //! walking a tree of digests, and one message each way settles the difference.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use manyhands_ledger::{Ledger, LedgerError};
@@ -24,7 +29,21 @@ const ANSWER_RECORDS_MAX: usize = 512;
 /// The most runs of credit in such an answer.
 const ANSWER_CREDIT_MAX: usize = 4096;
 /// How many peers may have credit in one job, as far as others tell of them.
-const CREDITORS_MAX: usize = 1024;
+const CREDITORS_MAX: usize = 16_384;
+/// How long new blocks are gathered before they travel on: a few of them, and many.
+const GATHER_MIN: Duration = Duration::from_secs(1);
+const GATHER_MAX: Duration = Duration::from_secs(5);
+/// The same at the end, when nothing is left to do.
+const GATHER_LAST: Duration = Duration::from_millis(200);
+/// How many runs are few, and how many at most are gathered.
+const GATHER_FEW: usize = 64;
+const GATHER_RUNS_MAX: usize = 4096;
+/// To how many peers a node at least gives its own results at once.
+const COPIES_MIN: usize = 3;
+/// How often nothing new may come over an eager link before it becomes lazy.
+const STALE_MAX: u8 = 3;
+/// How long a neighbour may know more than this node, in a large room, before it is asked.
+const BEHIND: Duration = Duration::from_secs(8);
 /// How often one peer is asked at most, unless the link is new.
 const HAVE_PAUSE: Duration = Duration::from_secs(2);
 /// How often peers compare what they have, even if nothing hints at a difference.
@@ -39,6 +58,22 @@ pub(crate) struct Replica {
     pub(crate) witnessed: u64,
     /// When each peer was last told what this node has.
     told: BTreeMap<PeerId, Time>,
+    relay: Relay,
+}
+
+/// What a node passes on in a room too large for links to all.
+#[derive(Default)]
+struct Relay {
+    /// Whether it does so.
+    is_on: bool,
+    /// New runs, and over which link they came.
+    gathered: Vec<(UnitRange, PeerId)>,
+    sent: Time,
+    lazy: BTreeSet<PeerId>,
+    /// How often in a row nothing new came over a link.
+    stale: BTreeMap<PeerId, u8>,
+    /// Since when each neighbour knows more than this node.
+    behind: BTreeMap<PeerId, Time>,
 }
 
 /// Why records of a peer are not taken, for people.
@@ -46,7 +81,7 @@ pub(crate) type Refusal = String;
 
 impl Replica {
     pub(crate) fn new(job: JobId, spec: JobSpec, ledger: Ledger) -> Self {
-        Self { job, spec, ledger, witnessed: 0, told: BTreeMap::new() }
+        Self { job, spec, ledger, witnessed: 0, told: BTreeMap::new(), relay: Relay::default() }
     }
 
     /// Enters blocks that this node computed, and tells everybody. Returns why the ledger refused one, if it did: then a peer
@@ -55,6 +90,7 @@ impl Replica {
         &mut self,
         me: &Identity,
         blocks: &[(Block, Outcome)],
+        links: &[PeerId],
         post: &mut Post,
     ) -> Option<Refusal> {
         let (mut records, mut refused) = (Vec::new(), None);
@@ -70,8 +106,92 @@ impl Replica {
             self.ledger.credit(block.range(), me.id());
             records.push(self.record(me, *block, outcome, true));
         }
-        self.post_records(records, |frame| post.send_all(frame));
+        if self.relay.is_on {
+            let to = self.relay.first_copies(links);
+            self.post_records(records, |frame| post.send_many(to.clone(), frame));
+        } else {
+            self.post_records(records, |frame| post.send_all(frame));
+        }
         refused
+    }
+
+    /// How many peers the room has, and to how many of them this node has links.
+    pub(crate) fn on_room(&mut self, size: usize, links: usize) {
+        self.relay.is_on = links + 1 < size;
+    }
+
+    /// New units came over the link to `via`, or none, or this node computed them.
+    pub(crate) fn gather(&mut self, via: PeerId, fresh: &[UnitRange], was_merged: bool, post: &mut Post) {
+        if !self.relay.is_on {
+            return;
+        }
+        let stale = self.relay.stale.entry(via).or_default();
+        *stale = if fresh.is_empty() && was_merged { stale.saturating_add(1) } else { 0 };
+        if *stale >= STALE_MAX && self.relay.lazy.insert(via) {
+            post.send(via, Frame::Sated);
+        }
+        self.relay.gathered.extend(fresh.iter().map(|run| (*run, via)));
+    }
+
+    /// A peer hears of blocks sooner from others.
+    pub(crate) fn on_sated(&mut self, peer: PeerId) {
+        self.relay.lazy.insert(peer);
+    }
+
+    /// Passes on what was gathered, if it is time.
+    pub(crate) fn pass_on(
+        &mut self,
+        now: Time,
+        me: &Identity,
+        links: &[PeerId],
+        is_idle: bool,
+        post: &mut Post,
+    ) {
+        let gathered = self.relay.gathered.len();
+        let pause = match gathered {
+            _ if is_idle || self.ledger.is_complete() => GATHER_LAST,
+            0..=GATHER_FEW => GATHER_MIN,
+            _ => GATHER_MAX,
+        };
+        let is_due = now.since(self.relay.sent) >= pause || gathered > GATHER_RUNS_MAX;
+        if gathered == 0 || !is_due {
+            return;
+        }
+        self.relay.sent = now;
+        let gathered = std::mem::take(&mut self.relay.gathered);
+        let eager: Vec<PeerId> =
+            links.iter().filter(|peer| !self.relay.lazy.contains(peer)).copied().collect();
+        // A block and its credit go to everybody but the one that all of it came from.
+        let mut blocks: BTreeMap<Block, Option<PeerId>> = BTreeMap::new();
+        let mut credit = Vec::new();
+        for (run, via) in gathered {
+            for (block, _) in self.ledger.blocks(run) {
+                blocks
+                    .entry(block)
+                    .and_modify(|from| *from = from.filter(|from| *from == via))
+                    .or_insert(Some(via));
+            }
+            credit.extend(self.ledger.credit_runs(run).map(|run| (run, via)));
+        }
+        let mut records = Vec::new();
+        for (block, from) in blocks {
+            if let Some((_, outcome)) = self.ledger.blocks(block.range()).next() {
+                records.push((self.record(me, block, outcome, false), from));
+            }
+        }
+        for peer in eager {
+            let theirs: Vec<Record> = records
+                .iter()
+                .filter(|(_, from)| *from != Some(peer))
+                .map(|(record, _)| record.clone())
+                .collect();
+            self.post_records(theirs, |frame| post.send(peer, frame));
+            let runs: Vec<CreditRun> =
+                credit.iter().filter(|(_, via)| *via != peer).map(|(run, _)| *run).collect();
+            for runs in runs.chunks(RUNS_MAX) {
+                post.send(peer, Frame::Credit { job: self.job, runs: runs.to_vec() });
+            }
+        }
     }
 
     /// Enters what a peer sent. Returns the units that are newly finished, or the first reason to refuse; what came before
@@ -153,12 +273,22 @@ impl Replica {
     /// The link is gone.
     pub(crate) fn on_link_down(&mut self, peer: &PeerId) {
         self.told.remove(peer);
+        self.relay.lazy.remove(peer);
+        self.relay.stale.remove(peer);
+        self.relay.behind.remove(peer);
     }
 
     /// A peer told how many units it knows to be finished.
     pub(crate) fn on_their_count(&mut self, now: Time, peer: PeerId, done_units: u64, post: &mut Post) {
         let told = self.told.get(&peer).copied().unwrap_or(Time::ZERO);
-        let pause = if done_units > self.ledger.done_units() { HAVE_PAUSE } else { HAVE_EVERY };
+        let is_behind = done_units > self.ledger.done_units();
+        if !is_behind {
+            self.relay.behind.remove(&peer);
+        }
+        let since = if is_behind { *self.relay.behind.entry(peer).or_insert(now) } else { now };
+        // What travels over several hops comes late, which is no reason to ask for it.
+        let is_late = now.since(since) >= BEHIND || done_units == self.ledger.units();
+        let pause = if is_behind && (is_late || !self.relay.is_on) { HAVE_PAUSE } else { HAVE_EVERY };
         if now.since(told) >= pause && !self.ledger.is_complete() {
             self.say_what_we_have(now, peer, post);
         }
@@ -166,6 +296,9 @@ impl Replica {
 
     fn say_what_we_have(&mut self, now: Time, peer: PeerId, post: &mut Post) {
         self.told.insert(peer, now);
+        if self.relay.behind.remove(&peer).is_some() {
+            self.relay.lazy.remove(&peer);
+        }
         let units = self.ledger.units();
         let mut runs = self.ledger.runs(UnitRange::new(0, units)).peekable();
         let mut start = 0;
@@ -180,9 +313,9 @@ impl Replica {
         }
     }
 
-    /// A peer told what it has within a range: it gets what it lacks.
+    /// A peer told what it has within a range: it gets what it lacks, and is told of what is new from now on.
     pub(crate) fn on_have(
-        &self,
+        &mut self,
         me: &Identity,
         peer: PeerId,
         within: UnitRange,
@@ -190,6 +323,7 @@ impl Replica {
         post: &mut Post,
     ) {
         let Some(within) = within.intersection(&UnitRange::new(0, self.ledger.units())) else { return };
+        self.relay.lazy.remove(&peer);
         let (mut records, mut credit, mut sent) = (Vec::new(), Vec::new(), 0);
         let mut from = within.start;
         let ends = theirs.iter().copied().chain([UnitRange::new(within.end, within.end)]);
@@ -229,5 +363,15 @@ impl Replica {
             post(Frame::Records { job: self.job, records });
             records = rest;
         }
+    }
+}
+
+impl Relay {
+    /// Who gets this node's own results at once: eager links, and others up to so many that a crash does not lose them.
+    fn first_copies(&self, links: &[PeerId]) -> Vec<PeerId> {
+        let (mut eager, lazy): (Vec<PeerId>, Vec<PeerId>) =
+            links.iter().partition(|peer| !self.lazy.contains(peer));
+        eager.extend(lazy.into_iter().take(COPIES_MIN.saturating_sub(eager.len())));
+        eager
     }
 }

@@ -12,14 +12,24 @@
 //! - what a peer holds counts only while it gets on: one that finishes nothing for long is taken not to hold it.
 //!
 //! Holding is a plan, not a permission: a good result counts whoever computed it.
+//!
+//! In a room too large for links to all, a node sees only what its neighbours hold. There
+//!
+//! - stock is evened out between neighbours before it runs out, so that work spreads from the host over several hops;
+//! - what a vanished peer held, as it last said, is inherited by one of those that had links to it: the one with the highest
+//!   hash, and if that one does not claim it, the next;
+//! - units that no neighbour holds are nobody's concern until this node has had nothing to do for a while: then it claims
+//!   some, by chance, at first so few that one in the whole room may, and twice as many each round. Claims are told to
+//!   everybody, and respected for a while (see [`claims`](crate::claims)).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use manyhands_ledger::Ledger;
 use manyhands_wire::frame::{Activity, Ask, Grant, RUNS_MAX, Status};
 use manyhands_wire::{Block, Frame, JobId, PeerId, UnitRange};
 
+use crate::claims::Claims;
 use crate::io::{Output, Slot};
 use crate::post::Post;
 use crate::time::Time;
@@ -49,6 +59,26 @@ const YIELD: Duration = Duration::from_secs(2);
 const SPEED_MAX: u64 = 1 << 50;
 /// Of how many peers the node remembers how much they computed.
 const GROSS_MAX: usize = 1024;
+/// How often neighbours even out their stock where work comes over several hops, and how much richer, in seconds beyond twice
+/// this node's own stock, a neighbour must be.
+const EVEN_OUT_EVERY: Duration = Duration::from_secs(1);
+const EVEN_OUT_MARGIN_S: f64 = 2.0;
+/// How long after a peer vanished its first heir takes what it held, and how much later each further one.
+const INHERIT_AFTER: Duration = Duration::from_secs(1);
+const NEXT_HEIR_AFTER: Duration = Duration::from_secs(2);
+/// How many vanished peers have heirs waiting.
+const ESTATES_MAX: usize = 256;
+/// How long a node that does not see all holders has nothing to do before it claims units that no neighbour holds.
+const STARVED_AFTER: Duration = Duration::from_secs(6);
+/// How long it waits if it was so within the last minute.
+const STARVED_AGAIN: Duration = Duration::from_secs(1);
+const STARVED_LATELY: Duration = Duration::from_secs(60);
+/// How long it waits between two rounds of claims.
+const CLAIM_ROUND: Duration = Duration::from_secs(1);
+/// How many more peers a room may have than a node knows of: the first claims are that much rarer.
+const UNSEEN_FACTOR: f64 = 16.0;
+/// Into how many parts a block is split at most to be claimed.
+const SPLIT_MAX: usize = 1024;
 /// How often the node looks for such units.
 const ORPHAN_SCAN: Duration = Duration::from_millis(500);
 
@@ -106,6 +136,15 @@ pub(crate) struct Sharing {
     claim_rounds: usize,
     scanned: Time,
     gross: BTreeMap<PeerId, Gross>,
+    /// How many peers the room has, and whether this node has links to all of them.
+    room: (usize, bool),
+    /// When it last asked for units, and when it last had some or could not take any.
+    asked: Time,
+    fed: Time,
+    starved: Option<Time>,
+    claims: Claims,
+    /// What vanished peers held, and when this node takes it unless another did.
+    estates: BTreeMap<PeerId, (Time, UnitSet)>,
     /// Units that all who were present could have computed alone in the time they were present.
     pub(crate) potential: f64,
     measured: Time,
@@ -127,10 +166,21 @@ impl Sharing {
             claim_rounds: 0,
             scanned: Time::ZERO,
             gross: BTreeMap::new(),
+            room: (1, true),
+            asked: Time::ZERO,
+            fed: Time::ZERO,
+            starved: None,
+            claims: Claims::new(job),
+            estates: BTreeMap::new(),
             potential: 0.0,
             measured: Time::ZERO,
             news: false,
         }
+    }
+
+    /// How many peers the room has, this node included, and how many of them it has links to.
+    pub(crate) fn on_room(&mut self, size: usize, links: usize) {
+        self.room = (size, links + 1 >= size);
     }
 
     /// A peer said how it is doing.
@@ -227,18 +277,26 @@ impl Sharing {
                 theirs.refused = true;
             }
         }
-        if work.mode != Mode::Working || work.threads() == 0 || !work.is_calibrated() || !work.mine.is_empty()
-        {
+        let (_, sees_all) = self.room;
+        let evens_out = !sees_all && now.since(self.asked) >= EVEN_OUT_EVERY;
+        let has_stock = !work.mine.is_empty();
+        if has_stock || !work.is_idle() || work.mode != Mode::Working {
+            self.fed = now;
+        }
+        let is_able = work.mode == Mode::Working && work.threads() > 0 && work.is_calibrated();
+        if !is_able || (has_stock && !evens_out) {
             return;
         }
         let ours = work.seconds_left(now);
+        let enough = if has_stock { 2.0 * ours + EVEN_OUT_MARGIN_S } else { ours + STEAL_MARGIN_S };
         let richest = self
             .theirs
             .iter()
             .filter(|(_, theirs)| !theirs.refused && !theirs.holding.is_empty())
             .map(|(peer, theirs)| (theirs.seconds_left(now), *peer))
             .max_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
-        let Some((_, peer)) = richest.filter(|(left, _)| *left > ours + STEAL_MARGIN_S) else { return };
+        let Some((_, peer)) = richest.filter(|(left, _)| *left > enough) else { return };
+        self.asked = now;
         self.requests += 1;
         self.pending = Some(Pending { peer, request: self.requests, since: now });
         post.send(peer, Frame::Ask(Ask { job: self.job, request: self.requests, speed: work.capacity(now) }));
@@ -307,10 +365,12 @@ impl Sharing {
             .map(|(_, theirs)| theirs.status.speed.max(theirs.status.solo_speed))
             .fold(0, u64::saturating_add);
         let (rest, _) = work.rest_of_slices(now);
-        let all = unbegun.saturating_add(rest);
+        // One that evens out its stock has some already.
+        let stock = self.theirs.get(&asker).map_or(0, |theirs| theirs.holding.len());
+        let all = unbegun.saturating_add(rest).saturating_add(stock);
         let rivals = own.saturating_add(idle);
-        let share = proportional(all, speed, rivals);
-        if share > 0 {
+        let share = proportional(all, speed, rivals).saturating_sub(stock);
+        if share > 0 || stock > 0 {
             return share.min(unbegun);
         }
         // Less than a unit each: the last ones go to whoever finishes them sooner.
@@ -404,9 +464,28 @@ impl Sharing {
     }
 
     /// A peer is gone. Returns what this node takes back.
-    pub(crate) fn on_gone(&mut self, peer: &PeerId, ledger: &Ledger, work: &mut Work) -> Vec<UnitRange> {
+    /// `heirs` are those that had a link to it.
+    pub(crate) fn on_gone(
+        &mut self,
+        now: Time,
+        peer: &PeerId,
+        heirs: &BTreeSet<PeerId>,
+        ledger: &Ledger,
+        work: &mut Work,
+    ) -> Vec<UnitRange> {
         self.pending = self.pending.filter(|pending| pending.peer != *peer);
         let Some(gone) = self.theirs.remove(peer) else { return Vec::new() };
+        let (_, sees_all) = self.room;
+        if !sees_all {
+            // What it granted on, it does not hold any more; what others granted to it, they do not see.
+            let ours = heir_hash(peer, &self.me);
+            let rank = heirs.iter().filter(|heir| heir_hash(peer, heir) > ours).count();
+            let wait = INHERIT_AFTER + NEXT_HEIR_AFTER * u32::try_from(rank).unwrap_or(u32::MAX);
+            if self.estates.len() < ESTATES_MAX && !gone.holding.is_empty() {
+                self.estates.insert(*peer, (now + wait, gone.holding));
+            }
+            return Vec::new();
+        }
         let mut lost: UnitSet =
             gone.granted.runs().flat_map(|run| ledger.missing(run).collect::<Vec<_>>()).collect();
         for held in self.theirs.values().flat_map(|theirs| theirs.holding.runs()).chain(work.held().runs()) {
@@ -421,9 +500,47 @@ impl Sharing {
         lost.runs().collect()
     }
 
+    /// Takes what vanished peers held, where it is this node's turn and nobody else did. Returns it.
+    pub(crate) fn inherit(
+        &mut self,
+        now: Time,
+        ledger: &Ledger,
+        work: &mut Work,
+        post: &mut Post,
+    ) -> Vec<UnitRange> {
+        let theirs = &self.theirs;
+        self.estates.retain(|peer, _| !theirs.contains_key(peer));
+        let due: Vec<PeerId> =
+            self.estates.iter().filter(|(_, (due, _))| *due <= now).map(|(peer, _)| *peer).collect();
+        let mut inherited = UnitSet::default();
+        for peer in due {
+            let Some((_, held)) = self.estates.remove(&peer) else { continue };
+            held.runs()
+                .flat_map(|run| ledger.missing(run).collect::<Vec<_>>())
+                .for_each(|run| inherited.insert(run));
+        }
+        if inherited.is_empty() {
+            return Vec::new();
+        }
+        self.claims.in_force(now).for_each(|run| inherited.remove(run));
+        let held = self.theirs.values().flat_map(|theirs| theirs.holding.runs());
+        held.chain(work.held().runs()).for_each(|run| inherited.remove(run));
+        let inherited: Vec<UnitRange> = inherited.runs().collect();
+        inherited.iter().for_each(|run| work.mine.insert(*run));
+        self.news |= !inherited.is_empty();
+        self.claims.make(now, &inherited, post);
+        inherited
+    }
+
     /// Looks for units that nobody holds, and claims its part of those that nobody took for a while. Returns what this node
     /// claims.
-    pub(crate) fn claim_orphans(&mut self, now: Time, ledger: &Ledger, work: &mut Work) -> Vec<UnitRange> {
+    pub(crate) fn claim_orphans(
+        &mut self,
+        now: Time,
+        ledger: &Ledger,
+        work: &mut Work,
+        post: &mut Post,
+    ) -> Vec<UnitRange> {
         if now.since(self.scanned) < ORPHAN_SCAN {
             return Vec::new();
         }
@@ -440,6 +557,7 @@ impl Sharing {
             let vouched = theirs.vouched.runs().filter(|run| !self.is_with_the_stuck(now, *run));
             vouched.for_each(|run| orphans.remove(run));
         }
+        self.claims.in_force(now).for_each(|run| orphans.remove(run));
         let still: UnitSet = self.suspects.runs().flat_map(|run| orphans.within(run)).collect();
         if still.is_empty() {
             self.suspected_since = now;
@@ -450,20 +568,54 @@ impl Sharing {
             return Vec::new();
         }
         self.suspects = still;
-        if now.since(self.suspected_since) < ORPHAN_AFTER {
+        let (_, sees_all) = self.room;
+        let lately = self.starved.is_some_and(|at| now.since(at) < STARVED_LATELY);
+        let is_starved = now.since(self.fed) >= if lately { STARVED_AGAIN } else { STARVED_AFTER };
+        if is_starved {
+            self.starved = Some(now);
+        } else if !sees_all && !lately {
+            self.claim_rounds = 0;
+        }
+        let patience = if sees_all { ORPHAN_AFTER } else { CLAIM_ROUND };
+        if now.since(self.suspected_since) < patience || !(sees_all || is_starved) {
             return Vec::new();
         }
         let suspects = std::mem::take(&mut self.suspects);
+        let (size, _) = self.room;
+        // Where many are idle, many claim a part each.
+        let largest = (suspects.len() / (4 * size as u64)).max(1);
         let claimed: Vec<UnitRange> = suspects
             .runs()
             .flat_map(UnitRange::blocks)
+            .flat_map(|block| if sees_all { vec![block] } else { split(block, largest) })
             .filter(|block| self.claims(now, *block, work))
             .map(|block| block.range())
             .collect();
         claimed.iter().for_each(|range| work.mine.insert(*range));
         self.claim_rounds += 1;
         self.news |= !claimed.is_empty();
+        if !sees_all {
+            self.claims.make(now, &claimed, post);
+        }
         claimed
+    }
+
+    /// A peer, or one behind it, claims units.
+    pub(crate) fn on_claim(
+        &mut self,
+        now: Time,
+        via: PeerId,
+        units: &[UnitRange],
+        ttl: u8,
+        whole: UnitRange,
+        post: &mut Post,
+    ) -> Result<(), String> {
+        if let Some(run) = units.iter().find(|run| run.end > whole.end) {
+            return Err(format!("a claim of units {run:?}, beyond the job's {}", whole.end));
+        }
+        let others: Vec<PeerId> = self.theirs.keys().filter(|peer| **peer != via).copied().collect();
+        self.claims.on_claim(now, units, ttl, others, post);
+        Ok(())
     }
 
     /// What this node granted to peers that still say they hold it: the others, who may have no link to them, are told.
@@ -489,19 +641,25 @@ impl Sharing {
         let works = |peer: &PeerId| self.theirs.get(peer).is_some_and(|theirs| theirs.works(now));
         // Where nobody works, somebody must hold the units so that a newcomer can ask for them.
         let able = (work.mode == Mode::Working && work.threads() > 0) || !self.theirs.keys().any(works);
+        let (size, sees_all) = self.room;
+        if !sees_all {
+            let chance = f64::from(1 << self.claim_rounds.min(30)) / (UNSEEN_FACTOR * size as f64);
+            return able && self.luck(block) < chance;
+        }
         // Whoever should claim may not know, or not care: in each further round one more may.
         able && self.rank(block, works) <= self.claim_rounds
     }
 
+    /// A number from 0 to 1 that is this node's alone for this block.
+    fn luck(&self, block: Block) -> f64 {
+        let [a, b, c, d, ..] = claim_hash(block, &self.me);
+        f64::from(u32::from_le_bytes([a, b, c, d])) / f64::from(u32::MAX)
+    }
+
     /// How many of the peers that count have a higher hash with the block than this node.
     fn rank(&self, block: Block, counts: impl Fn(&PeerId) -> bool) -> usize {
-        let hash = |peer: &PeerId| {
-            let mut hasher = blake3::Hasher::new_derive_key("manyhands claim v1");
-            hasher.update(&block.start().to_le_bytes()).update(&block.len().to_le_bytes()).update(&peer.0);
-            *hasher.finalize().as_bytes()
-        };
-        let ours = hash(&self.me);
-        self.theirs.keys().filter(|peer| counts(peer) && hash(peer) > ours).count()
+        let ours = claim_hash(block, &self.me);
+        self.theirs.keys().filter(|peer| counts(peer) && claim_hash(block, peer) > ours).count()
     }
 
     /// Hands everything held to the peer that works fastest. `false` if there is none.
@@ -519,6 +677,26 @@ impl Sharing {
         }
         true
     }
+}
+
+/// The parts of a block that are no longer than `largest`.
+fn split(block: Block, largest: u64) -> Vec<Block> {
+    let level = block.level().min(u8::try_from(largest.ilog2()).unwrap_or(u8::MAX));
+    let (start, end) = (block.start() >> level, (block.start() + block.len()) >> level);
+    (start..end).take(SPLIT_MAX).filter_map(|index| Block::new(level, index)).collect()
+}
+
+/// What decides who inherits from a vanished peer.
+fn heir_hash(gone: &PeerId, heir: &PeerId) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("manyhands heir v1");
+    *hasher.update(&gone.0).update(&heir.0).finalize().as_bytes()
+}
+
+/// What decides who claims a block.
+fn claim_hash(block: Block, peer: &PeerId) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("manyhands claim v1");
+    hasher.update(&block.start().to_le_bytes()).update(&block.len().to_le_bytes()).update(&peer.0);
+    *hasher.finalize().as_bytes()
 }
 
 /// Two hold the same units: the one with the smaller id yields what the other will come to next, and goes on behind it. It

@@ -211,7 +211,9 @@ fn visit(calls: &mut Calls, desk: &mut Desk<'_>, address: &str) -> bool {
 /// Of the neighbours that can spare the link, the one with the most links; one that something is shared with only in need.
 fn choose_to_part(calls: &Calls, desk: &mut Desk<'_>, is_needed: impl Fn(&PeerId) -> bool) -> Option<PeerId> {
     let in_need = desk.up.len() > desk.target + ACTIVE_BROWSER / 2;
-    let links = |peer: &PeerId| calls.directory.links_of(peer).filter(|links| *links > ACTIVE_BROWSER / 2);
+    let links = |peer: &PeerId| {
+        calls.directory.neighbours().get(peer).map(BTreeSet::len).filter(|links| *links > ACTIVE_BROWSER / 2)
+    };
     let spare = || desk.up.keys().filter(|peer| in_need || !is_needed(peer));
     let most = spare().filter_map(links).max()?;
     let choice: Vec<PeerId> = spare().filter(|peer| links(peer) == Some(most)).copied().collect();

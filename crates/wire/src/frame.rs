@@ -21,7 +21,7 @@ pub const MAGIC: [u8; 2] = *b"MH";
 /// The version this build speaks.
 pub const VERSION: u8 = 1;
 /// How many tags this build knows.
-const TAGS: u8 = 26;
+const TAGS: u8 = 27;
 
 /// The most records in one [`Frame::Records`].
 pub const RECORDS_MAX: usize = 64;
@@ -136,6 +136,15 @@ pub enum Frame {
         peer: PeerId,
         /// How long ago, in milliseconds.
         ago_ms: u64,
+    },
+    /// Somebody does units that seemed to be nobody's: others that see no holder of them leave them alone for a while.
+    Claim {
+        /// Of which job.
+        job: JobId,
+        /// The units; at most [`RUNS_MAX`] runs.
+        units: Vec<UnitRange>,
+        /// How many more hops it may make.
+        ttl: u8,
     },
 }
 
@@ -353,6 +362,7 @@ impl Frame {
             Self::Records { records, .. } => records.len() <= RECORDS_MAX,
             Self::Credit { runs, .. } => runs.len() <= RUNS_MAX,
             Self::Have { runs, .. } => runs.len() <= RUNS_MAX,
+            Self::Claim { units, .. } => units.len() <= RUNS_MAX,
             Self::Neighbours(contacts) => {
                 contacts.len() <= NEIGHBOURS_MAX && contacts.iter().all(Contact::is_within_limits)
             }
@@ -478,6 +488,7 @@ mod tests {
             Frame::Sated,
             Frame::Probe(host),
             Frame::Heard { peer: host, ago_ms: u64::MAX },
+            Frame::Claim { job, units: runs(), ttl: 16 },
         ]
     }
 

@@ -61,6 +61,7 @@ impl Node {
             | Frame::Records { .. }
             | Frame::Credit { .. }
             | Frame::Have { .. }
+            | Frame::Claim { .. }
             | Frame::Sated => {}
         }
         // All that follows is about the job.
@@ -69,7 +70,8 @@ impl Node {
             Frame::Start { job, .. }
             | Frame::Records { job, .. }
             | Frame::Credit { job, .. }
-            | Frame::Have { job, .. } => Some(*job),
+            | Frame::Have { job, .. }
+            | Frame::Claim { job, .. } => Some(*job),
             Frame::Ask(ask) => Some(ask.job),
             Frame::Grant(grant) => Some(grant.job),
             Frame::Status(status) => status.job,
@@ -109,6 +111,7 @@ impl Node {
                 let by = records.first().filter(|record| record.computed).map(|record| record.signer);
                 let (fresh, fault) = job.replica.on_records(&self.me, records);
                 job.sharing.on_finished(now, &fresh, by, &mut job.work);
+                job.replica.gather(peer, &fresh, by.is_none(), &mut self.post);
                 let ledger = &job.replica.ledger;
                 job.work.stop_where(|slice| ledger.is_done(slice), &mut self.out);
                 fault
@@ -116,6 +119,14 @@ impl Node {
             Frame::Credit { runs, .. } => job.replica.on_credit(&runs),
             Frame::Have { within, runs, .. } => {
                 job.replica.on_have(&self.me, peer, within, &runs, &mut self.post);
+                None
+            }
+            Frame::Claim { units, ttl, .. } => {
+                let whole = job.replica.ledger.range();
+                job.sharing.on_claim(now, peer, &units, ttl, whole, &mut self.post).err()
+            }
+            Frame::Sated => {
+                job.replica.on_sated(peer);
                 None
             }
             _ => None,

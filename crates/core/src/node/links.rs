@@ -66,8 +66,9 @@ impl Node {
             // The peer came back, after a reload perhaps, before its old link was known to be dead.
             self.links.remove(&old);
             self.out.push_back(Output::HangUp(old));
+            let heirs = self.calls.directory.links_of(&peer);
             if let Some(job) = &mut self.job {
-                job.on_peer_gone(&peer, &mut self.out);
+                job.on_peer_gone(now, &peer, &heirs, &mut self.out);
             }
         }
         self.calls.on_linked(&peer);
@@ -143,9 +144,10 @@ impl Node {
         if self.up.get(&peer) != Some(&id) {
             return;
         }
+        let heirs = self.calls.directory.links_of(&peer);
         self.forget_link(now, peer);
         if let Some(job) = &mut self.job {
-            job.on_peer_gone(&peer, &mut self.out);
+            job.on_peer_gone(now, &peer, &heirs, &mut self.out);
         }
     }
 
