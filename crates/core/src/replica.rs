@@ -29,7 +29,7 @@ const ANSWER_RECORDS_MAX: usize = 512;
 /// The most runs of credit in such an answer.
 const ANSWER_CREDIT_MAX: usize = 4096;
 /// How many peers may have credit in one job, as far as others tell of them.
-const CREDITORS_MAX: usize = 16_384;
+const CREDITORS_MAX: usize = 1024;
 /// How long new blocks are gathered before they travel on: a few of them, and many.
 const GATHER_MIN: Duration = Duration::from_secs(1);
 const GATHER_MAX: Duration = Duration::from_secs(5);
