@@ -98,6 +98,9 @@ pub(crate) struct HostArgs {
     /// Meet friends at this relay instead of here, where they cannot reach this machine: http://HOST:PORT
     #[arg(long, value_name = "URL", value_parser = http_origin)]
     pub(crate) relay: Option<String>,
+    /// Meet the room here too: the address or link of a friend who is in it; may be given several times
+    #[arg(long, value_name = "URL", value_parser = entrance)]
+    pub(crate) also: Vec<String>,
     /// Show a QR code of the link also where the output is no terminal
     #[arg(long)]
     pub(crate) qr: bool,
@@ -119,9 +122,10 @@ Examples:
   manyhands join 'http://192.168.1.7:8080/#room=…&key=…'
   manyhands join \"$INVITE\" --threads 2 --throttle 25%
   manyhands join \"$INVITE\" --save copy.json      keep what is added so far, whatever becomes of the host
-  manyhands join \"$INVITE\" --http-port 8081      then: manyhands status http://127.0.0.1:8081
+  manyhands join \"$INVITE\" --port 8081           let others in at this port; then: manyhands status http://127.0.0.1:8081
+  manyhands join \"$INVITE\" --also http://192.168.1.9:8081    get in there, if the host is gone
 
-The link is the one that the host prints; put it in quotes.")]
+The link is the one that the host, or any friend's program, prints; put it in quotes.")]
 pub(crate) struct JoinArgs {
     /// The whole invite link, in quotes
     #[arg(env = "MANYHANDS_INVITE")]
@@ -137,12 +141,35 @@ pub(crate) struct JoinArgs {
     /// Keep a copy of the task in this file, as the host keeps its own
     #[arg(long, value_name = "FILE")]
     pub(crate) save: Option<PathBuf>,
-    /// Serve status and metrics at this port, to this machine only
-    #[arg(long, value_name = "PORT")]
+    /// The port at which others can join through this machine; 0 for any that is free
+    #[arg(long, env = "MANYHANDS_JOIN_PORT", default_value_t = 0)]
+    pub(crate) port: u16,
+    /// The address to listen on; 127.0.0.1 for this machine only
+    #[arg(long, value_name = "ADDRESS", env = "MANYHANDS_BIND", default_value_t = IpAddr::V4(Ipv4Addr::UNSPECIFIED))]
+    pub(crate) bind: IpAddr,
+    /// Serve nothing: nobody can join through this machine
+    #[arg(long)]
+    pub(crate) no_serve: bool,
+    /// Serve at this port, to this machine only: short for --bind 127.0.0.1 --port PORT
+    #[arg(long, value_name = "PORT", conflicts_with_all = ["port", "no_serve"])]
     pub(crate) http_port: Option<u16>,
+    /// Get into the room here too: another node's address, or its link; may be given several times
+    #[arg(long, value_name = "URL", value_parser = entrance)]
+    pub(crate) also: Vec<String>,
     /// One JSON object a line instead of text
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+impl JoinArgs {
+    /// Where to serve; none for a friend that serves nothing.
+    pub(crate) fn listen_args(&self) -> Option<ListenArgs> {
+        match self.http_port {
+            Some(port) => Some(ListenArgs { port, bind: Ipv4Addr::LOCALHOST.into() }),
+            None if self.no_serve => None,
+            None => Some(ListenArgs { port: self.port, bind: self.bind }),
+        }
+    }
 }
 
 /// How to relay.
@@ -276,6 +303,11 @@ fn short_text(text: &str, bytes_max: usize) -> Result<String, String> {
         return Err("control characters are not allowed".to_owned());
     }
     Ok(text.to_owned())
+}
+
+/// Another node's address; an invite link will do, less what follows the `#`.
+fn entrance(text: &str) -> Result<String, String> {
+    http_origin(text.split('#').next().unwrap_or_default())
 }
 
 fn http_origin(text: &str) -> Result<String, String> {

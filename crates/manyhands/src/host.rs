@@ -9,12 +9,10 @@ mod saver;
 mod speak;
 
 use std::io::IsTerminal as _;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use manyhands_core::invite::signaling_url;
 use manyhands_core::{Command, Config, Event, HostConfig, RoomKey, View};
-use manyhands_peer::{Options, Peer};
+use manyhands_peer::{Options, Peer, ServerState};
 use manyhands_signaling::{ServedRooms, Server};
 use manyhands_wire::PeerId;
 use manyhands_wire::frame::PeerKind;
@@ -23,11 +21,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use crate::cli::HostArgs;
+use crate::doors::{Doors, entries, own_address};
 use crate::exit::{Failure, Outcome};
 use crate::http::{NodeFace, Progress, Web, router};
 use crate::identity::random;
 use crate::introductions::Introductions;
-use crate::invites::{Invites, reachable};
+use crate::invites::Invites;
 use crate::listen::{Serving, listen};
 use crate::room;
 use crate::signals::Signals;
@@ -60,14 +59,18 @@ pub(crate) async fn run(args: HostArgs) -> Outcome {
     voice.know_unit_size(unit_size);
 
     let task_path = job.store.as_ref().map(|store| store.path().to_owned());
-    let own = format!("http://{}", SocketAddr::new(reachable(address.ip()), address.port()));
-    let origin = args.relay.clone().unwrap_or(own);
-    let (peer, saver) = start_peer(&args, job, room, &origin)?;
-    let (commands, control) = mpsc::channel(COMMANDS_MAX);
+    let own = own_address(address);
+    let origin = args.relay.clone().unwrap_or_else(|| own.clone());
     let invites = match &args.relay {
         Some(origin) => Invites::of_relay(origin, room),
         None => Invites::of_listener(address, room),
     };
+    let doors = Doors {
+        servers: entries(&origin, &own, &args.also),
+        address: Invites::of_listener(address, room).best().origin.clone(),
+    };
+    let (peer, saver) = start_peer(&args, job, room, doors)?;
+    let (commands, control) = mpsc::channel(COMMANDS_MAX);
     let node = NodeFace {
         is_host: true,
         views: peer.views(),
@@ -96,7 +99,7 @@ fn start_peer(
     args: &HostArgs,
     job: opening::Job,
     room: RoomKey,
-    origin: &str,
+    doors: Doors,
 ) -> anyhow::Result<(Peer, Option<Saver>)> {
     let threads = if args.no_work { 0 } else { args.work.thread_count() };
     let config = Config {
@@ -106,13 +109,12 @@ fn start_peer(
         name: args.work.name.clone(),
         kind: PeerKind::Native,
         threads,
+        servers: doors.servers,
+        address: doors.address,
+        remembered: None,
         host: Some(HostConfig { spec: job.spec, ledger: Some(job.ledger), wait: args.wait }),
     };
-    let options = Options {
-        signaling_url: signaling_url(origin),
-        throttle_permille: args.work.throttle.0,
-        threads_max: threads,
-    };
+    let options = Options { throttle_permille: args.work.throttle.0, threads_max: threads };
     let peer = manyhands_peer::spawn(config, options);
     let saver = job.store.map(|store: store::TaskStore| Saver::start(store, peer.ledgers()));
     Ok((peer, saver))
@@ -201,7 +203,7 @@ impl Hosting {
 
     async fn on_view(&mut self) {
         let view = self.views.borrow_and_update().clone();
-        self.watch_introductions(view.signaling);
+        self.watch_introductions();
         if !self.is_told {
             self.voice.show(&view);
         }
@@ -223,13 +225,18 @@ impl Hosting {
     }
 
     /// Tells when newcomers cannot get in for a while, and when they can again.
-    fn watch_introductions(&mut self, is_connected: bool) {
+    fn watch_introductions(&mut self) {
         if matches!(self.stop, Stop::Leaving { .. }) {
             return;
         }
+        let state = self.peer.servers().borrow().get(&self.origin).cloned().unwrap_or_default();
+        let is_connected = state == ServerState::Connected;
         let Some(change) = self.introductions.note(is_connected, Instant::now()) else { return };
-        let why = self.peer.signaling_trouble().borrow().clone();
-        speak::introductions(&self.voice, change, &self.origin, why.as_deref());
+        let why = match &state {
+            ServerState::Failed(why) => Some(why.as_str()),
+            ServerState::Connecting | ServerState::Connected => None,
+        };
+        speak::introductions(&self.voice, change, &self.origin, why);
     }
 
     async fn on_word(&mut self, word: Word) {

@@ -2,12 +2,16 @@
 //!
 //! The friend tries to get in for as long as its person has patience. Once it knows the job it needs nobody: if the host and
 //! everybody else are gone, it finishes alone. At the end it waits a moment until the others know, and leaves.
+//!
+//! It also lets others in: it serves page, signaling and API like the host, at a link of its own that works when the host's
+//! does not any more.
 
-use std::net::Ipv4Addr;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use manyhands_core::{Command, Config, Event, Invite, View};
-use manyhands_peer::{Options, Peer};
+use manyhands_peer::{Options, Peer, ServerState};
+use manyhands_signaling::{ServedRooms, Server};
 use manyhands_wire::frame::PeerKind;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -15,11 +19,13 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-use crate::cli::{JoinArgs, ListenArgs};
+use crate::cli::JoinArgs;
 use crate::copy::TaskCopy;
+use crate::doors::{Doors, entries, own_address};
 use crate::exit::{Failure, Outcome, Reason};
 use crate::http::{NodeFace, Progress, Web, router};
 use crate::identity::{self, random};
+use crate::invites::Invites;
 use crate::listen::{Serving, listen};
 use crate::signals::Signals;
 use crate::voice::{Voice, one_line};
@@ -39,9 +45,18 @@ pub(crate) async fn run(args: JoinArgs) -> Outcome {
     let signals = Signals::new()?;
     let folder = args.state.clone().map_or_else(identity::default_folder, Ok)?;
     let identity = identity::take(&folder)?;
-    let listener = listen_locally(args.http_port).await?;
+    let listener = match args.listen_args() {
+        Some(listen_args) => Some(listen(&listen_args).await?),
+        None => None,
+    };
+    let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
+    let invites = address.map(|address| Invites::of_listener(address, invite.room));
 
     let threads = args.work.thread_count();
+    let doors = Doors {
+        servers: entries(&invite.origin, &address.map(own_address).unwrap_or_default(), &args.also),
+        address: invites.as_ref().map(|invites| invites.best().origin.clone()).unwrap_or_default(),
+    };
     let config = Config {
         secret: identity.secret,
         room: invite.room,
@@ -49,28 +64,35 @@ pub(crate) async fn run(args: JoinArgs) -> Outcome {
         name: args.work.name.clone(),
         kind: PeerKind::Native,
         threads,
+        servers: doors.servers,
+        address: doors.address,
+        remembered: None,
         host: None,
     };
-    let options = Options {
-        signaling_url: invite.signaling_url(),
-        throttle_permille: args.work.throttle.0,
-        threads_max: threads,
-    };
+    let options = Options { throttle_permille: args.work.throttle.0, threads_max: threads };
     let peer = manyhands_peer::spawn(config, options);
     let (commands, control) = mpsc::channel(COMMANDS_MAX);
+    let server = Server::new(ServedRooms::Only([invite.room.room_id()].into()));
     let serving = listener.map(|listener| {
         let (views, progress) = (peer.views(), peer.ledgers());
-        let node = NodeFace { is_host: false, views, progress, commands, task: None, lan: vec![] };
-        Serving::start(listener, router(Web { signaling: None, node: Some(node), started: Instant::now() }))
+        let lan = invites.as_ref().map(Invites::origins).unwrap_or_default();
+        let node = NodeFace { is_host: false, views, progress, commands, task: None, lan };
+        let signaling = Some(server.clone());
+        Serving::start(listener, router(Web { signaling, node: Some(node), started: Instant::now() }))
     });
     voice
         .emit(&json!({ "event": "joining", "peer": peer.id().0.map(|byte| format!("{byte:02x}")).concat() }));
     let threads = if threads == 1 { "1 thread".to_owned() } else { format!("{threads} threads") };
     voice.say(&format!("Lending a hand as {}, with {threads}.", peer.id()));
+    if let (Some(invites), Some(address)) = (&invites, address) {
+        tell_links(&voice, invites, address);
+    }
 
+    let entrances = entries(&invite.origin, "", &args.also);
     let copy = args.save.map(|path| TaskCopy::start(path, peer.ledgers()));
-    let helping = Helping::new(voice, peer, copy, invite.origin, args.patience);
+    let helping = Helping::new(voice, peer, copy, entrances, args.patience);
     let outcome = helping.run(signals, control).await;
+    server.shut_down();
     if let Some(serving) = serving {
         serving.stop().await;
     }
@@ -78,11 +100,19 @@ pub(crate) async fn run(args: JoinArgs) -> Outcome {
     outcome
 }
 
-async fn listen_locally(port: Option<u16>) -> Result<Option<TcpListener>, Failure> {
-    match port {
-        Some(port) => Ok(Some(listen(&ListenArgs { port, bind: Ipv4Addr::LOCALHOST.into() }).await?)),
-        None => Ok(None),
-    }
+/// Where others can join through this machine.
+fn tell_links(voice: &Voice, invites: &Invites, address: SocketAddr) {
+    let lan: Vec<_> = invites.lan.iter().map(|(_, invite)| invite.to_string()).collect();
+    voice.emit(&json!({
+        "event": "listening",
+        "port": address.port(),
+        "invite": invites.local.to_string(),
+        "lan": lan,
+    }));
+    voice.say(&format!(
+        "Others can join through this machine too, even when the host is gone:\n  {}",
+        invites.best()
+    ));
 }
 
 /// A friend that runs.
@@ -92,12 +122,12 @@ struct Helping {
     views: watch::Receiver<View>,
     progress: watch::Receiver<Progress>,
     copy: Option<TaskCopy>,
-    /// Where the link says that the host is.
-    origin: String,
+    /// The servers that let this node in: the one in the link first.
+    entrances: Vec<String>,
     patience: Duration,
     /// Until when somebody must have let this node in; moved on for as long as somebody is there, or there is work.
     deadline: Instant,
-    /// Whether the signaling server was ever reached.
+    /// Whether any of these servers was ever reached.
     was_reached: bool,
     /// Why a peer was not believed, or did not believe this node.
     refused: Option<String>,
@@ -115,7 +145,13 @@ enum Stop {
 }
 
 impl Helping {
-    fn new(voice: Voice, peer: Peer, copy: Option<TaskCopy>, origin: String, patience: Duration) -> Self {
+    fn new(
+        voice: Voice,
+        peer: Peer,
+        copy: Option<TaskCopy>,
+        entrances: Vec<String>,
+        patience: Duration,
+    ) -> Self {
         let (views, progress) = (peer.views(), peer.ledgers());
         let deadline = Instant::now() + patience;
         Self {
@@ -124,7 +160,7 @@ impl Helping {
             views,
             progress,
             copy,
-            origin,
+            entrances,
             patience,
             deadline,
             was_reached: false,
@@ -170,7 +206,9 @@ impl Helping {
 
     async fn on_view(&mut self) {
         let view = self.views.borrow_and_update().clone();
-        self.was_reached |= view.signaling;
+        let servers = self.peer.servers();
+        let is_reached = |at: &String| servers.borrow().get(at) == Some(&ServerState::Connected);
+        self.was_reached |= self.entrances.iter().any(is_reached);
         // Who has work can finish it alone; who has none has company or runs out of patience.
         if room::has_started(&view) || room::has_company(&view) {
             self.deadline = Instant::now() + self.patience;
@@ -199,8 +237,13 @@ impl Helping {
             // Before anybody let this node in, a server that does not want it means that the link is wrong.
             Event::SignalingRefused { message } if view.job.is_none() && !room::has_company(&view) => {
                 let message = one_line(message);
-                let failure = Failure::new(Reason::Refused, format!("{} refuses: {message}", self.origin));
-                self.leave(Command::Leave, Err(failure)).await;
+                if self.entrances.len() > 1 {
+                    // Another of them may know better.
+                    self.refused = Some(message);
+                    return;
+                }
+                let refusal = format!("{} refuses: {message}", self.entrances[0]);
+                self.leave(Command::Leave, Err(Failure::new(Reason::Refused, refusal))).await;
             }
             Event::Refused { why } => self.refused = Some(one_line(why)),
             Event::SignalingRefused { .. }
@@ -229,7 +272,7 @@ impl Helping {
     /// Why nobody let this node in.
     fn nobody(&self) -> Failure {
         let waited = numbers::span(self.patience.as_secs_f64());
-        let origin = &self.origin;
+        let origin = self.entrances.join(" or ");
         if self.views.borrow().job.is_some() {
             // It was in, so the host was there once.
             return Failure::new(
@@ -239,8 +282,11 @@ impl Helping {
                 ),
             );
         }
-        let why = self.peer.signaling_trouble().borrow().as_deref().map(one_line);
-        let why = why.map_or(String::new(), |why| format!(": {why}"));
+        let servers = self.peer.servers();
+        let why = match servers.borrow().get(&self.entrances[0]) {
+            Some(ServerState::Failed(why)) => format!(": {}", one_line(why)),
+            Some(ServerState::Connecting | ServerState::Connected) | None => String::new(),
+        };
         match (&self.refused, self.was_reached) {
             (Some(why), _) => Failure::new(
                 Reason::Refused,

@@ -3,6 +3,7 @@
 //! - [`cli`]: what can be asked for; [`exit`]: how it ends; [`voice`] and [`numbers`]: how it speaks.
 //! - [`host`]: asks friends for a hand. [`store`]: its file on disk. [`invites`]: its links. [`introductions`]: whether
 //!   newcomers can get in.
+//! - [`doors`]: where a node gets in, and lets others in.
 //! - [`join`]: lends this machine. [`identity`]: the key that it keeps. [`copy`]: its own copy of the task.
 //! - [`relay`], [`status`]: small things.
 //! - [`http`]: the page, signaling and the API. [`signals`]: Ctrl-C.
@@ -11,6 +12,7 @@
 
 mod cli;
 mod copy;
+mod doors;
 mod exit;
 mod host;
 mod http;

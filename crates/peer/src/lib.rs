@@ -7,7 +7,8 @@
 //! - `link`: the task of one link, its bounded queue, its time limits.
 //! - `transport`: what a link needs of a WebRTC library; `rtc`: webrtc-rs behind it; `runtime` and `addresses`:
 //!   what had to be cured to make it quick.
-//! - `signaling`: the WebSocket, opened again whenever it is lost.
+//! - `servers`: the signaling servers that the node knows; `signaling`: the WebSocket to one of them, opened again whenever
+//!   it is lost.
 //! - `workers`: the threads that compute.
 //! - `outlets`: views, ledgers and events for the program around; `clock`: the core's time.
 //!
@@ -20,6 +21,7 @@ mod outlets;
 mod rtc;
 mod run;
 mod runtime;
+mod servers;
 mod signaling;
 mod transport;
 mod workers;
@@ -37,14 +39,13 @@ pub use outlets::JobLedger;
 use outlets::{Outlets, Watchers};
 use rtc::Rtc;
 use run::{Inlets, Run, State};
-use signaling::Signaling;
+use servers::Servers;
+pub use servers::{ServerState, ServerStates};
 use workers::Workers;
 
 /// How a peer is driven.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// The address of the signaling WebSocket, `ws://…/signaling`: see `Invite::signaling_url`.
-    pub signaling_url: String,
     /// The share of its time that each thread computes, in thousandths, 1 to 1000.
     pub throttle_permille: u16,
     /// The most threads that may ever compute, whatever the commands say.
@@ -57,7 +58,7 @@ pub struct Peer {
     id: PeerId,
     commands: mpsc::Sender<Command>,
     watchers: Watchers,
-    trouble: watch::Receiver<Option<String>>,
+    servers: watch::Receiver<ServerStates>,
     task: JoinHandle<()>,
 }
 
@@ -74,20 +75,20 @@ pub fn spawn(config: Config, options: Options) -> Peer {
     let (inbox, links) = mpsc::channel(run::LINK_EVENTS_MAX);
     let (reports_tx, reports) = mpsc::channel(run::REPORTS_MAX);
     let (news_tx, news) = mpsc::channel(run::NEWS_MAX);
-    let (trouble_tx, trouble) = watch::channel(None);
+    let (servers, server_states) = Servers::new(news_tx);
     let (outlets, watchers) = Outlets::new(&node, clock.now());
     let run = Run {
         node,
         clock,
         outlets,
-        signaling: Signaling::start(options.signaling_url, news_tx, trouble_tx),
+        servers,
         workers: Workers::new(options.throttle_permille, options.threads_max, reports_tx),
         transports: Arc::new(Rtc),
         inbox,
         state: State::default(),
     };
     let task = tokio::spawn(run.run(Inlets { commands: commands_rx, links, reports, news }));
-    Peer { id, commands, watchers, trouble, task }
+    Peer { id, commands, watchers, servers: server_states, task }
 }
 
 impl Peer {
@@ -117,9 +118,9 @@ impl Peer {
         self.watchers.ledgers.clone()
     }
 
-    /// Why the last attempt to reach the signaling server failed, for people; none once one succeeded.
-    pub fn signaling_trouble(&self) -> watch::Receiver<Option<String>> {
-        self.trouble.clone()
+    /// How it stands with each signaling server that the node knows.
+    pub fn servers(&self) -> watch::Receiver<ServerStates> {
+        self.servers.clone()
     }
 
     /// What happens from now on. A listener that falls 1024 events behind misses some.

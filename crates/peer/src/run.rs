@@ -11,9 +11,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use manyhands_core::{Command, Event, LinkEvent, LinkId, Node, Output, SignalingEvent, Slot, Time};
+use manyhands_core::{Command, Event, LinkEvent, LinkId, Node, Output, Slot, Time};
 use manyhands_jobs::Report;
-use manyhands_wire::signaling::ClientMessage;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -21,7 +20,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::clock::Clock;
 use crate::link::{Link, Order, Role};
 use crate::outlets::Outlets;
-use crate::signaling::{Signaling, SignalingNews};
+use crate::servers::Servers;
+use crate::signaling::ServerNews;
 use crate::transport::Transports;
 use crate::workers::Workers;
 
@@ -29,7 +29,7 @@ use crate::workers::Workers;
 pub(crate) const LINK_EVENTS_MAX: usize = 1024;
 /// How many reports of workers wait for the node.
 pub(crate) const REPORTS_MAX: usize = 256;
-/// How many messages of the signaling server wait for the node.
+/// How many messages of signaling servers wait for the node.
 pub(crate) const NEWS_MAX: usize = 64;
 /// How many commands wait for the node.
 pub(crate) const COMMANDS_MAX: usize = 64;
@@ -50,7 +50,7 @@ pub(crate) struct Inlets {
     /// What workers tell.
     pub(crate) reports: mpsc::Receiver<(Slot, Report)>,
     /// What happens on the way to signaling.
-    pub(crate) news: mpsc::Receiver<SignalingNews>,
+    pub(crate) news: mpsc::Receiver<ServerNews>,
 }
 
 /// The node and all that it drives.
@@ -58,7 +58,7 @@ pub(crate) struct Run {
     pub(crate) node: Node,
     pub(crate) clock: Clock,
     pub(crate) outlets: Outlets,
-    pub(crate) signaling: Signaling,
+    pub(crate) servers: Servers,
     pub(crate) workers: Workers,
     pub(crate) transports: Arc<dyn Transports>,
     /// Where links report to.
@@ -72,8 +72,6 @@ pub(crate) struct State {
     links: BTreeMap<LinkId, Link>,
     /// Links that are being closed.
     closing: Vec<JoinHandle<()>>,
-    /// The queue of the present connection to signaling.
-    signal: Option<mpsc::Sender<ClientMessage>>,
     /// Whether nobody will give commands any more.
     is_left_alone: bool,
     /// When to stop waiting for the node's goodbyes.
@@ -133,19 +131,11 @@ impl Run {
         self.node.handle_link(self.clock.now(), id, event);
     }
 
-    fn on_news(&mut self, news: SignalingNews) {
-        let event = match news {
-            SignalingNews::Connected(queue) => {
-                self.state.signal = Some(queue);
-                SignalingEvent::Connected
-            }
-            SignalingNews::Message(message) => SignalingEvent::Message(message),
-            SignalingNews::Disconnected => {
-                self.state.signal = None;
-                SignalingEvent::Disconnected
-            }
-        };
-        self.node.handle_signaling(self.clock.now(), event);
+    fn on_news(&mut self, (server, news): ServerNews) {
+        if let Some(event) = self.servers.on_news(server, news) {
+            self.node.handle_signaling(self.clock.now(), server, event);
+            self.outlets.look_soon();
+        }
     }
 
     fn on_command(&mut self, command: Option<Command>) {
@@ -163,15 +153,9 @@ impl Run {
     fn drain(&mut self) {
         while let Some(output) = self.node.poll_output() {
             match output {
-                Output::Signal(message) => {
-                    if let Some(queue) = &self.state.signal
-                        && queue.try_send(message).is_err()
-                    {
-                        tracing::debug!(
-                            "a signaling message is dropped: the queue is full or the connection is lost"
-                        );
-                    }
-                }
+                Output::Connect(server, address) => self.servers.connect(server, address),
+                Output::Disconnect(server) => self.servers.disconnect(server),
+                Output::Signal(server, message) => self.servers.send(server, message),
                 Output::Dial(id) => self.start(id, Role::Dial),
                 Output::Answer(id, offer) => self.start(id, Role::Answer(offer)),
                 Output::Answered(id, answer) => self.give(id, Order::Answered(answer)),
@@ -213,7 +197,7 @@ impl Run {
 
     /// Ends everything, side by side.
     async fn close(self) {
-        let Self { mut state, signaling, workers, inbox, outlets, .. } = self;
+        let Self { mut state, servers, workers, inbox, outlets, .. } = self;
         drop(inbox);
         state.closing.extend(state.links.into_values().map(Link::hang_up));
         let links = timeout(CLOSE_MAX, async {
@@ -221,7 +205,7 @@ impl Run {
                 let _ = task.await;
             }
         });
-        let (links, (), ()) = tokio::join!(links, signaling.stop(), workers.stop());
+        let (links, (), ()) = tokio::join!(links, servers.stop(), workers.stop());
         if links.is_err() {
             tracing::debug!("some links did not close in time");
         }

@@ -1,18 +1,20 @@
-//! The way to the signaling server: a WebSocket that is opened again whenever it is lost.
+//! The way to a signaling server: a WebSocket that is opened again whenever it is lost.
 //!
 //! Attempts are [`BACK_OFF_MIN`] apart at first, then twice as long each time up to [`BACK_OFF_MAX`], each shortened at
 //! random by up to a half so that a server that comes back is not stormed. The series begins anew once a server has said
 //! welcome. A connection that says nothing for [`SILENCE_MAX`], although it was pinged, is given up.
 //!
 //! Each connection has a queue of its own, handed over with [`SignalingNews::Connected`]: what was meant for a former
-//! connection never reaches the next. Why the last attempt failed is kept for whoever wants to tell a person.
+//! connection never reaches the next. A node may know several servers: each has a task of its own, which reports under the
+//! number that the node gave the server.
 
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use manyhands_core::ServerId;
 use manyhands_wire::signaling::{ClientMessage, SIGNALING_BYTES_MAX, ServerMessage};
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::Message;
@@ -49,7 +51,12 @@ pub(crate) enum SignalingNews {
     Message(ServerMessage),
     /// The connection is gone.
     Disconnected,
+    /// There is no connection, and why, for people.
+    Failed(String),
 }
+
+/// News of one of the servers.
+pub(crate) type ServerNews = (ServerId, SignalingNews);
 
 /// The task that keeps the connection.
 #[derive(Debug)]
@@ -59,21 +66,17 @@ pub(crate) struct Signaling {
 }
 
 impl Signaling {
-    /// Connects to `url` and reports to `news`; `trouble` is why the last attempt failed, for people.
-    pub(crate) fn start(
-        url: String,
-        news: mpsc::Sender<SignalingNews>,
-        trouble: watch::Sender<Option<String>>,
-    ) -> Self {
+    /// Connects to `url` and reports to `news` as the server of this number.
+    pub(crate) fn start(server: ServerId, url: String, news: mpsc::Sender<ServerNews>) -> Self {
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(keep_connected(url, news, trouble, stopped));
+        let task = tokio::spawn(keep_connected(server, url, news, stopped));
         Self { stop, task }
     }
 
-    /// Closes the connection politely, for a moment at most.
-    pub(crate) async fn stop(self) {
+    /// Closes the connection politely. The task that is left ends within a moment.
+    pub(crate) fn stop(self) -> JoinHandle<()> {
         drop(self.stop);
-        let _ = self.task.await;
+        self.task
     }
 }
 
@@ -86,9 +89,9 @@ enum End {
 }
 
 async fn keep_connected(
+    server: ServerId,
     url: String,
-    news: mpsc::Sender<SignalingNews>,
-    trouble: watch::Sender<Option<String>>,
+    news: mpsc::Sender<ServerNews>,
     mut stopped: oneshot::Receiver<()>,
 ) {
     let mut back_off = BACK_OFF_MIN;
@@ -98,23 +101,22 @@ async fn keep_connected(
             _ = &mut stopped => return,
         };
         match attempt {
-            Ok(socket) => {
-                trouble.send_replace(None);
-                match converse(socket, &news, &mut stopped).await {
-                    End::Lost { was_welcome } => {
-                        if was_welcome {
-                            back_off = BACK_OFF_MIN;
-                        }
-                        if news.send(SignalingNews::Disconnected).await.is_err() {
-                            return;
-                        }
+            Ok(socket) => match converse(server, socket, &news, &mut stopped).await {
+                End::Lost { was_welcome } => {
+                    if was_welcome {
+                        back_off = BACK_OFF_MIN;
                     }
-                    End::Stopped => return,
+                    if news.send((server, SignalingNews::Disconnected)).await.is_err() {
+                        return;
+                    }
                 }
-            }
+                End::Stopped => return,
+            },
             Err(why) => {
                 tracing::debug!(url, why, "no signaling server");
-                trouble.send_replace(Some(why));
+                if news.send((server, SignalingNews::Failed(why))).await.is_err() {
+                    return;
+                }
             }
         }
         tokio::select! {
@@ -142,12 +144,13 @@ async fn connect(url: &str) -> Result<Socket, String> {
 
 /// One connection, from its opening to its end.
 async fn converse(
+    server: ServerId,
     mut socket: Socket,
-    news: &mpsc::Sender<SignalingNews>,
+    news: &mpsc::Sender<ServerNews>,
     stopped: &mut oneshot::Receiver<()>,
 ) -> End {
     let (outgoing_tx, mut outgoing) = mpsc::channel(OUTGOING_MAX);
-    if news.send(SignalingNews::Connected(outgoing_tx)).await.is_err() {
+    if news.send((server, SignalingNews::Connected(outgoing_tx))).await.is_err() {
         return End::Stopped;
     }
     let mut was_welcome = false;
@@ -163,7 +166,7 @@ async fn converse(
                         match serde_json::from_str::<ServerMessage>(&text) {
                             Ok(message) => {
                                 was_welcome |= matches!(message, ServerMessage::Welcome { .. });
-                                if news.send(SignalingNews::Message(message)).await.is_err() {
+                                if news.send((server, SignalingNews::Message(message))).await.is_err() {
                                     return End::Stopped;
                                 }
                             }
@@ -220,8 +223,12 @@ mod tests {
 
     const ROOM: RoomId = RoomId([5; 16]);
 
-    async fn next(news: &mut mpsc::Receiver<SignalingNews>) -> SignalingNews {
-        timeout(Duration::from_secs(20), news.recv()).await.unwrap().unwrap()
+    const SERVER: ServerId = ServerId(7);
+
+    async fn next(news: &mut mpsc::Receiver<ServerNews>) -> SignalingNews {
+        let (server, news) = timeout(Duration::from_secs(20), news.recv()).await.unwrap().unwrap();
+        assert_eq!(server, SERVER);
+        news
     }
 
     /// Takes one connection, welcomes it, says nonsense, and is gone.
@@ -242,7 +249,7 @@ mod tests {
         let (news_tx, mut news) = mpsc::channel(8);
         let join = ClientMessage::Join { v: SIGNALING_VERSION, room: ROOM };
 
-        let signaling = Signaling::start(url, news_tx, watch::Sender::default());
+        let signaling = Signaling::start(SERVER, url, news_tx);
         let mut former = None;
         for _ in 0..2 {
             let served = serve_once(&listener);
@@ -264,7 +271,7 @@ mod tests {
             assert_eq!(received, serde_json::to_string(&join).unwrap());
         }
 
-        timeout(Duration::from_secs(2), signaling.stop()).await.unwrap();
+        timeout(Duration::from_secs(2), signaling.stop()).await.unwrap().unwrap();
     }
 
     #[tokio::test]
@@ -273,12 +280,12 @@ mod tests {
         let url = format!("wss://{}/signaling", listener.local_addr().unwrap());
         let (news_tx, _news) = mpsc::channel(8);
 
-        let signaling = Signaling::start(url, news_tx, watch::Sender::default());
+        let signaling = Signaling::start(SERVER, url, news_tx);
 
         let (mut stream, _) = listener.accept().await.unwrap();
         // The content type of a TLS record that carries a handshake (RFC 8446, section 5.1).
         assert_eq!(stream.read_u8().await.unwrap(), 22);
-        timeout(Duration::from_secs(2), signaling.stop()).await.unwrap();
+        timeout(Duration::from_secs(2), signaling.stop()).await.unwrap().unwrap();
     }
 
     #[tokio::test]
@@ -286,22 +293,19 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}/signaling", listener.local_addr().unwrap());
         let (news_tx, mut news) = mpsc::channel(8);
-        let (trouble, mut told) = watch::channel(None);
 
-        let signaling = Signaling::start(url, news_tx, trouble);
+        let signaling = Signaling::start(SERVER, url, news_tx);
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut head = [0; 16];
         stream.read_exact(&mut head).await.unwrap();
         stream.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").await.unwrap();
 
-        let why =
-            timeout(Duration::from_secs(20), told.wait_for(Option::is_some)).await.unwrap().unwrap().clone();
-        assert!(why.as_ref().unwrap().contains("403"), "{why:?}");
+        let SignalingNews::Failed(why) = next(&mut news).await else { panic!("it is told first") };
+        assert!(why.contains("403"), "{why:?}");
         let (stream, _) = listener.accept().await.unwrap();
         let _socket = tokio_tungstenite::accept_async(stream).await.unwrap();
         assert!(matches!(next(&mut news).await, SignalingNews::Connected(_)));
-        assert_eq!(*told.borrow(), None);
-        timeout(Duration::from_secs(2), signaling.stop()).await.unwrap();
+        timeout(Duration::from_secs(2), signaling.stop()).await.unwrap().unwrap();
     }
 
     #[test]

@@ -21,7 +21,7 @@ const HOST_SECRET: [u8; 32] = [1; 32];
 /// A signaling server and the room it serves.
 pub(crate) struct Party {
     room: RoomKey,
-    signaling_url: String,
+    address: String,
     server: Arc<Server>,
     serving: JoinHandle<()>,
 }
@@ -39,26 +39,26 @@ impl Party {
     /// Opens the room, with nobody in it.
     pub(crate) async fn open() -> Self {
         let nowhere = RoomKey { host: [0; 16], key: [2; 16] };
-        let host = Node::new(config(HOST_SECRET, nowhere, 1, None), Time::ZERO).id();
+        let host = Node::new(config(HOST_SECRET, nowhere, 1, "", None), Time::ZERO).id();
         let room = RoomKey::new(&host, [2; 16]);
         let server = Server::new(ServedRooms::Only([room.room_id()].into()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let signaling_url = format!("ws://{}/signaling", listener.local_addr().unwrap());
+        let address = format!("http://{}", listener.local_addr().unwrap());
         let app = router(server.clone()).into_make_service_with_connect_info::<SocketAddr>();
         let serving = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self { room, signaling_url, server, serving }
+        Self { room, address, server, serving }
     }
 
     /// The host, who waits for so many friends.
     pub(crate) fn host(&self, kind: JobKind, wait: u16, lends: Lends) -> Peer {
         let spec = JobSpec { kind, asked_by: "Liz".into(), salt: [3; 16] };
         let host = HostConfig { spec, ledger: None, wait };
-        spawn(config(HOST_SECRET, self.room, lends.threads, Some(host)), self.options(lends))
+        spawn(config(HOST_SECRET, self.room, lends.threads, &self.address, Some(host)), options(lends))
     }
 
     /// Friend number `n`, from 1.
     pub(crate) fn friend(&self, n: u8, lends: Lends) -> Peer {
-        spawn(config([100 + n; 32], self.room, lends.threads, None), self.options(lends))
+        spawn(config([100 + n; 32], self.room, lends.threads, &self.address, None), options(lends))
     }
 
     /// Ends signaling; links stay.
@@ -66,19 +66,26 @@ impl Party {
         self.server.shut_down();
         self.serving.abort();
     }
-
-    fn options(&self, lends: Lends) -> Options {
-        let Lends { threads, permille } = lends;
-        Options {
-            signaling_url: self.signaling_url.clone(),
-            throttle_permille: permille,
-            threads_max: threads,
-        }
-    }
 }
 
-fn config(secret: [u8; 32], room: RoomKey, threads: u16, host: Option<HostConfig>) -> Config {
-    Config { secret, room, seed: secret, name: String::new(), kind: PeerKind::Native, threads, host }
+fn options(lends: Lends) -> Options {
+    let Lends { threads, permille } = lends;
+    Options { throttle_permille: permille, threads_max: threads }
+}
+
+fn config(secret: [u8; 32], room: RoomKey, threads: u16, server: &str, host: Option<HostConfig>) -> Config {
+    Config {
+        secret,
+        room,
+        seed: secret,
+        name: String::new(),
+        kind: PeerKind::Native,
+        threads,
+        servers: vec![server.to_owned()],
+        address: String::new(),
+        remembered: None,
+        host,
+    }
 }
 
 /// The first view that is as it should be.
