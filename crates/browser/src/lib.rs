@@ -10,7 +10,8 @@
 //! 4. [`workers`] and [`serve`]: the pool of Web Workers, and what runs in one.
 //! 5. [`timer`]: ticks that hidden tabs do not slow down.
 //! 6. [`storage`]: the key of this tab, which survives a reload and is never in two tabs at once.
-//! 7. [`run`]: the loop. 8. [`page`]: what a person sees.
+//! 7. [`memory`]: the job and its ledger, kept from one page to the next.
+//! 8. [`run`]: the loop. 9. [`page`]: what a person sees.
 //!
 //! No decision of the protocol is taken here.
 
@@ -18,6 +19,7 @@ pub mod channel;
 pub mod clock;
 pub mod link;
 pub mod listen;
+pub mod memory;
 pub mod page;
 pub mod run;
 pub mod serve;

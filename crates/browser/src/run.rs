@@ -9,15 +9,17 @@ use std::rc::{Rc, Weak};
 
 use manyhands_core::invite::signaling_url;
 use manyhands_core::{
-    Command, Config, Event, LinkEvent, LinkId, Node, Output, RoomKey, SignalingEvent, Time, View,
+    Command, Config, Event, LinkEvent, LinkId, Node, Output, Remembered, RoomKey, ServerId, SignalingEvent,
+    Time, View,
 };
 use manyhands_wire::JobSpec;
 use manyhands_wire::frame::PeerKind;
-use web_sys::window;
+use web_sys::{Document, window};
 
 use crate::clock::Clock;
 use crate::link::Link;
 use crate::listen::Listener;
+use crate::memory::Memory;
 use crate::signaling::Signaling;
 use crate::storage::{self, BEAT_MS, Identity};
 use crate::timer::Timer;
@@ -43,8 +45,10 @@ pub struct Settings {
     pub name: String,
     /// How many threads are lent at first.
     pub threads: u16,
-    /// The address of the page's server, such as `http://192.168.1.7:8080`.
+    /// The address of the page's server, such as `http://192.168.1.7:8080`: the only one whose signaling is used.
     pub origin: String,
+    /// The job as this browser kept it, and where it goes on keeping it.
+    pub memory: (Memory, Option<Remembered>),
     /// The worker's script.
     pub worker_url: String,
 }
@@ -58,6 +62,8 @@ struct Inner {
     inbox: RefCell<VecDeque<Input>>,
     busy: Cell<bool>,
     links: RefCell<BTreeMap<LinkId, Link>>,
+    origin: String,
+    servers: RefCell<BTreeMap<ServerId, Signaling>>,
     /// Everything that ends when this peer leaves.
     parts: RefCell<Option<Parts>>,
     /// When the timer will tick.
@@ -69,15 +75,15 @@ struct Inner {
 }
 
 struct Parts {
-    signaling: Signaling,
     pool: Pool,
     timer: Timer,
     identity: Identity,
-    _going: Listener,
+    memory: Memory,
+    _going: [Listener; 2],
 }
 
 enum Input {
-    Signaling(SignalingEvent),
+    Signaling(ServerId, SignalingEvent),
     Link(LinkId, LinkEvent),
     Worker(workers::Told),
     Command(Command),
@@ -88,6 +94,7 @@ impl Driver {
     /// Joins the room. `tell` is called later, never from within this function.
     pub fn start(settings: Settings, tell: impl Fn(Told) + 'static) -> Self {
         let clock = Clock::new();
+        let (memory, remembered) = settings.memory;
         let config = Config {
             secret: settings.identity.secret,
             room: settings.room,
@@ -95,6 +102,10 @@ impl Driver {
             name: settings.name,
             kind: PeerKind::Browser,
             threads: settings.threads,
+            servers: vec![settings.origin.clone()],
+            // Nobody can open a connection to a page.
+            address: String::new(),
+            remembered,
             host: None,
         };
         let node = Node::new(config, clock.now());
@@ -104,13 +115,15 @@ impl Driver {
             inbox: RefCell::default(),
             busy: Cell::new(true),
             links: RefCell::default(),
+            origin: settings.origin,
+            servers: RefCell::default(),
             parts: RefCell::default(),
             armed: Cell::new(Time::ZERO),
             beat_due: Cell::new(Time::ZERO),
             going: Cell::new(false),
             tell: Box::new(tell),
         });
-        let parts = inner.assemble(settings.origin, settings.worker_url, settings.identity);
+        let parts = inner.assemble(settings.worker_url, settings.identity, memory);
         parts.pool.grow(settings.threads);
         *inner.parts.borrow_mut() = Some(parts);
         inner.busy.set(false);
@@ -138,10 +151,7 @@ impl Driver {
 }
 
 impl Inner {
-    fn assemble(self: &Rc<Self>, origin: String, worker_url: String, identity: Identity) -> Parts {
-        let url = signaling_url(&origin);
-        let push = self.pusher();
-        let signaling = Signaling::connect(url, move |event| push(Input::Signaling(event)));
+    fn assemble(self: &Rc<Self>, worker_url: String, identity: Identity, memory: Memory) -> Parts {
         let push = self.pusher();
         let pool = Pool::new(worker_url, move |told| push(Input::Worker(told)));
         let push = self.pusher();
@@ -149,15 +159,33 @@ impl Inner {
         let window = window().expect("a page has a window");
         let weak = Rc::downgrade(self);
         // A page that goes away takes its leave, or the others would have to notice by themselves.
-        let going = Listener::new(&window, "pagehide", move |_| {
+        let left = Listener::new(&window, "pagehide", move |_| {
             if let Some(inner) = weak.upgrade() {
+                inner.remember(true);
                 inner.going.set(true);
                 inner.push(Input::Command(Command::Leave));
                 drop(inner.links.take());
+                drop(inner.servers.take());
                 drop(inner.parts.take());
             }
         });
-        Parts { signaling, pool, timer, identity, _going: going }
+        let weak = Rc::downgrade(self);
+        // A hidden page may be thrown away without another word. It computes on all the same.
+        let hidden = Listener::new(&document(), "visibilitychange", move |_| {
+            if let Some(inner) = weak.upgrade().filter(|_| document().hidden()) {
+                inner.remember(true);
+            }
+        });
+        Parts { pool, timer, identity, memory, _going: [left, hidden] }
+    }
+
+    /// Keeps the job where the next page finds it: now, or if it is time to.
+    fn remember(&self, now: bool) {
+        if let Some(parts) = &*self.parts.borrow() {
+            // The node may be busy only where this is called from within itself, which it never does.
+            let Ok(node) = self.node.try_borrow() else { return };
+            parts.memory.keep(&node, self.clock.now(), now);
+        }
     }
 
     /// A way to push that does not keep the driver alive.
@@ -188,7 +216,7 @@ impl Inner {
         let now = self.clock.now();
         let node = || self.node.borrow_mut();
         match input {
-            Input::Signaling(event) => node().handle_signaling(now, event),
+            Input::Signaling(server, event) => node().handle_signaling(now, server, event),
             Input::Link(link, event) => {
                 if event == LinkEvent::Closed {
                     drop(self.links.borrow_mut().remove(&link));
@@ -204,6 +232,7 @@ impl Inner {
             Input::Tick => {
                 self.armed.set(Time::NEVER);
                 node().handle_timeout(now);
+                self.remember(false);
                 if !self.beat(now) {
                     (self.tell)(Told::KeyTaken);
                     node().handle_command(now, Command::Leave);
@@ -217,9 +246,14 @@ impl Inner {
         loop {
             let Some(output) = self.node.borrow_mut().poll_output() else { return };
             match output {
-                Output::Signal(message) => {
-                    if let Some(parts) = &*self.parts.borrow() {
-                        parts.signaling.send(&message);
+                Output::Connect(id, address) => self.connect(id, &address),
+                Output::Disconnect(id) => {
+                    let server = self.servers.borrow_mut().remove(&id);
+                    drop(server);
+                }
+                Output::Signal(id, message) => {
+                    if let Some(server) = self.servers.borrow().get(&id) {
+                        server.send(&message);
                     }
                 }
                 Output::Dial(id) => self.keep(id, Link::dial(self.link_events(id))),
@@ -239,12 +273,31 @@ impl Inner {
                     }
                 }
                 Output::Event(event) => {
-                    if event == Event::Left {
-                        drop(self.parts.take());
+                    match event {
+                        Event::Left => {
+                            self.remember(true);
+                            drop(self.servers.take());
+                            drop(self.parts.take());
+                        }
+                        Event::Finished => self.remember(true),
+                        _ => {}
                     }
                     (self.tell)(Told::Event(event));
                 }
             }
+        }
+    }
+
+    /// A page is let in at its own server only: others may refuse it, and its links bring it everywhere else.
+    fn connect(self: &Rc<Self>, id: ServerId, address: &str) {
+        let push = self.pusher();
+        if address == self.origin {
+            let server = Signaling::connect(signaling_url(address), move |event| {
+                push(Input::Signaling(id, event));
+            });
+            self.servers.borrow_mut().insert(id, server);
+        } else {
+            push(Input::Signaling(id, SignalingEvent::Disconnected));
         }
     }
 
@@ -286,4 +339,8 @@ impl Inner {
             parts.timer.set(u32::try_from(wait_us.div_ceil(1000)).unwrap_or(u32::MAX));
         }
     }
+}
+
+fn document() -> Document {
+    window().and_then(|window| window.document()).expect("a page has a document")
 }

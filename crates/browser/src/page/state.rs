@@ -15,6 +15,7 @@ use web_sys::window;
 use super::dom::{document, set_root_data};
 use super::format::{capitalised, grouped, whole};
 use crate::listen::Interval;
+use crate::memory::Memory;
 use crate::run::{Driver, Settings, Told};
 use crate::storage::Identity;
 
@@ -93,6 +94,7 @@ impl Room {
         draw: impl Fn(&Scene) + 'static,
     ) {
         let settings = Settings {
+            memory: Memory::open(&key).await,
             room: key,
             identity: Identity::take().await,
             name,

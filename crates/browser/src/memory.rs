@@ -1,0 +1,203 @@
+//! What this browser keeps of its rooms: in IndexedDB, for each room, the job and its ledger as they were last.
+//!
+//! The database `manyhands` has one store, `rooms`, and a room's record holds the id of the room, the core's
+//! [`Remembered`] as bytes, the job's id, the number of finished units, and the time. It is read once, before the node is
+//! made, and written when the ledger grew, every [`KEEP_EVERY`] at most. A write ends some moments after it is asked for,
+//! so a page that closes asks once more, but may lose what it finished since the last time.
+//!
+//! Tabs of one browser share the record. All of them are in the same room and tell each other what they finish, so their
+//! ledgers are soon the same and no union has to be made here: in one transaction, a tab looks at what is there and writes
+//! over it unless that has more finished units of the same job. A newer job replaces the older one. A ledger that shrank,
+//! since a liar was found, replaces what this tab wrote before.
+//!
+//! The newest [`ROOMS_MAX`] rooms are kept. Where storage is forbidden, full or silent, all goes on without.
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use js_sys::{Array, Date, Function, Object, Promise, Reflect, Uint8Array};
+use manyhands_core::memory::MEMORY_BYTES_MAX;
+use manyhands_core::{Node, Remembered, RoomKey, Time};
+use wasm_bindgen::{JsCast as _, JsValue};
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{
+    EventTarget, IdbDatabase, IdbObjectStore, IdbObjectStoreParameters, IdbRequest, IdbTransactionMode,
+    window,
+};
+
+use crate::listen::{Listener, Timeout};
+
+/// How often a growing ledger is written at most.
+const KEEP_EVERY: Duration = Duration::from_secs(2);
+/// How many rooms are kept.
+const ROOMS_MAX: usize = 8;
+/// How long the database may take to answer before the page goes on without it, in milliseconds (guess).
+const PATIENCE_MS: u32 = 2_000;
+const DATABASE: &str = "manyhands";
+const ROOMS: &str = "rooms";
+
+/// Where this page keeps its room.
+pub struct Memory {
+    room: String,
+    database: Option<IdbDatabase>,
+    /// The job, whether it has begun and how many units were finished when it was last written.
+    kept: RefCell<Option<(String, bool, u64)>>,
+    due: Cell<Time>,
+}
+
+impl Memory {
+    /// Opens the memory, with what it has of this room.
+    pub async fn open(room: &RoomKey) -> (Self, Option<Remembered>) {
+        let room = room.room_id().to_string();
+        let database = within_patience(open_database()).await;
+        let mut remembered = None;
+        if let Some(database) = &database {
+            remembered = within_patience(read(database.clone(), room.clone())).await.flatten();
+        }
+        (Self { room, database, kept: RefCell::default(), due: Cell::new(Time::ZERO) }, remembered)
+    }
+
+    /// Writes what `node` knows, if it is more than what was written, and if it is time to or has to be `at_once`.
+    pub fn keep(&self, node: &Node, now: Time, at_once: bool) {
+        let Some(database) = self.database.as_ref().filter(|_| at_once || now >= self.due.get()) else {
+            return;
+        };
+        let (Some(job), Some(ledger)) = (node.job(), node.ledger()) else { return };
+        self.due.set(now + KEEP_EVERY);
+        let (job, done_units) = (job.id().to_string(), ledger.done_units());
+        let Some(memory) = node.memory() else { return };
+        let state = (job, memory.start.is_some(), done_units);
+        if self.kept.borrow().as_ref() == Some(&state) {
+            return;
+        }
+        let bytes = memory.to_bytes();
+        if bytes.len() <= MEMORY_BYTES_MAX {
+            let shrank = self.kept.borrow().as_ref().is_some_and(|(_, _, units)| done_units < *units);
+            let record = Record { room: self.room.clone(), job: state.0.clone(), done_units, shrank, bytes };
+            let database = database.clone();
+            spawn_local(async move {
+                // A full or forbidden storage is no reason to stop.
+                let _ = record.write(&database).await;
+            });
+            *self.kept.borrow_mut() = Some(state);
+        }
+    }
+}
+
+/// A room, as it is written.
+struct Record {
+    room: String,
+    job: String,
+    done_units: u64,
+    shrank: bool,
+    bytes: Vec<u8>,
+}
+
+impl Record {
+    async fn write(&self, database: &IdbDatabase) -> Result<(), JsValue> {
+        let store = store(database, IdbTransactionMode::Readwrite)?;
+        let there = answer(&store.get(&self.room.as_str().into())?).await?;
+        let is_same_job = field(&there, "job").as_string().as_deref() == Some(&self.job);
+        let more = field(&there, "units").as_f64().is_some_and(|units| units > self.done_units as f64);
+        if is_same_job && more && !self.shrank {
+            return Ok(());
+        }
+        let record = Object::new();
+        Reflect::set(&record, &"room".into(), &self.room.as_str().into())?;
+        Reflect::set(&record, &"job".into(), &self.job.as_str().into())?;
+        Reflect::set(&record, &"units".into(), &(self.done_units as f64).into())?;
+        Reflect::set(&record, &"time".into(), &Date::now().into())?;
+        Reflect::set(&record, &"bytes".into(), &Uint8Array::from(self.bytes.as_slice()))?;
+        answer(&store.put(&record)?).await?;
+        Ok(())
+    }
+}
+
+async fn open_database() -> Result<IdbDatabase, JsValue> {
+    let factory = window().and_then(|window| window.indexed_db().ok().flatten()).ok_or(JsValue::NULL)?;
+    let request = factory.open_with_u32(DATABASE, 1)?;
+    let opened = request.clone();
+    let _new = Listener::new(&request, "upgradeneeded", move |_| {
+        let key = IdbObjectStoreParameters::new();
+        key.set_key_path(&"room".into());
+        if let Ok(database) = opened.result() {
+            let database: IdbDatabase = database.unchecked_into();
+            // Fails only if the store is there, and then it need not be made.
+            let _ = database.create_object_store_with_optional_parameters(ROOMS, &key);
+        }
+    });
+    Ok(answer(&request).await?.unchecked_into())
+}
+
+/// What is kept of `room`. Rooms that are too many are forgotten on the way.
+async fn read(database: IdbDatabase, room: String) -> Result<Option<Remembered>, JsValue> {
+    let store = store(&database, IdbTransactionMode::Readwrite)?;
+    let mut records = Array::from(&answer(&store.get_all()?).await?).to_vec();
+    records.sort_by(|a, b| time(b).total_cmp(&time(a)));
+    let is_ours = |record: &JsValue| field(record, "room").as_string().as_deref() == Some(&room);
+    let ours = records.iter().find(|record| is_ours(record)).cloned();
+    for old in records.iter().filter(|record| !is_ours(record)).skip(ROOMS_MAX - 1) {
+        store.delete(&field(old, "room"))?;
+    }
+    let bytes = ours.and_then(|record| field(&record, "bytes").dyn_into::<Uint8Array>().ok());
+    Ok(bytes.and_then(|bytes| Remembered::from_bytes(&bytes.to_vec())))
+}
+
+fn time(record: &JsValue) -> f64 {
+    field(record, "time").as_f64().unwrap_or(0.0)
+}
+
+fn field(record: &JsValue, name: &str) -> JsValue {
+    Reflect::get(record, &name.into()).unwrap_or(JsValue::UNDEFINED)
+}
+
+fn store(database: &IdbDatabase, mode: IdbTransactionMode) -> Result<IdbObjectStore, JsValue> {
+    database.transaction_with_str_and_mode(ROOMS, mode)?.object_store(ROOMS)
+}
+
+/// What the database answers to a request.
+async fn answer(request: &IdbRequest) -> Result<JsValue, JsValue> {
+    first_of(request, ["success", "error"]).await?;
+    request.result()
+}
+
+/// Waits for the first of two events: the good one, or the bad one.
+async fn first_of(target: &EventTarget, [good, bad]: [&'static str; 2]) -> Result<(), JsValue> {
+    let mut listeners = None;
+    let promise = Promise::new(&mut |resolve, reject| {
+        let call = |then: Function| {
+            move |_| {
+                let _ = then.call0(&JsValue::UNDEFINED);
+            }
+        };
+        listeners =
+            Some([Listener::new(target, good, call(resolve)), Listener::new(target, bad, call(reject))]);
+    });
+    let result = JsFuture::from(promise).await;
+    drop(listeners);
+    result.map(drop)
+}
+
+/// The result, or nothing if it fails or takes too long.
+async fn within_patience<T: 'static>(work: impl Future<Output = Result<T, JsValue>> + 'static) -> Option<T> {
+    let result = std::rc::Rc::new(RefCell::new(None));
+    let place = std::rc::Rc::clone(&result);
+    let mut timeout = None;
+    let mut work = Some(work);
+    let promise = Promise::new(&mut |resolve, _| {
+        let in_time = resolve.clone();
+        timeout = Some(Timeout::new(PATIENCE_MS, move || {
+            let _ = resolve.call0(&JsValue::UNDEFINED);
+        }));
+        let (place, work) = (std::rc::Rc::clone(&place), work.take());
+        spawn_local(async move {
+            if let Some(work) = work {
+                *place.borrow_mut() = work.await.ok();
+            }
+            let _ = in_time.call0(&JsValue::UNDEFINED);
+        });
+    });
+    let _ = JsFuture::from(promise).await;
+    drop(timeout);
+    result.take()
+}
