@@ -1,10 +1,12 @@
 //! The room's job as this node has it: its description, whether it started, its ledger and its work.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
 
 use manyhands_ledger::Ledger;
-use manyhands_wire::{JobId, PeerId, Signature, SignedJob, UnitRange};
+use manyhands_wire::{JobId, JobKind, PeerId, Signature, SignedJob, UnitRange};
 
+use crate::checks::Checks;
 use crate::identity::Identity;
 use crate::invite::RoomKey;
 use crate::io::{Event, Output, Slot};
@@ -13,6 +15,10 @@ use crate::replica::Replica;
 use crate::sharing::Sharing;
 use crate::time::Time;
 use crate::work::Work;
+
+/// How long a complete ledger waits for the checks of its last results to be told, and to be made.
+const SETTLE: Duration = Duration::from_millis(250);
+const SETTLE_MAX: Duration = Duration::from_secs(10);
 
 /// The job and everything about it.
 pub(crate) struct Job {
@@ -25,6 +31,9 @@ pub(crate) struct Job {
     pub(crate) replica: Replica,
     pub(crate) work: Work,
     pub(crate) sharing: Sharing,
+    pub(crate) checks: Checks,
+    /// Since when every unit is finished, as far as nobody is caught lying.
+    pub(crate) complete: Option<Time>,
 }
 
 impl Job {
@@ -41,6 +50,8 @@ impl Job {
             replica: Replica::new(id, signed.spec.clone(), ledger),
             work: Work::new(signed.spec.kind.clone(), threads),
             sharing: Sharing::new(me, id),
+            checks: Checks::default(),
+            complete: None,
             signed,
         }
     }
@@ -60,6 +71,7 @@ impl Job {
     /// There is no link to a peer any more, and it goes on.
     pub(crate) fn on_parted(&mut self, peer: &PeerId) {
         self.replica.on_link_down(peer);
+        self.checks.on_link_down(peer);
         self.sharing.on_parted(peer);
     }
 
@@ -80,8 +92,33 @@ impl Job {
         out: &mut VecDeque<Output>,
     ) {
         self.replica.on_link_down(peer);
+        self.checks.on_link_down(peer);
         let back = self.sharing.on_gone(now, peer, heirs, &self.replica.ledger, &mut self.work);
         out.extend(back.into_iter().map(|units| Output::Event(Event::TookBack { units })));
+    }
+
+    /// Whether results can be wrong at all, and so are worth a check.
+    pub(crate) fn is_checkable(&self) -> bool {
+        match self.signed.spec.kind {
+            JobKind::Sum { .. } => true,
+            JobKind::Delay { .. } => false,
+        }
+    }
+
+    /// Whether the job has just come to its end: every unit is finished, and no check of the last results is left, here or at
+    /// a linked peer.
+    pub(crate) fn comes_to_its_end(&mut self, now: Time) -> bool {
+        if self.finished.is_some() || self.started.is_none() || !self.replica.ledger.is_complete() {
+            self.complete = None;
+            return false;
+        }
+        if !self.is_checkable() || self.replica.ledger.units() == 0 {
+            return true;
+        }
+        let since = *self.complete.get_or_insert(now);
+        let theirs = self.sharing.theirs.values().any(|theirs| theirs.status.checks_left > 0);
+        let settled = now.since(since) >= SETTLE && self.checks.left() == 0 && !theirs;
+        settled || now.since(since) >= SETTLE_MAX
     }
 
     /// Whether units are still to be computed and the job may be worked on.

@@ -147,6 +147,7 @@ fn cost(frame: &Frame) -> u64 {
         Frame::Want(ids) => 2 * ids.len(),
         Frame::Have { runs, .. } => 16 + runs.len(),
         Frame::Claim { units, .. } => units.len(),
+        Frame::Lie { .. } => 4,
         Frame::Credit { runs, .. } => runs.len() / 8,
         Frame::Known(ids) => ids.len() / 8,
         Frame::Status(_) | Frame::Ask(_) | Frame::Knowledge(_) => 4,

@@ -5,6 +5,7 @@
 
 mod frames;
 mod links;
+mod trust;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -329,6 +330,9 @@ impl Node {
 
     /// Takes in what a worker tells.
     pub fn handle_worker(&mut self, now: Time, slot: Slot, report: jobs::Report) {
+        if self.takes_as_check(now, slot, &report) {
+            return self.settle(now);
+        }
         let Some(job) = &mut self.job else { return };
         match report {
             jobs::Report::Calibrated { speed } => {
@@ -347,6 +351,7 @@ impl Node {
                 let refused = job.replica.on_computed(&self.me, &blocks, &links, &mut self.post);
                 let me = Some(self.me.id());
                 job.sharing.on_finished(now, &[slice], me, &mut job.work);
+                self.keep_own(&blocks);
                 if let Some(why) = refused {
                     self.out.push_back(Output::Event(Event::Disputed { units: slice, why }));
                 }
@@ -580,6 +585,9 @@ impl Node {
             under_way: Vec::new(),
             gross_units: 0,
             done_units: 0,
+            checked_units: 0,
+            checks_left: 0,
+            liars: 0,
         };
         if let Some(job) = &self.job {
             status.job = Some(job.id);
@@ -591,6 +599,9 @@ impl Node {
             status.under_way = job.work.under_way().take(RUNS_MAX).collect();
             status.gross_units = job.work.gross;
             status.done_units = job.replica.ledger.done_units();
+            status.checked_units = job.checks.units;
+            status.checks_left = u16::try_from(job.checks.left()).unwrap_or(u16::MAX);
+            status.liars = job.checks.digest();
         }
         status
     }
@@ -614,7 +625,7 @@ impl Node {
             return;
         }
         if let Some(job) = &mut self.job {
-            if job.finished.is_none() && job.started.is_some() && job.replica.ledger.is_complete() {
+            if job.comes_to_its_end(now) {
                 job.sharing.measure(now, job.started.unwrap_or(now), &job.work);
                 job.finished = Some(now);
                 job.work.mine.clear();
@@ -622,6 +633,7 @@ impl Node {
                 job.sharing.news = true;
                 self.out.push_back(Output::Event(Event::Finished));
             }
+            job.work.begin_checks(now, &mut self.out);
             if job.is_running() {
                 job.work.begin_slices(now, &mut self.out);
                 job.sharing.look_for_work(now, &job.work, &mut self.post);

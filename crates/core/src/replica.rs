@@ -23,6 +23,7 @@ use manyhands_wire::{Block, Frame, JobId, JobSpec, Outcome, PeerId, UnitRange};
 use crate::identity::Identity;
 use crate::post::Post;
 use crate::time::Time;
+use crate::unit_set::UnitSet;
 
 /// The most records given in answer to one [`Frame::Have`]; the rest follows upon the next.
 const ANSWER_RECORDS_MAX: usize = 512;
@@ -194,32 +195,35 @@ impl Replica {
         }
     }
 
-    /// Enters what a peer sent. Returns the units that are newly finished, or the first reason to refuse; what came before
-    /// it is entered all the same.
+    /// Enters what a peer sent. Returns the units that are newly finished, and the first record that is refused, with the
+    /// reason; what came before it is entered all the same.
     pub(crate) fn on_records(
         &mut self,
         me: &Identity,
         records: Vec<Record>,
-    ) -> (Vec<UnitRange>, Option<Refusal>) {
+    ) -> (Vec<UnitRange>, Option<Refusal>, Option<Record>) {
         let mut fresh = Vec::new();
         for record in records {
+            let disputed = record.clone();
             let Record { block, outcome, computed, signer, signature } = record;
             let range = block.range();
             if range.end > self.ledger.units() {
-                return (
-                    fresh,
-                    Some(format!("a result for units {range:?}, beyond the job's {}", self.ledger.units())),
-                );
+                let why = format!("a result for units {range:?}, beyond the job's {}", self.ledger.units());
+                return (fresh, Some(why), None);
             }
             if self.ledger.is_done(range) && !computed {
                 continue;
             }
             if !self.spec.is_plausible(range, &outcome) {
-                return (fresh, Some(format!("a result for units {range:?} that no such units can have")));
+                return (
+                    fresh,
+                    Some(format!("a result for units {range:?} that no such units can have")),
+                    None,
+                );
             }
             let bytes = Record::signed_bytes(&self.job, block, &outcome, computed);
             if !me.is_signed_by(&signer, &bytes, &signature) {
-                return (fresh, Some(format!("a result for units {range:?} without a good signature")));
+                return (fresh, Some(format!("a result for units {range:?} without a good signature")), None);
             }
             match self.ledger.insert(block, outcome) {
                 Ok(inserted) => {
@@ -229,15 +233,53 @@ impl Replica {
                     fresh.extend(inserted.fresh);
                 }
                 Err(LedgerError::Conflict { .. }) => {
-                    return (fresh, Some(format!("another result for units {range:?} than this node has")));
+                    let why = format!("another result for units {range:?} than this node has");
+                    return (fresh, Some(why), Some(disputed).filter(|record| record.computed));
                 }
-                Err(error) => return (fresh, Some(error.to_string())),
+                Err(error) => return (fresh, Some(error.to_string()), None),
             }
             if computed {
                 self.ledger.credit(range, signer);
             }
         }
-        (fresh, None)
+        (fresh, None, None)
+    }
+
+    /// A peer lied: takes out whatever may have its lies in it, and puts back what others signed of that. Returns the units
+    /// that are to be computed anew.
+    pub(crate) fn retract(
+        &mut self,
+        liar: &PeerId,
+        evidence: impl FnOnce(&[UnitRange]) -> Vec<Record>,
+    ) -> Vec<UnitRange> {
+        let whole = self.ledger.range();
+        let mut honest = UnitSet::default();
+        for run in self.ledger.credit_runs(whole).filter(|run| run.by != *liar) {
+            honest.insert(run.units);
+        }
+        // What nobody has the credit for may be the liar's too.
+        let mut suspect: UnitSet = self.ledger.runs(whole).collect();
+        honest.runs().for_each(|run| suspect.remove(run));
+        let suspect: Vec<UnitRange> = suspect.runs().collect();
+        let gone = self.ledger.retract(&suspect);
+        for record in evidence(&gone) {
+            if self.ledger.insert(record.block, record.outcome).is_ok() {
+                self.ledger.credit(record.block.range(), record.signer);
+            }
+        }
+        self.relay.gathered.clear();
+        gone.iter().flat_map(|run| self.ledger.missing(*run).collect::<Vec<_>>()).collect()
+    }
+
+    /// A result of this node as it was signed and sent.
+    pub(crate) fn signed(&self, me: &Identity, block: Block, outcome: &Outcome) -> Record {
+        self.record(me, block, outcome, true)
+    }
+
+    /// What the signer of a result of this job signs.
+    pub(crate) fn is_signed(&self, me: &Identity, record: &Record) -> bool {
+        let bytes = Record::signed_bytes(&self.job, record.block, &record.outcome, record.computed);
+        me.is_signed_by(&record.signer, &bytes, &record.signature)
     }
 
     /// Enters who computed what.

@@ -450,6 +450,20 @@ impl Sharing {
         Ok(())
     }
 
+    /// The peers that compute now.
+    pub(crate) fn workers(&self) -> impl Iterator<Item = PeerId> + '_ {
+        let computes = |theirs: &Theirs| {
+            theirs.status.threads > 0
+                && matches!(theirs.status.activity, Activity::Working | Activity::Finished)
+        };
+        self.theirs.iter().filter(move |(_, theirs)| computes(theirs)).map(|(peer, _)| *peer)
+    }
+
+    /// Units that were finished are not any more, since their result was a lie: nobody holds them.
+    pub(crate) fn on_retracted(&mut self, units: &[UnitRange]) {
+        self.news |= !units.is_empty();
+    }
+
     /// The peers that hold what this node granted, or granted something to it lately.
     pub(crate) fn partners(&self) -> impl Iterator<Item = PeerId> + '_ {
         let pending = self.pending.map(|pending| pending.peer);

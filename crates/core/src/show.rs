@@ -305,12 +305,15 @@ fn room_view(job: &Job, peers: &[PeerView], now: Time) -> RoomView {
     let fastest = peers.iter().map(|peer| peer.solo_speed).fold(0.0, f64::max);
     let against = |potential: f64| Some(useful_units as f64 / potential).filter(|_| potential > 0.0);
     let gross_units = job.work.gross.saturating_add(job.sharing.their_gross());
+    let theirs = job.sharing.theirs.values().map(|theirs| theirs.status.checked_units);
+    let checked_units = theirs.fold(job.checks.units, u64::saturating_add);
     RoomView {
         elapsed_s,
         speed,
         useful_units,
         // A status is up to a second old; a finished unit was computed at least once.
         gross_units: gross_units.max(useful_units),
+        checked_units,
         efficiency: against(job.sharing.potential),
         speedup_over_fastest: against(fastest * elapsed_s),
         left_s: Some(seconds(ledger.units() - ledger.done_units(), (speed * 1000.0) as u64))

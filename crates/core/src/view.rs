@@ -163,6 +163,8 @@ pub struct RoomView {
     pub useful_units: u64,
     /// Units computed by everybody while this node watched, duplicates counted.
     pub gross_units: u64,
+    /// Units of others computed anew by everybody, to check them, while this node watched.
+    pub checked_units: u64,
     /// Useful work against what each would have done alone in the time it was present, 0 to about 1.
     pub efficiency: Option<f64>,
     /// How many times faster than the fastest peer alone.

@@ -39,6 +39,8 @@ pub(crate) struct Slice {
     begun: Time,
     /// Whether the worker was asked to end earlier and has not answered.
     cutting: bool,
+    /// Whether another peer's result is computed anew.
+    is_check: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,6 +64,8 @@ pub(crate) struct Work {
     pub(crate) mode: Mode,
     /// Units computed in this session.
     pub(crate) gross: u64,
+    /// Blocks to be computed anew, to check them.
+    checks: VecDeque<UnitRange>,
 }
 
 impl Work {
@@ -73,6 +77,7 @@ impl Work {
             threads: 0,
             mode: Mode::Working,
             gross: 0,
+            checks: VecDeque::new(),
         };
         work.threads = threads;
         work.slots.resize(usize::from(threads), SlotState::default());
@@ -102,7 +107,8 @@ impl Work {
     /// Cuts short the slices whose units all satisfy `done`.
     pub(crate) fn stop_where(&mut self, done: impl Fn(UnitRange) -> bool, out: &mut VecDeque<Output>) {
         for index in 0..self.slots.len() {
-            if self.slots[index].slice.is_some_and(|slice| !slice.cutting && done(slice.range)) {
+            let is_in_vain = |slice: Slice| !slice.cutting && !slice.is_check && done(slice.range);
+            if self.slots[index].slice.is_some_and(is_in_vain) {
                 self.stop(index, out);
             }
         }
@@ -137,10 +143,55 @@ impl Work {
             if slot.slice.is_some() || slot.calibrating {
                 continue;
             }
-            let Some(range) = self.next_slice(slot.speed.max(1)) else { break };
-            self.mine.remove(range);
-            self.slots[index].slice = Some(Slice { range, begun: now, cutting: false });
-            out.push_back(work(index, jobs::Command::Begin { kind: self.kind.clone(), slice: range }));
+            let check = self.checks.pop_front();
+            let Some(range) = check.or_else(|| self.next_slice(slot.speed.max(1))) else { break };
+            if check.is_none() {
+                self.mine.remove(range);
+            }
+            self.begin(now, index, range, check.is_some(), out);
+        }
+    }
+
+    /// Gives idle threads what is to be checked, when nothing else is left to do.
+    pub(crate) fn begin_checks(&mut self, now: Time, out: &mut VecDeque<Output>) {
+        for index in 0..usize::from(self.threads) {
+            if self.slots[index].slice.is_none()
+                && !self.slots[index].calibrating
+                && self.mode == Mode::Working
+            {
+                let Some(range) = self.checks.pop_front() else { break };
+                self.begin(now, index, range, true, out);
+            }
+        }
+    }
+
+    fn begin(
+        &mut self,
+        now: Time,
+        index: usize,
+        range: UnitRange,
+        is_check: bool,
+        out: &mut VecDeque<Output>,
+    ) {
+        self.slots[index].slice = Some(Slice { range, begun: now, cutting: false, is_check });
+        out.push_back(work(index, jobs::Command::Begin { kind: self.kind.clone(), slice: range }));
+    }
+
+    /// A block is to be computed anew soon.
+    pub(crate) fn check(&mut self, range: UnitRange) {
+        self.checks.push_back(range);
+    }
+
+    /// Whether this slot computes another's result anew; which units of it.
+    pub(crate) fn checked_by(&self, slot: Slot) -> Option<UnitRange> {
+        let slice = self.slots.get(usize::from(slot.0))?.slice?;
+        slice.is_check.then_some(slice.range)
+    }
+
+    /// A worker ended its check, whole or not.
+    pub(crate) fn on_check_done(&mut self, slot: Slot) {
+        if let Some(state) = self.slots.get_mut(usize::from(slot.0)) {
+            state.slice = None;
         }
     }
 
@@ -190,7 +241,11 @@ impl Work {
 
     /// The slices under way.
     pub(crate) fn under_way(&self) -> impl Iterator<Item = UnitRange> + '_ {
-        self.slots.iter().filter_map(|slot| slot.slice).map(|slice| slice.range)
+        self.slots
+            .iter()
+            .filter_map(|slot| slot.slice)
+            .filter(|slice| !slice.is_check)
+            .map(|slice| slice.range)
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -246,7 +301,7 @@ impl Work {
             // A slice that should be finished already is expected to be late as long again.
             let computed = units_in(slot.speed, now.since(slice.begun));
             let rest = slice.range.len().abs_diff(computed).clamp(1, slice.range.len().max(1));
-            Some((Slot(index as u16), rest, slice.cutting, slot.speed_at(now)))
+            Some((Slot(index as u16), rest, slice.cutting || slice.is_check, slot.speed_at(now)))
         });
         let (mut all, mut longest) = (0, None::<(Slot, u64, u64)>);
         for (slot, rest, cutting, speed) in rests {

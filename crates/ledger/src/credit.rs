@@ -45,19 +45,31 @@ impl Credit {
             return false;
         }
 
-        for run in lost {
-            if let Some(count) = self.counts.get_mut(&run.by) {
-                *count -= run.units.len();
-                if *count == 0 {
-                    self.counts.remove(&run.by);
-                }
-            }
-        }
+        lost.iter().for_each(|run| self.uncount(run));
         for piece in won {
             *self.counts.entry(by).or_default() += piece.len();
             self.by.insert(piece.start..piece.end, by);
         }
         true
+    }
+
+    /// Nobody has the credit for these units any more.
+    pub(crate) fn remove(&mut self, units: UnitRange) {
+        for run in self.runs(units).collect::<Vec<_>>() {
+            self.uncount(&run);
+        }
+        if !units.is_empty() {
+            self.by.remove(units.start..units.end);
+        }
+    }
+
+    fn uncount(&mut self, run: &CreditRun) {
+        if let Some(count) = self.counts.get_mut(&run.by) {
+            *count -= run.units.len();
+            if *count == 0 {
+                self.counts.remove(&run.by);
+            }
+        }
     }
 
     /// The runs within a range, in order, clipped to it.

@@ -182,6 +182,25 @@ impl Ledger {
         Ok(())
     }
 
+    /// Takes out every kept block that touches one of these runs, with its credit, since a peer lied about some of its units:
+    /// what was merged with a lie cannot be told apart from it. Returns the runs that are not finished any more, in order.
+    pub fn retract(&mut self, runs: &[UnitRange]) -> Vec<UnitRange> {
+        let touched: Vec<Block> =
+            runs.iter().flat_map(|run| self.blocks(*run)).map(|(block, _)| block).collect();
+        let mut gone = RangeSet::new();
+        for block in touched {
+            if self.blocks.remove(&block.start()).is_some() {
+                let UnitRange { start, end } = block.range();
+                self.done.remove(start..end);
+                self.done_units -= block.len();
+                self.credit.remove(block.range());
+                self.version += 1;
+                gone.insert(start..end);
+            }
+        }
+        gone.iter().map(|run| UnitRange::new(run.start, run.end)).collect()
+    }
+
     /// Whether every unit of the range is finished; true for an empty one.
     pub fn is_done(&self, range: UnitRange) -> bool {
         self.missing(range).next().is_none()

@@ -21,7 +21,7 @@ pub const MAGIC: [u8; 2] = *b"MH";
 /// The version this build speaks.
 pub const VERSION: u8 = 1;
 /// How many tags this build knows.
-const TAGS: u8 = 27;
+const TAGS: u8 = 28;
 
 /// The most records in one [`Frame::Records`].
 pub const RECORDS_MAX: usize = 64;
@@ -146,6 +146,13 @@ pub enum Frame {
         /// How many more hops it may make.
         ttl: u8,
     },
+    /// A result that its signer did not compute truly: whoever computes the block anew sees that.
+    Lie {
+        /// Of which job.
+        job: JobId,
+        /// The wrong result, signed by who claims to have computed it.
+        record: Record,
+    },
 }
 
 /// A peer, and how it can be reached.
@@ -219,6 +226,12 @@ pub struct Status {
     pub gross_units: u64,
     /// How many units its ledger has finished.
     pub done_units: u64,
+    /// How many units of others it has computed anew in this session, to check them.
+    pub checked_units: u64,
+    /// How many results it has yet to check.
+    pub checks_left: u16,
+    /// A hash of who it knows to have lied; 0 while it knows of nobody. Merged results are exchanged by those who agree on it.
+    pub liars: u64,
 }
 
 /// What a peer does.
@@ -384,6 +397,7 @@ impl Frame {
             | Self::Sated
             | Self::Probe(_)
             | Self::Heard { .. }
+            | Self::Lie { .. }
             | Self::Bye => true,
         }
     }
@@ -460,6 +474,9 @@ mod tests {
                 under_way: runs(),
                 gross_units: 5,
                 done_units: 6,
+                checked_units: 7,
+                checks_left: 1,
+                liars: u64::MAX,
             }),
             Frame::Ask(Ask { job, request: 7, speed: 2000 }),
             Frame::Grant(Grant { job, request: 7, runs: runs() }),
@@ -489,6 +506,7 @@ mod tests {
             Frame::Probe(host),
             Frame::Heard { peer: host, ago_ms: u64::MAX },
             Frame::Claim { job, units: runs(), ttl: 16 },
+            Frame::Lie { job, record: a_record(7) },
         ]
     }
 

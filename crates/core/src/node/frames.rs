@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use manyhands_wire::flood::Flood;
-use manyhands_wire::frame::Contact;
+use manyhands_wire::frame::{Contact, Record};
 use manyhands_wire::{Frame, PeerId, Signature, SignedJob};
 
 use super::Node;
@@ -62,6 +62,7 @@ impl Node {
             | Frame::Credit { .. }
             | Frame::Have { .. }
             | Frame::Claim { .. }
+            | Frame::Lie { .. }
             | Frame::Sated => {}
         }
         // All that follows is about the job.
@@ -71,7 +72,8 @@ impl Node {
             | Frame::Records { job, .. }
             | Frame::Credit { job, .. }
             | Frame::Have { job, .. }
-            | Frame::Claim { job, .. } => Some(*job),
+            | Frame::Claim { job, .. }
+            | Frame::Lie { job, .. } => Some(*job),
             Frame::Ask(ask) => Some(ask.job),
             Frame::Grant(grant) => Some(grant.job),
             Frame::Status(status) => status.job,
@@ -95,7 +97,10 @@ impl Node {
                 }
             }
             Frame::Status(status) => {
-                let done_units = status.done_units;
+                let (done_units, liars) = (status.done_units, status.liars);
+                for record in job.checks.on_their_digest(now, peer, liars) {
+                    self.post.send(peer, Frame::Lie { job: job.id, record });
+                }
                 let told = job.sharing.on_status(now, peer, status, &job.replica.ledger, &mut job.work);
                 job.replica.on_their_count(now, peer, done_units, &mut self.post);
                 told.err()
@@ -107,16 +112,33 @@ impl Node {
             Frame::Grant(grant) => {
                 job.sharing.on_grant(peer, &grant, &job.replica.ledger, &mut job.work).err()
             }
-            Frame::Records { records, .. } => {
+            Frame::Records { mut records, .. } => {
+                // What a liar signed does not count, nor what was merged by one who does not know the liar.
+                let agrees = job.checks.agrees(&peer);
+                records.retain(
+                    |record| {
+                        if record.computed { !job.checks.is_liar(&record.signer) } else { agrees }
+                    },
+                );
+                if records.is_empty() {
+                    return;
+                }
                 let by = records.first().filter(|record| record.computed).map(|record| record.signer);
-                let (fresh, fault) = job.replica.on_records(&self.me, records);
+                let signed: Vec<Record> = records.iter().filter(|record| record.computed).cloned().collect();
+                let (fresh, fault, disputed) = job.replica.on_records(&self.me, records);
                 job.sharing.on_finished(now, &fresh, by, &mut job.work);
                 job.replica.gather(peer, &fresh, by.is_none(), &mut self.post);
                 let ledger = &job.replica.ledger;
                 job.work.stop_where(|slice| ledger.is_done(slice), &mut self.out);
+                self.on_signed_results(signed, fault.is_none(), disputed);
                 fault
             }
-            Frame::Credit { runs, .. } => job.replica.on_credit(&runs),
+            Frame::Credit { mut runs, .. } => {
+                let agrees = job.checks.agrees(&peer);
+                runs.retain(|run| agrees && !job.checks.is_liar(&run.by));
+                job.replica.on_credit(&runs)
+            }
+            Frame::Lie { record, .. } => self.on_accused(now, peer, record),
             Frame::Have { within, runs, .. } => {
                 job.replica.on_have(&self.me, peer, within, &runs, &mut self.post);
                 None

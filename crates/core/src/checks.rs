@@ -1,0 +1,301 @@
+//! Spot checks: some results are computed anew by another peer, and whoever is caught lying loses what nobody checked.
+//!
+//! 1. A result that its computer signed may be drawn for a check: the first few of each peer always, later ones about one in
+//!    [`ONE_IN`]. Signature and ids decide whether and by whom, so that the peers need not agree on it first; who computes cannot
+//!    know it before it has signed.
+//! 2. If the outcomes differ, the signed result is the proof ([`Frame::Lie`](manyhands_wire::Frame::Lie)). Everybody computes it
+//!    anew before believing it; who accuses without reason is not listened to any more. A peer that lends no threads believes
+//!    two accusers.
+//! 3. Against a proven liar, every kept block with units that it has the credit for, or that nobody has, is taken out of the
+//!    ledger; what others signed of it is put back from the evidence, the rest is computed anew. Merged results count only among
+//!    peers that know the same liars, so nobody brings a lie back.
+//!
+//! Jobs whose results can be only one thing, such as waiting, need no check.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use manyhands_wire::frame::Record;
+use manyhands_wire::{Block, Outcome, PeerId, UnitRange};
+
+use crate::time::Time;
+
+/// How many results of each peer are checked for certain, and one of how many later.
+const FIRST: u32 = 2;
+const ONE_IN: u64 = 16;
+/// How many results wait for their check; further ones are believed.
+const CHECKS_MAX: usize = 16;
+/// How many signed results are kept as evidence, the newest.
+const EVIDENCE_MAX: usize = 4096;
+/// How many liars are remembered, and how many peers' results are counted.
+const LIARS_MAX: usize = 64;
+const SEEN_MAX: usize = 1024;
+/// How many must accuse somebody so that a peer that cannot check believes it.
+const ACCUSERS: usize = 2;
+/// How often a peer that does not know a liar is told.
+const TELL_EVERY: Duration = Duration::from_secs(2);
+
+/// A result to be computed anew.
+#[derive(Clone, Debug)]
+struct Check {
+    record: Record,
+    /// Who said that it is a lie.
+    accuser: Option<PeerId>,
+}
+
+/// What came of a check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The result is true.
+    True,
+    /// It is true, and this peer said that it is a lie.
+    FalselyAccused(PeerId),
+    /// It is a lie.
+    Lie(Box<Record>),
+}
+
+/// What is to be checked, was checked, and came of it.
+#[derive(Default)]
+pub(crate) struct Checks {
+    seen: BTreeMap<PeerId, u32>,
+    waiting: VecDeque<Check>,
+    evidence: BTreeMap<Block, Record>,
+    evidence_order: VecDeque<Block>,
+    liars: BTreeMap<PeerId, Record>,
+    accusers: BTreeMap<PeerId, BTreeSet<PeerId>>,
+    /// What each peer last said of whom it knows to have lied, and when it was told.
+    theirs: BTreeMap<PeerId, (u64, Time)>,
+    /// Units computed anew in this session.
+    pub(crate) units: u64,
+}
+
+impl Checks {
+    /// Keeps a signed result, in case its neighbours turn out to be lies.
+    pub(crate) fn keep(&mut self, record: Record) {
+        let block = record.block;
+        if self.evidence.insert(block, record).is_none() {
+            self.evidence_order.push_back(block);
+        }
+        while self.evidence_order.len() > EVIDENCE_MAX {
+            if let Some(oldest) = self.evidence_order.pop_front() {
+                self.evidence.remove(&oldest);
+            }
+        }
+    }
+
+    /// A result that its computer signed came. `able` are the peers that could check it, this node (`me`) among them if it
+    /// could. Returns the units to be computed anew here, if it is drawn.
+    pub(crate) fn draw(
+        &mut self,
+        me: PeerId,
+        able: impl Iterator<Item = PeerId>,
+        record: &Record,
+    ) -> Option<UnitRange> {
+        if self.seen.len() >= SEEN_MAX && !self.seen.contains_key(&record.signer) {
+            return None;
+        }
+        let seen = self.seen.entry(record.signer).or_default();
+        *seen = seen.saturating_add(1);
+        let [a, b, c, d, e, f, g, h, ..] = *blake3::hash(&record.signature.0).as_bytes();
+        if *seen > FIRST && u64::from_le_bytes([a, b, c, d, e, f, g, h]) % ONE_IN != 0 {
+            return None;
+        }
+        let mut able: Vec<PeerId> = able.filter(|peer| *peer != record.signer).collect();
+        able.sort_by_key(|peer| lot(record, peer));
+        (able.last() == Some(&me)).then(|| self.queue(record.clone(), None)).flatten()
+    }
+
+    /// This result is to be checked in any case, as another contradicts it.
+    pub(crate) fn dispute(&mut self, record: &Record) -> Option<UnitRange> {
+        self.queue(record.clone(), None)
+    }
+
+    fn queue(&mut self, record: Record, accuser: Option<PeerId>) -> Option<UnitRange> {
+        let range = record.block.range();
+        if let Some(check) = self.waiting.iter_mut().find(|check| check.record == record) {
+            check.accuser = check.accuser.or(accuser);
+            return None;
+        }
+        if self.waiting.len() >= CHECKS_MAX
+            || self.waiting.iter().any(|check| check.record.block == record.block)
+        {
+            return None;
+        }
+        self.waiting.push_back(Check { record, accuser });
+        Some(range)
+    }
+
+    /// A peer says that this result is a lie; its signature was checked. Returns the units to be computed anew here, or the
+    /// verdict where this node cannot compute and has heard enough.
+    pub(crate) fn on_accused(
+        &mut self,
+        accuser: PeerId,
+        record: Record,
+        can_compute: bool,
+    ) -> (Option<UnitRange>, Option<Verdict>) {
+        if self.is_liar(&record.signer) || accuser == record.signer {
+            return (None, None);
+        }
+        if can_compute {
+            return (self.queue(record, Some(accuser)), None);
+        }
+        if self.accusers.len() >= LIARS_MAX && !self.accusers.contains_key(&record.signer) {
+            return (None, None);
+        }
+        let accusers = self.accusers.entry(record.signer).or_default();
+        if accusers.len() < ACCUSERS {
+            accusers.insert(accuser);
+        }
+        (None, (accusers.len() >= ACCUSERS).then(|| Verdict::Lie(Box::new(record))))
+    }
+
+    /// A block was computed anew.
+    pub(crate) fn on_computed(&mut self, block: Block, outcome: &Outcome) -> Verdict {
+        self.units += block.len();
+        let Some(at) = self.waiting.iter().position(|check| check.record.block == block) else {
+            return Verdict::True;
+        };
+        let Some(Check { record, accuser }) = self.waiting.remove(at) else { return Verdict::True };
+        if record.outcome != *outcome {
+            return Verdict::Lie(Box::new(record));
+        }
+        accuser.map_or(Verdict::True, Verdict::FalselyAccused)
+    }
+
+    /// A check was given up: the result is believed.
+    pub(crate) fn on_given_up(&mut self, range: UnitRange) {
+        self.waiting.retain(|check| check.record.block.range() != range);
+    }
+
+    /// How many results wait for their check here.
+    pub(crate) fn left(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// A lie is proven. `false` if the liar was known.
+    pub(crate) fn condemn(&mut self, record: Record) -> bool {
+        if self.liars.len() >= LIARS_MAX || self.liars.contains_key(&record.signer) {
+            return false;
+        }
+        let liar = record.signer;
+        self.liars.insert(liar, record);
+        self.waiting.retain(|check| check.record.signer != liar);
+        self.evidence.retain(|_, record| record.signer != liar);
+        let evidence = &self.evidence;
+        self.evidence_order.retain(|block| evidence.contains_key(block));
+        true
+    }
+
+    pub(crate) fn is_liar(&self, peer: &PeerId) -> bool {
+        self.liars.contains_key(peer)
+    }
+
+    /// What honest peers signed of blocks within these runs.
+    pub(crate) fn evidence_within(&self, runs: &[UnitRange]) -> Vec<Record> {
+        let within = |block: &Block| {
+            runs.iter().any(|run| run.contains(block.start()) && block.range().end <= run.end)
+        };
+        self.evidence.iter().filter(|(block, _)| within(block)).map(|(_, record)| record.clone()).collect()
+    }
+
+    /// A hash of who is known to have lied; 0 for nobody.
+    pub(crate) fn digest(&self) -> u64 {
+        if self.liars.is_empty() {
+            return 0;
+        }
+        let mut hasher = blake3::Hasher::new_derive_key("manyhands liars v1");
+        for peer in self.liars.keys() {
+            hasher.update(&peer.0);
+        }
+        let [a, b, c, d, e, f, g, h, ..] = *hasher.finalize().as_bytes();
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
+
+    /// A peer told whom it knows to have lied. Returns the proofs that it is to be told, if it knows others than this node.
+    pub(crate) fn on_their_digest(&mut self, now: Time, peer: PeerId, digest: u64) -> Vec<Record> {
+        let told = self.theirs.get(&peer).map_or(Time::ZERO, |(_, told)| *told);
+        let tell = digest != self.digest() && now.since(told) >= TELL_EVERY && !self.is_liar(&peer);
+        self.theirs.insert(peer, (digest, if tell { now } else { told }));
+        if tell { self.liars.values().cloned().collect() } else { Vec::new() }
+    }
+
+    /// Whether a peer knows the same liars, as far as it said: then its merged results count.
+    pub(crate) fn agrees(&self, peer: &PeerId) -> bool {
+        self.theirs.get(peer).map_or(0, |(digest, _)| *digest) == self.digest()
+    }
+
+    pub(crate) fn on_link_down(&mut self, peer: &PeerId) {
+        self.theirs.remove(peer);
+    }
+}
+
+/// What decides who checks a result: the highest.
+fn lot(record: &Record, peer: &PeerId) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("manyhands check v1");
+    *hasher.update(&record.signature.0).update(&peer.0).finalize().as_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use manyhands_wire::Signature;
+
+    use super::*;
+
+    const ME: PeerId = PeerId([1; 32]);
+    const OTHER: PeerId = PeerId([2; 32]);
+    const WORKER: PeerId = PeerId([3; 32]);
+
+    fn record(index: u64) -> Record {
+        let mut signature = [0; 64];
+        signature[..8].copy_from_slice(&index.to_le_bytes());
+        let block = Block::new(0, index).unwrap();
+        let outcome = Outcome::Sum(1);
+        Record { block, outcome, computed: true, signer: WORKER, signature: Signature(signature) }
+    }
+
+    #[test]
+    fn the_first_results_are_checked_by_exactly_one_and_later_ones_now_and_then() {
+        let (mut mine, mut others) = (Checks::default(), Checks::default());
+        let mut drawn = Vec::new();
+        for index in 0..1000 {
+            let able = || [ME, OTHER, WORKER].into_iter();
+            let here = mine.draw(ME, able(), &record(index)).is_some();
+            let there = others.draw(OTHER, able(), &record(index)).is_some();
+            assert!(!(here && there));
+            drawn.push(here || there);
+            // Done at once, so that the queues stay empty.
+            let block = record(index).block;
+            mine.on_computed(block, &Outcome::Sum(1));
+            others.on_computed(block, &Outcome::Sum(1));
+        }
+
+        assert!(drawn[0] && drawn[1]);
+        let later = drawn[2..].iter().filter(|drawn| **drawn).count();
+        assert!((40..90).contains(&later), "{later} of 998");
+    }
+
+    #[test]
+    fn a_lie_is_told_from_a_false_accusation() {
+        let mut checks = Checks::default();
+
+        checks.on_accused(OTHER, record(0), true);
+        let truth = checks.on_computed(record(0).block, &Outcome::Sum(1));
+        checks.on_accused(OTHER, record(1), true);
+        let lie = checks.on_computed(record(1).block, &Outcome::Sum(2));
+
+        assert_eq!(truth, Verdict::FalselyAccused(OTHER));
+        assert_eq!(lie, Verdict::Lie(Box::new(record(1))));
+    }
+
+    #[test]
+    fn who_cannot_compute_believes_two_accusers() {
+        let mut checks = Checks::default();
+
+        let (_, first) = checks.on_accused(ME, record(0), false);
+        let (_, again) = checks.on_accused(ME, record(0), false);
+        let (_, second) = checks.on_accused(OTHER, record(0), false);
+
+        assert_eq!((first, again), (None, None));
+        assert_eq!(second, Some(Verdict::Lie(Box::new(record(0)))));
+    }
+}

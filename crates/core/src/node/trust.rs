@@ -1,0 +1,149 @@
+//! Whom to believe: results that are drawn for a check, and peers that are caught lying.
+
+use manyhands_jobs as jobs;
+use manyhands_wire::frame::Record;
+use manyhands_wire::{Block, Frame, Outcome, PeerId, UnitRange};
+
+use super::Node;
+use crate::checks::Verdict;
+use crate::io::{Event, Output, Slot};
+use crate::time::Time;
+use crate::work::Mode;
+
+impl Node {
+    /// Results came that their computers signed: some are checked here. Of a refused frame only the disputed one is.
+    pub(super) fn on_signed_results(
+        &mut self,
+        signed: Vec<Record>,
+        is_taken: bool,
+        disputed: Option<Record>,
+    ) {
+        let (me, can_check) = (self.me.id(), self.can_check());
+        let Some(job) = self.job.as_mut().filter(|job| job.is_checkable()) else { return };
+        if let Some(range) = disputed.filter(|_| can_check).and_then(|record| job.checks.dispute(&record)) {
+            job.work.check(range);
+        }
+        for record in signed.into_iter().filter(|_| is_taken) {
+            let able = job.sharing.workers().chain(can_check.then_some(me));
+            if let Some(range) = job.checks.draw(me, able, &record) {
+                job.work.check(range);
+                job.sharing.news = true;
+            }
+            job.checks.keep(record);
+        }
+    }
+
+    /// This node's own results are evidence as good as any.
+    pub(super) fn keep_own(&mut self, blocks: &[(Block, Outcome)]) {
+        let Some(job) = self.job.as_mut().filter(|job| job.is_checkable()) else { return };
+        for (block, outcome) in blocks {
+            job.checks.keep(job.replica.signed(&self.me, *block, outcome));
+        }
+    }
+
+    /// Whether a thread of this node could compute something anew now.
+    fn can_check(&self) -> bool {
+        self.job.as_ref().is_some_and(|job| job.work.threads() > 0 && job.work.mode == Mode::Working)
+    }
+
+    /// A peer says that another lied. Returns why that is refused.
+    pub(super) fn on_accused(&mut self, now: Time, accuser: PeerId, record: Record) -> Option<String> {
+        let can_check = self.can_check();
+        let job = self.job.as_mut().filter(|job| job.is_checkable())?;
+        if !record.computed || record.block.range().end > job.replica.ledger.units() {
+            return Some("an accusation about no result of the job".to_owned());
+        }
+        if !job.replica.is_signed(&self.me, &record) {
+            return Some("an accusation with a result that the accused did not sign".to_owned());
+        }
+        let (range, verdict) = job.checks.on_accused(accuser, record, can_check);
+        if let Some(range) = range {
+            job.work.check(range);
+        }
+        if let Some(verdict) = verdict {
+            self.on_verdict(now, verdict);
+        }
+        None
+    }
+
+    /// A worker that computed a result anew is done. `false` if it did something else.
+    pub(super) fn on_check_done(
+        &mut self,
+        now: Time,
+        slot: Slot,
+        slice: UnitRange,
+        blocks: &[(Block, Outcome)],
+    ) -> bool {
+        let Some(job) = &mut self.job else { return false };
+        let Some(range) = job.work.checked_by(slot).filter(|range| range.start == slice.start) else {
+            return false;
+        };
+        job.work.on_check_done(slot);
+        let whole = range.first_block().filter(|block| block.range() == range && slice == range);
+        let mut outcomes = blocks.iter().map(|(_, outcome)| outcome.clone());
+        let first = outcomes.next();
+        let merged = first.and_then(|first| outcomes.try_fold(first, |sum, next| sum.merge(&next)));
+        match whole.zip(merged) {
+            Some((block, outcome)) => {
+                let verdict = job.checks.on_computed(block, &outcome);
+                self.on_verdict(now, verdict);
+            }
+            None => job.checks.on_given_up(range),
+        }
+        true
+    }
+
+    fn on_verdict(&mut self, now: Time, verdict: Verdict) {
+        match verdict {
+            Verdict::True => {}
+            Verdict::FalselyAccused(accuser) => {
+                self.shun(now, accuser, "it said that a true result is a lie".to_owned());
+            }
+            Verdict::Lie(record) => self.on_lie(now, *record),
+        }
+    }
+
+    /// A lie is proven: everybody is told, and what the liar may have spoilt is computed anew.
+    fn on_lie(&mut self, now: Time, record: Record) {
+        let liar = record.signer;
+        let Some(job) = self.job.as_mut().filter(|_| liar != self.me.id()) else { return };
+        if !job.checks.condemn(record.clone()) {
+            return;
+        }
+        let checks = &job.checks;
+        let lost = job.replica.retract(&liar, |runs| checks.evidence_within(runs));
+        job.sharing.on_retracted(&lost);
+        if !lost.is_empty() {
+            job.finished = None;
+            job.complete = None;
+        }
+        let what = format!("its result for units {:?} is wrong", record.block.range());
+        self.post.send_all(Frame::Lie { job: job.id, record });
+        self.say_status(now);
+        self.shun(now, liar, what);
+    }
+
+    /// No link with a peer any more for a while.
+    fn shun(&mut self, now: Time, peer: PeerId, what: String) {
+        self.out.push_back(Output::Event(Event::Misbehaved { peer, what }));
+        self.calls.ban(now, peer);
+        if let Some(link) = self.up.get(&peer).copied() {
+            self.flush();
+            self.hang_up(now, link);
+        }
+    }
+
+    /// A worker agreed to stop earlier: a check that is cut short is given up when it ends.
+    pub(super) fn is_checking(&self, slot: Slot) -> bool {
+        self.job.as_ref().is_some_and(|job| job.work.checked_by(slot).is_some())
+    }
+
+    /// Whether a report is the end of a check, which is no work of the job's own.
+    pub(super) fn takes_as_check(&mut self, now: Time, slot: Slot, report: &jobs::Report) -> bool {
+        match report {
+            jobs::Report::Shortened { .. } => self.is_checking(slot),
+            jobs::Report::Done { slice, blocks, .. } => self.on_check_done(now, slot, *slice, blocks),
+            jobs::Report::Calibrated { .. } => false,
+        }
+    }
+}
