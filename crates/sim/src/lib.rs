@@ -2,18 +2,27 @@
 //!
 //! A [`World`] runs any number of [`Node`](manyhands_core::Node)s in virtual time: it carries their signaling, their links
 //! and their workers' reports, with latency, jitter, partitions, pauses and crashes as the scenario or the seed has them.
-//! After every step it checks what must always hold ([`World::check`]), and it folds every output into a trace, so that
-//! two runs of one seed, on any platform, can be compared by one hash.
+//! After every step it checks what must always hold, and it folds every output into a trace, so that two runs of one seed, on
+//! any platform, can be compared by one hash.
 //!
-//! - [`world`]: the event loop and what a scenario can do to it.
-//! - [`network`]: links and signaling.
+//! - [`world`]: the event loop, the faults a scenario can inject, the checks.
+//! - [`options`]: what a simulation and its peers are like.
+//! - [`network`]: links; signaling servers lie beside it.
 //! - [`worker`]: workers of a given speed.
 //! - [`story`]: runs with random faults from a seed.
+//! - [`scenarios`]: what is measured.
 
 pub mod network;
+pub mod options;
+mod queue;
+pub mod scenarios;
+mod servers;
 pub mod story;
+mod trace;
+pub mod traffic;
 pub mod worker;
 pub mod world;
 
+pub use options::{PeerOptions, Settings};
 pub use story::{Story, tell};
-pub use world::{NodeNumber, PeerOptions, World};
+pub use world::{NodeNumber, World};

@@ -1,14 +1,14 @@
-//! Links and signaling between simulated nodes.
+//! Links between simulated nodes.
 //!
 //! A data channel is reliable and ordered, so loss and reordering below it show as delay: a message takes the latency, some
-//! jitter, and never overtakes the one before it. A partition holds messages back until it heals. A crashed node's links stay
-//! half open: the other side hears nothing.
+//! jitter, perhaps a retransmission, waits for those that its node sends before it, and never overtakes the one before it. A
+//! partition holds messages back until it heals, and so do a link that is dead in one direction and a node that does not
+//! read. What is held back fills the sender's buffer: at [`QUEUE_BYTES_MAX`] its driver closes the link. A crashed node's
+//! links stay half open: the other side hears nothing.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use manyhands_core::{LinkId, ServerId, Time};
-use manyhands_wire::signaling::{ClientMessage, Member, ServerMessage};
+use manyhands_core::{LinkId, Time};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng as _;
 
@@ -16,6 +16,9 @@ use crate::world::NodeNumber;
 
 /// One end of a link: which life of which node, and its number for it.
 pub type End = (NodeNumber, LinkId);
+
+/// How much a driver lets wait on a link before it closes it, as the real drivers do.
+pub const QUEUE_BYTES_MAX: u64 = 4 << 20;
 
 /// What the network does to messages.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +31,12 @@ pub struct Conditions {
     pub loss_permille: u16,
     /// What a retransmission costs.
     pub retransmission: Duration,
+    /// How many bytes a node sends in a second, over all its links together; 0 for no limit.
+    pub bytes_per_second: u64,
+    /// How many of a thousand signaling letters come twice.
+    pub duplicate_permille: u16,
+    /// How many of a thousand signaling letters are overtaken by later ones.
+    pub reorder_permille: u16,
 }
 
 impl Default for Conditions {
@@ -38,188 +47,177 @@ impl Default for Conditions {
             jitter: Duration::from_millis(5),
             loss_permille: 0,
             retransmission: Duration::from_millis(250),
+            bytes_per_second: 0,
+            duplicate_permille: 0,
+            reorder_permille: 0,
         }
     }
 }
 
-/// A signaling server, and its one room.
-#[derive(Default)]
-struct Server {
-    is_up: bool,
-    members: BTreeMap<Member, (NodeNumber, ServerId)>,
-    next_member: Member,
+/// One end, as its node's table has it.
+#[derive(Clone, Copy, Default)]
+struct Socket {
+    other: Option<End>,
+    /// When the last message towards this end arrives: none overtakes it.
+    arrives: Time,
+    /// How many bytes towards this end are held back.
+    held: u64,
+    /// Nothing comes through towards this end.
+    is_dead: bool,
 }
 
-/// What a server says, and to which connection of which node.
-pub type Said = (NodeNumber, ServerId, ServerMessage);
+/// What a node's machine does for all its links.
+#[derive(Clone, Default)]
+struct Machine {
+    sockets: Vec<Socket>,
+    /// When the last byte that it was given has left.
+    busy_until: Time,
+    /// On which side of a partition it is.
+    on_island: bool,
+    does_not_read: bool,
+}
 
-/// All links, and the signaling servers' rooms.
-#[derive(Default)]
-pub struct Network {
-    /// What the network does to messages.
-    pub conditions: Conditions,
-    /// Ends of open or dialled links, both ways.
-    other: BTreeMap<End, End>,
-    /// When the last message towards an end arrives: none overtakes it.
-    arrives: BTreeMap<End, Time>,
-    /// Pairs of groups that cannot reach each other now.
-    island: BTreeSet<NodeNumber>,
-    partitioned: bool,
-    held: VecDeque<(End, Vec<u8>)>,
-    /// The signaling servers by address, and who is in the room there.
-    servers: BTreeMap<String, Server>,
-    /// Where each node's connections to servers lead.
-    ways: BTreeMap<(NodeNumber, ServerId), String>,
-    /// How many letters the server carried.
-    pub relayed: u64,
+/// What became of a message.
+pub(crate) enum Sent {
+    /// It arrives at that end, then.
+    Arrives(End, Time, Vec<u8>),
+    /// It is held back.
+    Held,
+    /// There is no such link.
+    Lost,
+    /// The driver's buffer is full: it closes the link to this other end.
+    Overflow(End),
+}
+
+/// All links.
+pub(crate) struct Network {
+    pub(crate) conditions: Conditions,
+    machines: Vec<Machine>,
+    held: Vec<(End, Vec<u8>)>,
 }
 
 impl Network {
-    /// A network without servers.
-    pub fn new(conditions: Conditions) -> Self {
-        Self { conditions, ..Self::default() }
+    pub(crate) fn new(conditions: Conditions) -> Self {
+        Self { conditions, machines: Vec::new(), held: Vec::new() }
+    }
+
+    /// One more node.
+    pub(crate) fn add_machine(&mut self) {
+        self.machines.push(Machine::default());
+    }
+
+    fn socket(&mut self, (node, link): End) -> &mut Socket {
+        let sockets = &mut self.machines[node].sockets;
+        let at = link.0 as usize;
+        if sockets.len() <= at {
+            sockets.resize(at + 1, Socket::default());
+        }
+        &mut sockets[at]
     }
 
     /// How long the next message takes.
-    pub fn delay(&self, rng: &mut ChaCha8Rng) -> Duration {
-        let Conditions { latency, jitter, loss_permille, retransmission } = self.conditions;
-        let jitter = Duration::from_micros(rng.next_u64() % (jitter.as_micros() as u64 + 1));
-        let lost = rng.next_u64() % 1000 < u64::from(loss_permille);
+    pub(crate) fn delay(&self, rng: &mut ChaCha8Rng) -> Duration {
+        let Conditions { latency, jitter, loss_permille, retransmission, .. } = self.conditions;
+        let draw = rng.next_u64();
+        let jitter = Duration::from_micros((draw >> 16) % (jitter.as_micros() as u64 + 1));
+        let lost = (draw & 0xffff) % 1000 < u64::from(loss_permille);
         latency + jitter + if lost { retransmission } else { Duration::ZERO }
     }
 
-    /// When a message sent now arrives at `end`, behind all sent before it.
-    pub fn arrival(&mut self, now: Time, end: End, rng: &mut ChaCha8Rng) -> Time {
+    /// When something that leaves now arrives at `end`, behind all that was sent there before.
+    pub(crate) fn arrival(&mut self, now: Time, end: End, rng: &mut ChaCha8Rng) -> Time {
         let arrival = now + self.delay(rng);
-        let last = self.arrives.entry(end).or_insert(Time::ZERO);
-        *last = arrival.max(*last);
-        *last
+        let socket = self.socket(end);
+        socket.arrives = arrival.max(socket.arrives);
+        socket.arrives
+    }
+
+    /// A node sends a message over a link.
+    pub(crate) fn send(&mut self, now: Time, from: End, bytes: Vec<u8>, rng: &mut ChaCha8Rng) -> Sent {
+        let Some(to) = self.other(from) else { return Sent::Lost };
+        let blocked = self.parts(from.0, to.0) || self.machines[to.0].does_not_read;
+        let socket = self.socket(to);
+        if blocked || socket.is_dead || socket.held > 0 {
+            socket.held += bytes.len() as u64;
+            if socket.held > QUEUE_BYTES_MAX {
+                return Sent::Overflow(to);
+            }
+            self.held.push((to, bytes));
+            return Sent::Held;
+        }
+        let rate = self.conditions.bytes_per_second;
+        let mut leaves = now;
+        if rate > 0 {
+            let machine = &mut self.machines[from.0];
+            let waiting = machine.busy_until.since(now);
+            if waiting.as_secs_f64() * rate as f64 > QUEUE_BYTES_MAX as f64 {
+                return Sent::Overflow(to);
+            }
+            leaves =
+                machine.busy_until.max(now) + Duration::from_micros(bytes.len() as u64 * 1_000_000 / rate);
+            machine.busy_until = leaves;
+        }
+        let at = self.arrival(leaves, to, rng);
+        Sent::Arrives(to, at, bytes)
     }
 
     /// Ties two ends together.
-    pub fn connect(&mut self, a: End, b: End) {
-        self.other.insert(a, b);
-        self.other.insert(b, a);
+    pub(crate) fn connect(&mut self, a: End, b: End) {
+        for (end, other) in [(a, b), (b, a)] {
+            let socket = self.socket(end);
+            (socket.other, socket.held, socket.is_dead) = (Some(other), 0, false);
+        }
     }
 
     /// The other end, if the link stands.
-    pub fn other(&self, end: End) -> Option<End> {
-        self.other.get(&end).copied()
+    pub(crate) fn other(&self, (node, link): End) -> Option<End> {
+        self.machines[node].sockets.get(link.0 as usize)?.other
+    }
+
+    /// The links of a node that stand, and what they lead to.
+    pub(crate) fn links_of(&self, node: NodeNumber) -> Vec<(LinkId, End)> {
+        let sockets = self.machines[node].sockets.iter().enumerate();
+        sockets.filter_map(|(at, socket)| Some((LinkId(at as u64), socket.other?))).collect()
     }
 
     /// Cuts a link. Returns the other end, which is to hear of it.
-    pub fn disconnect(&mut self, end: End) -> Option<End> {
-        let other = self.other.remove(&end)?;
-        self.other.remove(&other);
+    pub(crate) fn disconnect(&mut self, end: End) -> Option<End> {
+        let other = self.other(end)?;
+        self.socket(end).other = None;
+        self.socket(other).other = None;
         Some(other)
     }
 
-    /// Forgets a crashed node's ends: what the others send goes nowhere, and they are told nothing.
-    pub fn crash(&mut self, node: NodeNumber) -> Vec<End> {
-        let ends: Vec<End> = self.other.keys().copied().filter(|(number, _)| *number == node).collect();
-        ends.into_iter().filter_map(|end| self.disconnect(end)).collect()
+    /// These nodes and the rest cannot reach each other from now on.
+    pub(crate) fn partition(&mut self, island: &[NodeNumber]) {
+        self.machines.iter_mut().for_each(|machine| machine.on_island = false);
+        for node in island {
+            self.machines[*node].on_island = true;
+        }
     }
 
-    /// These nodes and the rest cannot reach each other from now on.
-    pub fn partition(&mut self, island: impl IntoIterator<Item = NodeNumber>) {
-        self.island = island.into_iter().collect();
-        self.partitioned = true;
+    /// Nothing comes through towards this end any more.
+    pub(crate) fn kill_direction(&mut self, towards: End) {
+        self.socket(towards).is_dead = true;
+    }
+
+    /// A node takes nothing out of its buffers any more.
+    pub(crate) fn stop_reading(&mut self, node: NodeNumber) {
+        self.machines[node].does_not_read = true;
     }
 
     /// Everybody reaches everybody again. Returns what was held back, in order.
-    pub fn heal(&mut self) -> VecDeque<(End, Vec<u8>)> {
-        self.partitioned = false;
-        std::mem::take(&mut self.held)
+    pub(crate) fn heal(&mut self) -> Vec<(End, Vec<u8>)> {
+        for machine in &mut self.machines {
+            (machine.on_island, machine.does_not_read) = (false, false);
+            machine.sockets.iter_mut().for_each(|socket| (socket.held, socket.is_dead) = (0, false));
+        }
+        let held = std::mem::take(&mut self.held);
+        held.into_iter().filter(|(end, _)| self.other(*end).is_some()).collect()
     }
 
     /// Whether a partition lies between two nodes.
-    pub fn parts(&self, a: NodeNumber, b: NodeNumber) -> bool {
-        self.partitioned && self.island.contains(&a) != self.island.contains(&b)
-    }
-
-    /// Holds a message back if a partition lies between; otherwise hands it back.
-    pub fn hold(&mut self, from: NodeNumber, to: End, bytes: Vec<u8>) -> Option<Vec<u8>> {
-        if self.parts(from, to.0) {
-            self.held.push_back((to, bytes));
-            return None;
-        }
-        Some(bytes)
-    }
-
-    /// A server runs at this address from now on.
-    pub fn start_server(&mut self, address: &str) {
-        self.servers.entry(address.to_owned()).or_default().is_up = true;
-    }
-
-    /// The server crashed: its room is gone. Returns the connections that broke.
-    pub fn stop_server(&mut self, address: &str) -> Vec<(NodeNumber, ServerId)> {
-        let Some(server) = self.servers.get_mut(address) else { return Vec::new() };
-        server.is_up = false;
-        std::mem::take(&mut server.members).into_values().collect()
-    }
-
-    /// A node wants to connect to a server. `true` if it is there; otherwise the node's driver goes on trying.
-    pub fn connect_to_server(&mut self, node: NodeNumber, way: ServerId, address: String) -> bool {
-        let is_up = self.servers.get(&address).is_some_and(|server| server.is_up);
-        self.ways.insert((node, way), address);
-        is_up
-    }
-
-    /// The connections of all nodes to this server, made or waited for.
-    pub fn ways_to(&self, address: &str) -> Vec<(NodeNumber, ServerId)> {
-        self.ways.iter().filter(|(_, to)| *to == address).map(|(way, _)| *way).collect()
-    }
-
-    /// The connections of one node, made or waited for.
-    pub fn ways_of(&self, node: NodeNumber) -> Vec<ServerId> {
-        self.ways.keys().filter(|(number, _)| *number == node).map(|(_, way)| *way).collect()
-    }
-
-    /// What a server says upon a message, and to whom.
-    pub fn on_signal(&mut self, from: NodeNumber, way: ServerId, message: ClientMessage) -> Vec<Said> {
-        let from = (from, way);
-        let Some(server) = self.ways.get(&from).and_then(|to| self.servers.get_mut(to)) else {
-            return Vec::new();
-        };
-        if !server.is_up {
-            return Vec::new();
-        }
-        match message {
-            ClientMessage::Join { .. } => {
-                let you = server.next_member;
-                server.next_member += 1;
-                let members: Vec<Member> = server.members.keys().copied().collect();
-                let joined = |(node, way): &(NodeNumber, ServerId)| {
-                    (*node, *way, ServerMessage::Joined { member: you })
-                };
-                let mut said: Vec<Said> = server.members.values().map(joined).collect();
-                server.members.insert(you, from);
-                said.push((from.0, from.1, ServerMessage::Welcome { you, members }));
-                said
-            }
-            ClientMessage::Send { to, body } => {
-                self.relayed += 1;
-                let sender =
-                    server.members.iter().find(|(_, node)| **node == from).map(|(member, _)| *member);
-                let (Some(sender), Some((node, way))) = (sender, server.members.get(&to)) else {
-                    return Vec::new();
-                };
-                vec![(*node, *way, ServerMessage::From { from: sender, body })]
-            }
-        }
-    }
-
-    /// A node's connection to a server ended.
-    pub fn disconnect_from_server(&mut self, node: NodeNumber, way: ServerId) -> Vec<Said> {
-        let Some(server) = self.ways.remove(&(node, way)).and_then(|to| self.servers.get_mut(&to)) else {
-            return Vec::new();
-        };
-        let Some(member) =
-            server.members.iter().find(|(_, at)| **at == (node, way)).map(|(member, _)| *member)
-        else {
-            return Vec::new();
-        };
-        server.members.remove(&member);
-        server.members.values().map(|(node, way)| (*node, *way, ServerMessage::Left { member })).collect()
+    pub(crate) fn parts(&self, a: NodeNumber, b: NodeNumber) -> bool {
+        self.machines[a].on_island != self.machines[b].on_island
     }
 }

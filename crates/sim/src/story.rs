@@ -3,12 +3,16 @@
 
 use std::time::Duration;
 
+use manyhands_core::Command;
+use manyhands_core::view::LinkState;
+use manyhands_wire::frame::PeerKind;
 use manyhands_wire::{JobKind, JobSpec};
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::Rng as _;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 use crate::network::Conditions;
-use crate::world::{PeerOptions, World};
+use crate::options::{HUB, PeerOptions, address};
+use crate::world::{NodeNumber, World};
 
 /// How a run of a seed went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +25,17 @@ pub struct Story {
     pub failure: Option<String>,
 }
 
+/// What a story may contain beyond what every one does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Plot {
+    /// One friend reports wrong results.
+    pub liars: bool,
+}
+
 /// How long a room may take to finish once nothing disturbs it any more.
 const CONVERGENCE: Duration = Duration::from_secs(240);
+/// The identity of the friend who comes at the end.
+const LAST: u32 = 200;
 
 /// A job small enough to be checked by adding once more, cut into many units.
 pub fn sum_job(last: u64, unit_size: u64) -> JobSpec {
@@ -33,54 +46,106 @@ pub fn sum_job(last: u64, unit_size: u64) -> JobSpec {
     }
 }
 
-/// Runs the story of a seed: 2 to 9 friends of speeds up to 50 : 1, some latency, jitter and loss; some crash, sleep, pause,
-/// leave, are cut off, send garbage or come back; the host may crash too, with or without its signaling server.
+/// Runs the story of a seed.
 pub fn tell(seed: u64) -> Story {
-    let mut draw = Draw(rand_chacha::rand_core::SeedableRng::from_seed(key(seed)));
-    let conditions = Conditions {
-        latency: Duration::from_millis(draw.below(150)),
-        jitter: Duration::from_millis(draw.below(100)),
-        loss_permille: draw.below(50) as u16,
-        retransmission: Duration::from_millis(100 + draw.below(900)),
-    };
-    let friends = 2 + draw.below(8) as u8;
+    tell_to(seed, Plot::default(), None)
+}
+
+/// Runs the story of a seed: 2 to 9 friends, sometimes up to 20, of speeds up to 50 : 1, some latency, jitter, loss and narrow
+/// lines; some crash, sleep, pause, leave, are cut off, send garbage, cannot be heard, do not read, have throttled timers or a
+/// clock that jumps, or come back; the host may crash too, with or without its signaling server. What happens is told to
+/// `reader`.
+pub fn tell_to(seed: u64, plot: Plot, reader: Option<Box<dyn FnMut(&str)>>) -> Story {
+    let mut draw = Draw(ChaCha8Rng::from_seed(key(seed)));
+    let conditions = draw.conditions();
+    let many = draw.chance(10);
+    let friends = 2 + draw.below(if many { 19 } else { 8 }) as u32;
     let (units, unit_size) = (500 + draw.below(5000), 1 + draw.below(9));
-    let wait = if draw.chance(30) { u16::from(friends) } else { 0 };
+    // In a large room the host has no links to all, so it cannot wait for them.
+    let wait = if draw.chance(30) && !many { friends as u16 } else { 0 };
+    let serve = draw.chance(30);
     let mut world = World::new(seed, sum_job(units * unit_size, unit_size), conditions);
-    let settings = format!("{friends} friends, {units} units of {unit_size}, wait {wait}, {conditions:?}");
-    let host = world.host(draw.peer(0), wait, None);
-    let mut numbers: Vec<_> =
-        (1..=friends).map(|identity| (world.friend(draw.peer(identity)), identity)).collect();
-    for _ in 0..draw.below(8) {
-        world.run_for(Duration::from_millis(draw.below(4000)));
-        draw.fault(&mut world, host, &mut numbers);
+    if let Some(reader) = reader {
+        world.log_to(reader);
     }
-    world.heal();
-    let begun = |number: usize| world.node(number).view(world.now()).room.elapsed_s > 0.0;
+    let settings = format!(
+        "{friends} friends{}, {units} units of {unit_size}, wait {wait}, {conditions:?}",
+        if serve { " with servers of their own" } else { "" }
+    );
+    let mut cast = Cast { serve, plot, liar: 1 + draw.below(u64::from(friends)) as u32, numbers: Vec::new() };
+    let options = cast.peer(&mut draw, 0);
+    let host = world.host(options, wait, None);
+    for identity in 1..=friends {
+        let options = cast.peer(&mut draw, identity);
+        let number = world.friend(options);
+        cast.numbers.push((number, identity));
+    }
+    for _ in 0..draw.below(10) {
+        world.run_for(Duration::from_millis(draw.below(4000)));
+        draw.fault(&mut world, host, &mut cast);
+    }
+    world.calm();
+    let begun = |number: NodeNumber| world.view(number).room.elapsed_s > 0.0;
     if !world.alive().into_iter().any(begun) {
         // The host died before anybody heard of the job or its start, and only it may say so: it comes back.
-        world.host(draw.peer(0), 0, None);
+        let options = cast.peer(&mut draw, 0);
+        world.host(options, 0, None);
     }
     if wait > 0 && world.alive().contains(&host) {
-        world.command(host, manyhands_core::Command::Start);
+        world.command(host, Command::Start);
     }
     world.revive_signaling();
     // Somebody who works is always there at the end.
-    world.friend(PeerOptions { threads: 1, speed: 2_000_000, identity: 200, invited: true });
-    let failure = (!world.run_until(CONVERGENCE, World::everybody_knows)).then(|| lag(&world));
+    world.friend(PeerOptions { speed: 2_000_000, identity: LAST, ..PeerOptions::default() });
+    let mut failure = (!world.run_until(CONVERGENCE, World::everybody_knows)).then(|| lag(&world));
+    if plot.liars && failure.is_some() && world.alive().into_iter().all(|number| is_whole(&world, number)) {
+        failure = Some("somebody believes the liar".to_owned());
+    }
+    world.check_all();
     Story { settings, trace: world.trace(), failure }
+}
+
+fn is_whole(world: &World, number: NodeNumber) -> bool {
+    world.node(number).ledger().is_some_and(manyhands_ledger::Ledger::is_complete)
 }
 
 /// Who does not know the result, for the report of a failure.
 fn lag(world: &World) -> String {
     let lines = world.alive().into_iter().map(|number| {
-        let view = world.node(number).view(world.now());
+        let view = world.view(number);
         let (done, units) = view.job.map_or((0, 0), |job| (job.done_units, job.units));
-        let links =
-            view.peers.iter().filter(|peer| peer.link == manyhands_core::view::LinkState::Open).count();
+        let links = view.peers.iter().filter(|peer| peer.link == LinkState::Open).count();
         format!("node {number}: {:?}, {done} of {units} units, {links} links", view.phase)
     });
     lines.collect::<Vec<_>>().join("; ")
+}
+
+/// Who takes part.
+struct Cast {
+    serve: bool,
+    plot: Plot,
+    liar: u32,
+    numbers: Vec<(NodeNumber, u32)>,
+}
+
+impl Cast {
+    fn peer(&self, draw: &mut Draw, identity: u32) -> PeerOptions {
+        let (threads, speed) = (1 + draw.below(3) as u16, 20_000 + draw.below(1_000_000));
+        let mut enters = vec![HUB.to_owned()];
+        if self.serve && identity > 0 {
+            enters.push(address(identity - 1));
+        }
+        PeerOptions {
+            threads,
+            speed,
+            identity,
+            kind: if draw.chance(50) { PeerKind::Browser } else { PeerKind::Native },
+            serves: self.serve,
+            enters,
+            lies_permille: if self.plot.liars && identity == self.liar { 300 } else { 0 },
+            ..PeerOptions::default()
+        }
+    }
 }
 
 struct Draw(ChaCha8Rng);
@@ -94,52 +159,68 @@ impl Draw {
         self.below(100) < percent
     }
 
-    fn peer(&mut self, identity: u8) -> PeerOptions {
-        let (threads, speed) = (1 + self.below(3) as u16, 20_000 + self.below(1_000_000));
-        PeerOptions { threads, speed, identity, invited: true }
+    fn conditions(&mut self) -> Conditions {
+        Conditions {
+            latency: Duration::from_millis(self.below(150)),
+            jitter: Duration::from_millis(self.below(100)),
+            loss_permille: self.below(50) as u16,
+            retransmission: Duration::from_millis(100 + self.below(900)),
+            bytes_per_second: if self.chance(20) { 20_000 + self.below(200_000) } else { 0 },
+            duplicate_permille: if self.chance(30) { self.below(200) as u16 } else { 0 },
+            reorder_permille: if self.chance(30) { self.below(200) as u16 } else { 0 },
+        }
     }
 
-    fn fault(&mut self, world: &mut World, host: usize, numbers: &mut [(usize, u8)]) {
-        let pick = self.below(numbers.len() as u64) as usize;
-        let (number, identity) = numbers[pick];
+    fn fault(&mut self, world: &mut World, host: NodeNumber, cast: &mut Cast) {
+        let pick = self.below(cast.numbers.len() as u64) as usize;
+        let (number, identity) = cast.numbers[pick];
+        let (other, _) = cast.numbers[self.below(cast.numbers.len() as u64) as usize];
         let alive = world.alive().contains(&number);
-        match self.below(12) {
+        match self.below(18) {
             0 | 1 => {
                 let silently = self.chance(50);
                 world.crash(number, silently);
             }
             2 | 3 if !alive => {
-                let options = self.peer(identity);
-                numbers[pick].0 = world.friend(options);
+                let options = cast.peer(self, identity);
+                cast.numbers[pick].0 = world.friend(options);
             }
             2 | 3 => world.pause(number, Duration::from_millis(self.below(60_000))),
             4 => world.partition(&[number]),
             5 => world.heal(),
-            6 if alive => world.command(number, manyhands_core::Command::Pause),
-            7 if alive => world.command(number, manyhands_core::Command::Resume),
+            6 if alive => world.command(number, Command::Pause),
+            7 if alive => world.command(number, Command::Resume),
             8 if alive => {
-                let farewell = if self.chance(50) {
-                    manyhands_core::Command::Leave
-                } else {
-                    manyhands_core::Command::Finish
-                };
+                let farewell = if self.chance(50) { Command::Leave } else { Command::Finish };
                 world.command(number, farewell);
             }
-            9 => {
-                let mut bytes = vec![0; self.below(200) as usize];
-                self.0.fill_bytes(&mut bytes);
-                if self.chance(50) {
-                    bytes.splice(0..bytes.len().min(4), [b'M', b'H', 1, self.below(24) as u8]);
-                }
-                world.garbage(number, &bytes);
-            }
+            9 => self.garbage(world, number),
             10 => world.crash_signaling(),
             11 => {
                 let silently = self.chance(50);
                 world.crash(host, silently);
             }
+            12 => world.half_open(number, if self.chance(30) { host } else { other }),
+            13 => world.stop_reading(number),
+            14 => {
+                let every = if self.chance(50) { 1 } else { 60 };
+                world.throttle_timers(number, Duration::from_secs(every));
+            }
+            15 => world.jump_clock(number, Duration::from_millis(self.below(600_000))),
+            16 => world.partition(&[number, other]),
+            17 => world.cut(number, host),
             _ => {}
         }
+    }
+
+    /// Bytes that are no frame, or begin like one.
+    fn garbage(&mut self, world: &mut World, number: NodeNumber) {
+        let mut bytes = vec![0; self.below(200) as usize];
+        self.0.fill_bytes(&mut bytes);
+        if self.chance(50) {
+            bytes.splice(0..bytes.len().min(4), [b'M', b'H', 1, self.below(30) as u8]);
+        }
+        world.garbage(number, &bytes);
     }
 }
 

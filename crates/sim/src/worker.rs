@@ -8,13 +8,15 @@ use std::time::Duration;
 use manyhands_core::Time;
 use manyhands_jobs::kernel::compute;
 use manyhands_jobs::{Command, Report};
-use manyhands_wire::{JobKind, UnitRange};
+use manyhands_wire::{Block, JobKind, Outcome, UnitRange};
 
 /// One worker.
 #[derive(Clone, Debug)]
 pub struct SimWorker {
     /// Thousandths of a unit per second.
     speed: u64,
+    /// How many of a thousand blocks it reports wrongly.
+    lies_permille: u16,
     slice: Option<(JobKind, UnitRange, Time)>,
     /// Which of the scheduled ends is the right one: a slice cut short has an earlier one.
     generation: u64,
@@ -33,9 +35,9 @@ pub struct Reaction {
 const CALIBRATION: Duration = Duration::from_millis(50);
 
 impl SimWorker {
-    /// A worker that computes `speed` thousandths of a unit per second.
-    pub fn new(speed: u64) -> Self {
-        Self { speed: speed.max(1), slice: None, generation: 0 }
+    /// A worker that computes `speed` thousandths of a unit per second, and lies about so many of a thousand blocks.
+    pub fn new(speed: u64, lies_permille: u16) -> Self {
+        Self { speed: speed.max(1), lies_permille, slice: None, generation: 0 }
     }
 
     /// Takes in a command.
@@ -79,9 +81,20 @@ impl SimWorker {
             return None;
         }
         let (kind, slice, begun) = self.slice.take()?;
-        let blocks = slice.blocks().map(|block| (block, compute(&kind, block.range()))).collect();
+        let blocks = slice.blocks().map(|block| (block, self.outcome(&kind, block))).collect();
         let took_us = now.since(begun).as_micros() as u64;
         Some(Report::Done { slice, blocks, took_us })
+    }
+
+    fn outcome(&self, kind: &JobKind, block: Block) -> Outcome {
+        let truth = compute(kind, block.range());
+        if block.start().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32 & 1023 >= u64::from(self.lies_permille) {
+            return truth;
+        }
+        match truth {
+            Outcome::Sum(total) => Outcome::Sum(total ^ 1),
+            Outcome::Delay(units) => Outcome::Delay(units ^ 1),
+        }
     }
 
     fn time_for(&self, units: u64) -> Duration {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use ed25519_dalek::{Signer as _, SigningKey};
 use manyhands_core::Event;
 use manyhands_sim::network::Conditions;
+use manyhands_sim::options::secret;
 use manyhands_sim::story::sum_job;
-use manyhands_sim::world::secret;
 use manyhands_sim::{PeerOptions, World};
 use manyhands_wire::frame::{Activity, Ask, CreditRun, Grant, Record, Status};
 use manyhands_wire::{Block, Frame, JobId, Outcome, PeerId, Signature, SignedJob, UnitRange};
@@ -20,10 +20,10 @@ fn a_room() -> World {
     a_room_in_which_all_work_but(None)
 }
 
-fn a_room_in_which_all_work_but(idler: Option<u8>) -> World {
+fn a_room_in_which_all_work_but(idler: Option<u32>) -> World {
     let peer = |identity| {
         let threads = u16::from(Some(identity) != idler);
-        PeerOptions { threads, speed: 100_000, identity, invited: true }
+        PeerOptions { threads, speed: 100_000, identity, ..PeerOptions::default() }
     };
     let mut world = World::new(9, sum_job(40_000, 10), Conditions::default());
     world.host(peer(0), 0, None);
@@ -37,7 +37,7 @@ fn job(world: &World) -> JobId {
     world.node(0).job().expect("the host knows its job").id()
 }
 
-fn signed_by(identity: u8, job: JobId, block: Block, outcome: Outcome, computed: bool) -> Record {
+fn signed_by(identity: u32, job: JobId, block: Block, outcome: Outcome, computed: bool) -> Record {
     let key = SigningKey::from_bytes(&secret(identity));
     let bytes = Record::signed_bytes(&job, block, &outcome, computed);
     let signature = Signature(key.sign(&bytes).to_bytes());
@@ -170,7 +170,7 @@ fn a_status(job: JobId, holding: UnitRange, under_way: UnitRange) -> Frame {
 #[test]
 fn one_that_says_it_holds_everything_slows_the_job_and_cannot_stop_it() {
     for hostile in [1, 2] {
-        let mut world = a_room_in_which_all_work_but(Some(hostile as u8));
+        let mut world = a_room_in_which_all_work_but(Some(hostile as u32));
         let job = job(&world);
         let everything = a_status(job, UnitRange::new(0, 4000), UnitRange::new(3000, 3500));
         let knows = |world: &World| world.node(0).ledger().is_some_and(|ledger| ledger.is_complete());
@@ -269,7 +269,7 @@ fn a_flood_of_frames_ends_the_link_and_it_is_not_made_again() {
 
 #[test]
 fn a_host_that_begins_another_job_takes_the_open_tabs_along() {
-    let peer = |identity| PeerOptions { threads: 1, speed: 100_000, identity, invited: true };
+    let peer = |identity| PeerOptions { threads: 1, speed: 100_000, identity, ..PeerOptions::default() };
     let mut world = a_room();
     world.crash(0, false);
     world.change_job(sum_job(50_000, 10));
@@ -301,7 +301,7 @@ fn a_friend_who_comes_after_the_end_sees_the_total() {
     let mut world = a_room();
     assert!(world.run_until(MINUTE, World::everybody_knows));
 
-    let late = world.friend(PeerOptions { threads: 1, speed: 1000, identity: 7, invited: true });
+    let late = world.friend(PeerOptions { threads: 1, speed: 1000, identity: 7, ..PeerOptions::default() });
     assert!(world.run_until(Duration::from_secs(3), |world| world.node(late).ledger().is_some()));
     assert!(world.run_until(Duration::from_secs(3), World::everybody_knows));
     world.run_for(Duration::from_secs(1));

@@ -13,12 +13,12 @@ use manyhands_wire::{JobKind, JobSpec};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-fn a_peer(identity: u8, units_per_second: u64) -> PeerOptions {
-    PeerOptions { threads: 1, speed: units_per_second * 1000, identity, invited: true }
+fn a_peer(identity: u32, units_per_second: u64) -> PeerOptions {
+    PeerOptions { threads: 1, speed: units_per_second * 1000, identity, ..PeerOptions::default() }
 }
 
 /// A host with `friends` friends, all of the same speed, that has just started.
-fn a_room(friends: u8, units: u64, wait: u16) -> (World, Vec<usize>) {
+fn a_room(friends: u32, units: u64, wait: u16) -> (World, Vec<usize>) {
     let mut world = World::new(1, sum_job(units * 10, 10), Conditions::default());
     let mut numbers = vec![world.host(a_peer(0, 100), wait, None)];
     numbers.extend((1..=friends).map(|identity| world.friend(a_peer(identity, 100))));
