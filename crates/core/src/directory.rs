@@ -173,13 +173,13 @@ impl Directory {
         self.neighbours.values().any(|peers| peers.contains(peer))
     }
 
-    /// How many peers there are as far as links, links of links, and servers tell, this node included.
-    pub(crate) fn known_peers(&self, me: PeerId, up: &BTreeMap<PeerId, LinkId>) -> usize {
+    /// How many peers there are as far as links and links of links tell, and as far as servers tell, this node included.
+    pub(crate) fn known_peers(&self, me: PeerId, up: &BTreeMap<PeerId, LinkId>) -> (usize, usize) {
         let mut all = BTreeSet::new();
         all.extend(self.neighbours.values().flatten().chain(up.keys()));
         all.insert(&me);
         let members = self.servers.values().map(|server| server.members.len() + 1).max();
-        all.len().max(members.unwrap_or(0))
+        (all.len(), members.unwrap_or(0))
     }
 
     /// How a letter to `peer` may travel now. Each try goes another way: an introducer may be gone without anybody knowing.

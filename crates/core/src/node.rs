@@ -482,10 +482,12 @@ impl Node {
 
     /// Counts how many peers the room has, as far as this node can tell.
     fn count_room(&mut self) {
-        self.room_size = self.calls.directory.known_peers(self.me.id(), &self.up);
+        let (met, registered) = self.calls.directory.known_peers(self.me.id(), &self.up);
+        self.room_size = met.max(registered);
+        let sees_all = self.up.len() + 1 >= met;
         if let Some(job) = &mut self.job {
-            job.sharing.on_room(self.room_size, self.up.len());
-            job.replica.on_room(self.room_size, self.up.len());
+            job.sharing.on_room(self.room_size, sees_all);
+            job.replica.on_room(sees_all);
         }
     }
 

@@ -116,9 +116,9 @@ impl Replica {
         refused
     }
 
-    /// How many peers the room has, and to how many of them this node has links.
-    pub(crate) fn on_room(&mut self, size: usize, links: usize) {
-        self.relay.is_on = links + 1 < size;
+    /// Whether this node has links to all peers that were ever met: then nothing has to travel on.
+    pub(crate) fn on_room(&mut self, sees_all: bool) {
+        self.relay.is_on = !sees_all;
     }
 
     /// New units came over the link to `via`, or none, or this node computed them.

@@ -178,9 +178,9 @@ impl Sharing {
         }
     }
 
-    /// How many peers the room has, this node included, and how many of them it has links to.
-    pub(crate) fn on_room(&mut self, size: usize, links: usize) {
-        self.room = (size, links + 1 >= size);
+    /// How many peers the room has, this node included, and whether it has links to all that were ever met.
+    pub(crate) fn on_room(&mut self, size: usize, sees_all: bool) {
+        self.room = (size, sees_all);
     }
 
     /// A peer said how it is doing.
@@ -459,9 +459,26 @@ impl Sharing {
         self.theirs.iter().filter(move |(_, theirs)| computes(theirs)).map(|(peer, _)| *peer)
     }
 
-    /// Units that were finished are not any more, since their result was a lie: nobody holds them.
-    pub(crate) fn on_retracted(&mut self, units: &[UnitRange]) {
-        self.news |= !units.is_empty();
+    /// Units that were finished are not any more, since `liar` may have lied about them: one of those that know it does them.
+    pub(crate) fn on_retracted(&mut self, now: Time, liar: &PeerId, units: &[UnitRange]) {
+        let heirs: Vec<PeerId> = self.workers().filter(|peer| peer != liar).collect();
+        self.bequeath(now, liar, heirs.iter(), units.iter().copied().collect());
+    }
+
+    /// What nobody holds any more goes to one of the heirs of `gone`: in their order, each has its time to take it.
+    fn bequeath<'a>(
+        &mut self,
+        now: Time,
+        gone: &PeerId,
+        heirs: impl Iterator<Item = &'a PeerId>,
+        units: UnitSet,
+    ) {
+        let ours = heir_hash(gone, &self.me);
+        let rank = heirs.filter(|heir| heir_hash(gone, heir) > ours).count();
+        let wait = INHERIT_AFTER + NEXT_HEIR_AFTER * u32::try_from(rank).unwrap_or(u32::MAX);
+        if self.estates.len() < ESTATES_MAX && !units.is_empty() {
+            self.estates.insert(*gone, (now + wait, units));
+        }
     }
 
     /// The peers that hold what this node granted, or granted something to it lately.
@@ -492,12 +509,7 @@ impl Sharing {
         let (_, sees_all) = self.room;
         if !sees_all {
             // What it granted on, it does not hold any more; what others granted to it, they do not see.
-            let ours = heir_hash(peer, &self.me);
-            let rank = heirs.iter().filter(|heir| heir_hash(peer, heir) > ours).count();
-            let wait = INHERIT_AFTER + NEXT_HEIR_AFTER * u32::try_from(rank).unwrap_or(u32::MAX);
-            if self.estates.len() < ESTATES_MAX && !gone.holding.is_empty() {
-                self.estates.insert(*peer, (now + wait, gone.holding));
-            }
+            self.bequeath(now, peer, heirs.iter(), gone.holding);
             return Vec::new();
         }
         let mut lost: UnitSet =

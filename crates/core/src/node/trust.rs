@@ -112,7 +112,7 @@ impl Node {
         }
         let checks = &job.checks;
         let lost = job.replica.retract(&liar, |runs| checks.evidence_within(runs));
-        job.sharing.on_retracted(&lost);
+        job.sharing.on_retracted(now, &liar, &lost);
         if !lost.is_empty() {
             job.finished = None;
             job.complete = None;
