@@ -12,8 +12,8 @@ use manyhands_core::{
     Command, Config, Event, LinkEvent, LinkId, Node, Output, Remembered, RoomKey, ServerId, SignalingEvent,
     Time, View,
 };
-use manyhands_wire::JobSpec;
 use manyhands_wire::frame::PeerKind;
+use manyhands_wire::{JobSpec, PeerId};
 use web_sys::{Document, window};
 
 use crate::clock::Clock;
@@ -142,6 +142,11 @@ impl Driver {
     /// What a person sees now.
     pub fn view(&self) -> View {
         self.0.node.borrow().view(self.0.clock.now())
+    }
+
+    /// Who this page is.
+    pub fn id(&self) -> PeerId {
+        self.0.node.borrow().id()
     }
 
     /// The job, once known.

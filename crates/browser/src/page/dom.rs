@@ -21,6 +21,15 @@ pub(crate) fn el(tag: &str) -> El {
     El(document().create_element(tag).expect("the tags of this page are names of elements").unchecked_into())
 }
 
+/// A new element of a drawing. Its class is an attribute like any other: [`El::class`] and [`El::show_if`] are for HTML.
+///
+/// # Panics
+/// Outside of a page.
+pub(crate) fn svg(tag: &str) -> El {
+    let made = document().create_element_ns(Some("http://www.w3.org/2000/svg"), tag);
+    El(made.expect("the tags of this page are names of elements").unchecked_into())
+}
+
 /// A new element of a class, with a text.
 pub(crate) fn told(tag: &str, class: &str, text: &str) -> El {
     el(tag).class(class).text(text)
@@ -173,6 +182,24 @@ impl El {
     pub(crate) fn select(&self) {
         self.focus();
         self.0.unchecked_ref::<HtmlInputElement>().select();
+    }
+
+    /// How wide it is now, in pixels of the style sheet; 0 while it is not shown.
+    pub(crate) fn width(&self) -> i32 {
+        self.0.client_width()
+    }
+
+    /// Is scrolled to, if it is out of sight.
+    pub(crate) fn bring_into_view(&self) {
+        let rect = self.0.get_bounding_client_rect();
+        if rect.top() < 0.0 {
+            self.0.scroll_into_view();
+        }
+    }
+
+    /// Is taken out of the page.
+    pub(crate) fn remove(&self) {
+        self.0.remove();
     }
 
     /// Holds these children and nothing else, in this order; touched only where they differ.

@@ -104,13 +104,19 @@ impl Hero {
         &self.title
     }
 
-    /// Shows how things are.
-    pub(crate) fn draw(&self, scene: &Scene) {
+    /// Shows how things are; `is_jobless` when it is clear that the room has no job.
+    pub(crate) fn draw(&self, scene: &Scene, is_jobless: bool) {
         let phase = scene.view.phase;
-        self.phase.say(&phase_sentence(phase, scene.job()));
+        let is_jobless = is_jobless && phase != Phase::Left;
+        self.phase.say(&if is_jobless {
+            "You are in".to_owned()
+        } else {
+            phase_sentence(phase, scene.job())
+        });
         match scene.job() {
             Some(job) => self.title.say(&capitalised(&with_grouped_numbers(&job.title))),
             None if phase == Phase::Left => self.title.say("Until next time"),
+            None if is_jobless => self.title.say("There is no job in this room"),
             None => self.title.say("Looking for the room…"),
         }
         self.lobby.draw(phase);

@@ -1,17 +1,19 @@
 //! What is said in the room, and what was discovered: a quiet part of the page, the latest first.
 //!
+//! The path of each is a button that shows it on the drawing of the network once more.
+//!
 //! Texts come from friends, so they are shown as text and never as markup.
 
 use std::cell::RefCell;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use manyhands_core::Command;
 use manyhands_core::view::{MessageView, NewsView, Phase};
 use manyhands_wire::flood::Body;
 
-use super::dom::{El, el, told};
+use super::dom::{El, by_id, el, told};
 use super::format::{ago, capitalised, whole};
-use super::state::{Room, Scene};
+use super::state::{Flight, Room, Scene};
 
 /// The longest text that can be typed, in UTF-16 units: at three bytes each it is still within the wire's 8 KiB.
 const TEXT_UNITS_MAX: &str = "2700";
@@ -21,10 +23,11 @@ pub(crate) struct Messages {
     el: El,
     nothing: El,
     list: El,
+    room: Weak<Room>,
     rows: RefCell<Vec<Row>>,
     news_title: El,
     news: El,
-    news_rows: RefCell<Vec<El>>,
+    news_rows: RefCell<Vec<Discovery>>,
     form: [El; 2],
 }
 
@@ -33,7 +36,19 @@ struct Row {
     from: El,
     ago: El,
     text: El,
-    path: El,
+    path: Path,
+}
+
+struct Discovery {
+    el: El,
+    text: El,
+    path: Path,
+}
+
+/// The way that something came.
+struct Path {
+    el: El,
+    ids: Rc<RefCell<Flight>>,
 }
 
 impl Messages {
@@ -73,6 +88,7 @@ impl Messages {
             el,
             nothing,
             list,
+            room: Rc::downgrade(room),
             rows: RefCell::default(),
             news_title,
             news,
@@ -93,7 +109,7 @@ impl Messages {
         self.list.show_if(!messages.is_empty());
         let mut rows = self.rows.borrow_mut();
         if rows.len() != messages.len() {
-            rows.resize_with(messages.len(), Row::new);
+            rows.resize_with(messages.len(), || Row::new(&self.room));
             self.list.hold(rows.iter().map(|row| &row.el));
         }
         for (row, message) in rows.iter().zip(messages.iter().rev()) {
@@ -104,11 +120,11 @@ impl Messages {
         self.news.show_if(!news.is_empty());
         let mut rows = self.news_rows.borrow_mut();
         if rows.len() != news.len() {
-            rows.resize_with(news.len(), || el("li"));
-            self.news.hold(rows.iter());
+            rows.resize_with(news.len(), || Discovery::new(&self.room));
+            self.news.hold(rows.iter().map(|row| &row.el));
         }
         for (row, news) in rows.iter().zip(news) {
-            row.say(&sentence(news));
+            row.draw(news);
         }
 
         for part in &self.form {
@@ -118,10 +134,10 @@ impl Messages {
 }
 
 impl Row {
-    fn new() -> Self {
+    fn new(room: &Weak<Room>) -> Self {
         let (from, ago) = (el("span").class("name"), el("span").class("muted"));
-        let (text, path) = (el("p"), el("p").class("path"));
-        let el = el("li").with(&[&el("p").with(&[&from]).text(" ").with(&[&ago]), &text, &path]);
+        let (text, path) = (el("p"), Path::new(room));
+        let el = el("li").with(&[&el("p").with(&[&from]).text(" ").with(&[&ago]), &text, &path.el]);
         Self { el, from, ago, text, path }
     }
 
@@ -129,25 +145,45 @@ impl Row {
         self.from.say(&message.from);
         self.ago.say(&ago(message.heard_ms));
         self.text.say(&message.text);
-        // What this node said itself has come no way.
-        self.path.say_if((message.path.len() > 1).then(|| path(&message.path)).as_deref());
+        self.path.draw(&message.path, &message.path_ids);
     }
 }
 
-fn path(names: &[String]) -> String {
-    names.join(" → ")
+impl Discovery {
+    fn new(room: &Weak<Room>) -> Self {
+        let (text, path) = (el("p"), Path::new(room));
+        Self { el: el("li").with(&[&text, &path.el]), text, path }
+    }
+
+    fn draw(&self, news: &NewsView) {
+        self.text.say(&sentence(news));
+        self.path.draw(&news.path, &news.path_ids);
+    }
+}
+
+impl Path {
+    fn new(room: &Weak<Room>) -> Self {
+        let ids: Rc<RefCell<Flight>> = Rc::default();
+        let (room, way) = (room.clone(), Rc::clone(&ids));
+        let button = el("button").class("path").attr("type", "button").attr("title", "Show the way");
+        let el = button.on("click", move |_| {
+            if let (Some(room), Some(sketch)) = (room.upgrade(), by_id("network")) {
+                sketch.bring_into_view();
+                room.fly(way.borrow().clone());
+            }
+        });
+        Self { el, ids }
+    }
+
+    fn draw(&self, names: &[String], ids: &[String]) {
+        if self.ids.borrow().as_slice() != ids {
+            *self.ids.borrow_mut() = ids.to_vec();
+        }
+        // What this node said itself has come no way.
+        self.el.say_if((names.len() > 1).then(|| names.join(" → ")).as_deref());
+    }
 }
 
 fn sentence(news: &NewsView) -> String {
-    [
-        &capitalised(&news.what),
-        ": ",
-        &whole(news.value),
-        ", found by ",
-        &news.finder,
-        " (",
-        &path(&news.path),
-        ")",
-    ]
-    .concat()
+    [&capitalised(&news.what), ": ", &whole(news.value), ", found by ", &news.finder].concat()
 }

@@ -1,10 +1,11 @@
 //! What a person sees.
 //!
 //! The page has two stages. [`start`] says who asks for what and has one button; nothing runs before it is pressed. Then
-//! [`room`] shows the room: [`hero`] the total and the progress, [`controls`] what this person lends, [`map`] the job,
-//! [`peers`] who is there, [`messages`] what is said, [`numbers`] what it was worth, [`invite`] the way for more friends. All of it is drawn from one
-//! value, the core's [`View`](manyhands_core::View), taken some times a second by [`state`]; [`dom`] makes elements,
-//! [`format`] numbers for people.
+//! [`room`] shows the room: [`hero`] the total and the progress, [`controls`] what this person lends, and two [`tabs`]. One
+//! is the job: its [`map`], in [`peers`] who is there, in [`numbers`] what it was worth. The other is the network: in
+//! [`network`] the nodes and links as a [`sketch`] and a [`table`], in [`messages`] what is said. [`invite`] is the way for
+//! more friends. All of it is drawn from one value, the core's [`View`](manyhands_core::View), taken some times a second by
+//! [`state`]; [`dom`] makes elements, [`format`] numbers for people.
 //!
 //! What a browser without WebRTC, WebAssembly or workers is told stands in `web/index.html`, since this program may not
 //! even load there.
@@ -16,12 +17,16 @@ mod hero;
 mod invite;
 mod map;
 mod messages;
+mod network;
 mod numbers;
 mod peers;
 mod room;
 mod room_info;
+mod sketch;
 mod start;
 mod state;
+mod table;
+mod tabs;
 
 use manyhands_core::RoomKey;
 use wasm_bindgen::JsCast as _;

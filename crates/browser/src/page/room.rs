@@ -12,13 +12,17 @@ use super::format::per_mille;
 use super::hero::Hero;
 use super::map::Map;
 use super::messages::Messages;
+use super::network::Network;
 use super::numbers::Numbers;
 use super::peers::Peers;
 use super::state::{Room, Scene};
+use super::tabs::{Side, Tabs};
 use super::{invite, show};
 
 /// How long nobody may be found before the person is told what that may mean, in drawings of the page: three seconds.
 const ALONE_DRAWINGS: u32 = 15;
+/// How long after the first link there may be no job before the person is told that there is none: 1.5 seconds.
+const JOBLESS_DRAWINGS: u32 = 7;
 /// What it means where not even signaling answers.
 const NOBODY_ANSWERS: &str = "Looking for the host's computer… If this takes long, it may be switched off, or you may \
     not be in the same network.";
@@ -26,6 +30,9 @@ const NOBODY_ANSWERS: &str = "Looking for the host's computer… If this takes l
 const NOBODY_CONNECTS: &str = "The server answers, but no friend's computer can be reached yet. Perhaps the host is away, \
     or a firewall, a VPN or an extension of this browser keeps computers from talking straight to each other (WebRTC). \
     This page goes on trying.";
+/// What it means where the job is known.
+const NOBODY_ELSE: &str = "Nobody else can be reached at the moment. This page goes on alone with what it remembers, and \
+    shares it as soon as a friend is back.";
 
 /// Shows the room in `root` and joins it.
 pub(crate) async fn enter(root: El, key: RoomKey, name: String, threads: u16) {
@@ -35,16 +42,18 @@ pub(crate) async fn enter(root: El, key: RoomKey, name: String, threads: u16) {
     let lonely = el("p").id("lonely").class("trouble quiet").attr("role", "status");
     let (hero, controls) = (Hero::new(&room), Controls::new(&room));
     let (map, peers, messages, numbers) = (Map::new(), Peers::new(), Messages::new(&room), Numbers::new());
+    let network = Network::new();
     let pair = el("div").class("pair").with(&[numbers.el(), &invite::invite()]);
+    let tabs = Tabs::new([&[map.el(), peers.el()], &[network.el(), messages.el()]]);
     trouble.show_if(false);
     lonely.show_if(false);
 
-    let parts =
-        [&news, &trouble, &lonely, hero.el(), controls.el(), map.el(), peers.el(), messages.el(), &pair]
-            .map(El::clone);
+    let [list, job_side, network_side] = tabs.els();
+    let parts = [&news, &trouble, &lonely, hero.el(), controls.el(), list, job_side, network_side, &pair]
+        .map(El::clone);
     let heading = hero.heading().clone();
-    let alone = Cell::new(0);
-    let quarter = Cell::new(None);
+    let (alone, jobless) = (Cell::new(0), Cell::new(0));
+    let (quarter, had_job) = (Cell::new(None), Cell::new(false));
     let teller = Rc::downgrade(&room);
     let draw = move |scene: &Scene| {
         if let Some(room) = teller.upgrade() {
@@ -52,29 +61,52 @@ pub(crate) async fn enter(root: El, key: RoomKey, name: String, threads: u16) {
         }
         news.say(&scene.news);
         trouble.say_if(scene.trouble.as_deref());
-        alone.set(if is_alone(&scene.view) { alone.get() + 1 } else { 0 });
-        let why = if scene.view.signaling { NOBODY_CONNECTS } else { NOBODY_ANSWERS };
+        let (is_alone, has_job) = (is_alone(&scene.view), scene.view.job.is_some());
+        alone.set(if is_alone { alone.get() + 1 } else { 0 });
+        jobless.set(if has_job || is_alone { 0 } else { jobless.get() + 1 });
+        let why = match (has_job, scene.view.signaling) {
+            (true, _) => NOBODY_ELSE,
+            (false, true) => NOBODY_CONNECTS,
+            (false, false) => NOBODY_ANSWERS,
+        };
         lonely.say_if((alone.get() > ALONE_DRAWINGS && scene.trouble.is_none()).then_some(why));
-        // Before the job is known there is nothing to see but that it is looked for.
-        for part in [controls.el(), peers.el(), messages.el(), &pair] {
-            part.show_if(scene.view.job.is_some());
+        // A room may have no job: then there is the network. Before that is clear there is nothing to see.
+        let is_jobless = jobless.get() > JOBLESS_DRAWINGS;
+        if has_job != had_job.replace(has_job) || (is_jobless && tabs.shown() == Side::Job) {
+            tabs.show(if has_job { Side::Job } else { Side::Network });
         }
-        hero.draw(scene);
+        tabs.offer_if(has_job);
+        let [_, job_side, network_side] = tabs.els();
+        let has_side = |side| (has_job || is_jobless) && tabs.shown() == side;
+        job_side.show_if(has_side(Side::Job));
+        network_side.show_if(has_side(Side::Network));
+        pair.show_if(has_job || is_jobless);
+        numbers.el().show_if(has_side(Side::Job));
+        controls.el().show_if(has_job);
+        hero.draw(scene, is_jobless);
         controls.draw(scene);
-        map.draw(&scene.view);
-        peers.draw(scene);
-        messages.draw(scene);
-        numbers.draw(scene);
+        match tabs.shown() {
+            Side::Job => {
+                map.draw(&scene.view);
+                peers.draw(scene);
+                numbers.draw(scene);
+            }
+            Side::Network => {
+                network.draw(scene);
+                messages.draw(scene);
+            }
+        }
     };
     room.join(key, name, threads, draw).await;
     show(&root, &parts.each_ref());
     heading.focus();
 }
 
-/// Whether there is neither a job nor anybody to hear of one from.
+/// Whether nobody is there, although somebody is needed or was there before.
 fn is_alone(view: &View) -> bool {
     let is_linked = |peer: &PeerView| matches!(peer.link, LinkState::Open | LinkState::Stale);
-    view.phase != Phase::Left && view.job.is_none() && !view.peers.iter().any(is_linked)
+    let is_over = matches!(view.phase, Phase::Left | Phase::Finished);
+    !is_over && !view.peers.iter().any(is_linked)
 }
 
 /// Says each quarter of the way, once.

@@ -5,6 +5,9 @@ use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Headers, RequestInit, Response, window};
 
+/// The status with which a node of the room says that it knows of no job.
+const NO_JOB_KNOWN: u16 = 503;
+
 /// The room as its host describes it to a visitor. Every field may be missing: the page then says less.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
@@ -24,10 +27,18 @@ pub(crate) struct RoomInfo {
 }
 
 impl RoomInfo {
+    /// Whether its server knows of no job.
+    pub(crate) fn is_jobless(&self) -> bool {
+        self.title.is_empty()
+    }
+
     /// Asks the server. `None` if it cannot be reached or does not say.
     pub(crate) async fn fetch() -> Option<Self> {
         let response = JsFuture::from(window()?.fetch_with_str("/api/room")).await.ok()?;
         let response: Response = response.dyn_into().ok()?;
+        if response.status() == NO_JOB_KNOWN {
+            return Some(Self::default());
+        }
         if !response.ok() {
             return None;
         }

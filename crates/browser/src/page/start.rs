@@ -62,12 +62,20 @@ pub(crate) fn start(root: &El, key: RoomKey) {
             describe(&info, &who, &what, &so_far);
             if info.phase == FINISHED && button.is_enabled() {
                 button.say("See the result");
+            } else if info.is_jobless() && button.is_enabled() {
+                button.say("Come in");
             }
         }
     });
 }
 
 fn describe(info: &RoomInfo, who: &El, what: &El, so_far: &El) {
+    if info.is_jobless() {
+        who.say("You are invited");
+        what.say("Come into the room");
+        so_far.say_if(Some("Nobody has told this server of a job yet."));
+        return;
+    }
     if !info.asked_by.is_empty() {
         who.say(&[&info.asked_by, " asks for a hand"].concat());
     }

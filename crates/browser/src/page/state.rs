@@ -6,8 +6,8 @@ use std::rc::Rc;
 use js_sys::{Object, Reflect};
 use manyhands_core::view::{JobView, Phase};
 use manyhands_core::{Command, Event, RoomKey, View};
-use manyhands_wire::JobKind;
 use manyhands_wire::flood::Body;
+use manyhands_wire::{JobKind, PeerId};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::closure::Closure;
 use web_sys::window;
@@ -23,6 +23,8 @@ use crate::storage::Identity;
 const REFRESH_MS: u32 = 200;
 /// How much of a message is read aloud, in characters.
 const ANNOUNCED_CHARS_MAX: usize = 200;
+/// How many messages on their way are shown between two drawings.
+const FLIGHTS_MAX: usize = 8;
 /// The worker's script, where the page does not name another.
 const WORKER_SCRIPT: &str = "worker_loader.js";
 
@@ -34,6 +36,7 @@ pub(crate) struct Room {
     threads: Cell<u16>,
     news: RefCell<String>,
     trouble: RefCell<Option<String>>,
+    flights: RefCell<Vec<Flight>>,
     refresh: OnceCell<Interval>,
 }
 
@@ -52,7 +55,12 @@ pub(crate) struct Scene {
     pub(crate) news: String,
     /// What is wrong, if anything.
     pub(crate) trouble: Option<String>,
+    /// What came or went since the last drawing.
+    pub(crate) flights: Vec<Flight>,
 }
+
+/// The way of a message, as the ids of those it went through. Of one id alone: it goes out from there to all neighbours.
+pub(crate) type Flight = Vec<String>;
 
 impl Scene {
     /// The job, once known.
@@ -81,6 +89,7 @@ impl Room {
             threads: Cell::default(),
             news: RefCell::default(),
             trouble: RefCell::default(),
+            flights: RefCell::default(),
             refresh: OnceCell::new(),
         })
     }
@@ -116,8 +125,12 @@ impl Room {
 
     /// Hands on what the person wants.
     pub(crate) fn command(&self, command: Command) {
+        let is_said = matches!(command, Command::Say(_));
         if let Some(driver) = self.driver.get() {
             driver.command(command);
+            if is_said {
+                self.fly(vec![id_text(&driver.id())]);
+            }
         }
         self.redraw();
     }
@@ -144,6 +157,14 @@ impl Room {
         news.clone_into(&mut self.news.borrow_mut());
     }
 
+    /// Shows the way of a message.
+    pub(crate) fn fly(&self, flight: Flight) {
+        let mut flights = self.flights.borrow_mut();
+        if flights.len() < FLIGHTS_MAX {
+            flights.push(flight);
+        }
+    }
+
     fn redraw(&self) {
         let (Some(driver), Some(draw)) = (self.driver.get(), self.draw.get()) else { return };
         if self.unit_size.get().is_none()
@@ -157,6 +178,7 @@ impl Room {
             threads: self.threads.get(),
             news: self.news.borrow().clone(),
             trouble: self.trouble.borrow().clone(),
+            flights: self.flights.take(),
         };
         set_root_data("phase", phase_word(scene.view.phase));
         draw(&scene);
@@ -202,20 +224,36 @@ impl Room {
             Event::Refused { why } => log(&["refused: ", &why]),
             Event::Disputed { why, .. } => log(&["disputed: ", &why]),
             Event::Misbehaved { peer, what } => log(&["misbehaved: ", &peer.nickname(), ": ", &what]),
-            Event::Heard { from, body: Body::Message(text), .. } => {
+            Event::Heard { from, path, body: Body::Message(text) } => {
+                self.fly_here(&from, &path);
                 let beginning: String = text.chars().take(ANNOUNCED_CHARS_MAX).collect();
                 self.announce(&[&from.nickname(), " says: ", &beginning].concat());
             }
-            Event::Heard { from, body: Body::News { what, value }, .. } => {
+            Event::Heard { from, path, body: Body::News { what, value } } => {
+                self.fly_here(&from, &path);
                 self.announce(&[&from.nickname(), " found ", &what, " ", &whole(value), "."].concat());
             }
             Event::LinkDown { .. } | Event::TookBack { .. } => {}
         }
     }
 
+    fn fly_here(&self, from: &PeerId, path: &[PeerId]) {
+        let me = self.driver.get().map(Driver::id);
+        self.fly(std::iter::once(from).chain(path).chain(me.as_ref()).map(id_text).collect());
+    }
+
     fn json(&self) -> String {
         self.driver.get().and_then(|driver| serde_json::to_string(&driver.view()).ok()).unwrap_or_default()
     }
+}
+
+/// An id as the view has it.
+fn id_text(peer: &PeerId) -> String {
+    peer.0
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|half| char::from_digit(half.into(), 16))
+        .collect()
 }
 
 /// The phase as one word: the `data-phase` of the page.

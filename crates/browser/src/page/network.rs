@@ -1,0 +1,122 @@
+//! The network: who is linked to whom, drawn and in words.
+
+use manyhands_core::view::{LinkState, PeerView};
+use manyhands_wire::frame::PeerKind;
+
+use super::dom::{El, el, told};
+use super::format::span;
+use super::peers::round_trip;
+use super::sketch::Sketch;
+use super::state::Scene;
+use super::table::Table;
+
+/// The columns, as the head names them and the style sheet places them.
+const COLUMNS: [(&str, &str); 6] = [
+    ("Kind", "kind"),
+    ("Link", "link"),
+    ("Last heard", "heard"),
+    ("Round trip", "num trip"),
+    ("Links", "num links"),
+    ("Address", "address"),
+];
+/// What is shown where there is nothing to say.
+const NOTHING: &str = "—";
+/// Up to when a peer was heard "now", in milliseconds: a ping comes every five seconds.
+const NOW_MS: u64 = 5_500;
+
+/// The drawing with its legend, and the table.
+pub(crate) struct Network {
+    el: El,
+    frame: El,
+    count: El,
+    sketch: Sketch,
+    table: Table<{ COLUMNS.len() }>,
+}
+
+impl Network {
+    /// Made once.
+    pub(crate) fn new() -> Self {
+        let count = el("span").class("count").id("known");
+        let title = el("h2").id("network-title").text("Nodes and links ").with(&[&count]);
+        let (sketch, table) = (Sketch::new(), Table::new(COLUMNS, "peers nodes", "network-title"));
+        let frame = el("div").class("frame").with(&[sketch.el()]);
+        let sign = |class: &str, text: &str| el("span").with(&[&el("i").class(class)]).text(text);
+        let legend = told("p", "legend", "").attr("aria-hidden", "true").with(&[
+            &sign("mark me", "this page"),
+            &sign("mark square", "the host"),
+            &sign("mark dashed", "silent, or still coming"),
+            &sign("mark faint", "gone"),
+        ]);
+        let el = el("section")
+            .id("network")
+            .class("network")
+            .attr("aria-labelledby", "network-title")
+            .with(&[&title, &frame, &legend, table.el()]);
+        Self { el, frame, count, sketch, table }
+    }
+
+    /// Its element.
+    pub(crate) fn el(&self) -> &El {
+        &self.el
+    }
+
+    /// Shows how things are. Where it is not to be seen it takes no time.
+    pub(crate) fn draw(&self, scene: &Scene) {
+        let width = self.frame.width();
+        if width == 0 {
+            return;
+        }
+        let peers = &scene.view.peers;
+        self.count.say(&[&peers.len().to_string(), " known"].concat());
+        self.sketch.draw(&scene.view, width, &scene.flights);
+        let is_told_of: Vec<bool> = (0..peers.len())
+            .map(|at| peers.iter().any(|peer| peer.links.iter().any(|other| usize::from(*other) == at)))
+            .collect();
+        let told_of = |peer: &PeerView| {
+            peers.iter().position(|other| std::ptr::eq(other, peer)).is_some_and(|at| is_told_of[at])
+        };
+        self.table.draw(peers.iter(), |peer| {
+            let links = peer.links.len();
+            [
+                kind(peer).to_owned(),
+                link(peer, told_of(peer), scene.view.asleep).to_owned(),
+                heard(peer),
+                round_trip(peer).unwrap_or_else(|| NOTHING.to_owned()),
+                if links > 0 { links.to_string() } else { NOTHING.to_owned() },
+                if peer.address.is_empty() { NOTHING.to_owned() } else { peer.address.clone() },
+            ]
+        });
+    }
+}
+
+fn kind(peer: &PeerView) -> &'static str {
+    match peer.kind {
+        Some(PeerKind::Browser) => "browser",
+        Some(PeerKind::Native) => "program",
+        None => NOTHING,
+    }
+}
+
+fn link(peer: &PeerView, is_told_of: bool, asleep: bool) -> &'static str {
+    match peer.link {
+        LinkState::Own if asleep => "asleep",
+        LinkState::Own => "this page",
+        LinkState::Connecting => "connecting…",
+        LinkState::Open => "open",
+        LinkState::Stale => "silent",
+        LinkState::None if is_told_of => "over others",
+        LinkState::None => "gone",
+    }
+}
+
+/// When something was last heard over an own link.
+fn heard(peer: &PeerView) -> String {
+    match peer.link {
+        LinkState::Open | LinkState::Stale if peer.heard_ms <= NOW_MS => "just now".to_owned(),
+        LinkState::Open | LinkState::Stale => {
+            let whole_seconds = (peer.heard_ms / 1000) as f64;
+            [&span(whole_seconds), " ago"].concat()
+        }
+        LinkState::Own | LinkState::None | LinkState::Connecting => NOTHING.to_owned(),
+    }
+}

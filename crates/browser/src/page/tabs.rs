@@ -1,0 +1,117 @@
+//! Two sides of the room of which one is shown, with the keys that people expect: arrows, Home and End.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use wasm_bindgen::JsCast as _;
+use web_sys::KeyboardEvent;
+
+use super::dom::{El, el, told};
+
+/// The sides, by id and name.
+const SIDES: [(&str, &str); 2] = [("job", "The job"), ("network", "Network")];
+
+/// A side of the room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// The map, the hands and the numbers.
+    Job,
+    /// The nodes, their links and what is said.
+    Network,
+}
+
+/// The tabs and what they show.
+pub(crate) struct Tabs {
+    list: El,
+    tabs: [El; SIDES.len()],
+    panels: [El; SIDES.len()],
+    shown: Cell<Side>,
+}
+
+impl Tabs {
+    /// Made once, with what each side holds.
+    pub(crate) fn new(sides: [&[&El]; SIDES.len()]) -> Rc<Self> {
+        let tabs = SIDES.map(|(id, name)| {
+            let (tab, panel) = (["tab-", id].concat(), ["side-", id].concat());
+            told("button", "tab", name)
+                .id(&tab)
+                .attr("type", "button")
+                .attr("role", "tab")
+                .attr("aria-controls", &panel)
+        });
+        let panels = SIDES.map(|(id, _)| {
+            let (tab, panel) = (["tab-", id].concat(), ["side-", id].concat());
+            el("div").id(&panel).class("side").attr("role", "tabpanel").attr("aria-labelledby", &tab)
+        });
+        for (panel, parts) in panels.iter().zip(sides) {
+            panel.hold(parts.iter().copied());
+        }
+        let list =
+            el("div").class("tabs").attr("role", "tablist").attr("aria-label", "The sides of this room");
+        let list = list.with(&tabs.each_ref());
+        let this = Rc::new(Self { list, tabs, panels, shown: Cell::new(Side::Network) });
+        for (tab, side) in this.tabs.iter().zip([Side::Job, Side::Network]) {
+            let clicked = Rc::downgrade(&this);
+            let pressed = Rc::downgrade(&this);
+            let _ = tab
+                .clone()
+                .on("click", move |_| {
+                    if let Some(tabs) = clicked.upgrade() {
+                        tabs.show(side);
+                    }
+                })
+                .on("keydown", move |event| {
+                    let Some(tabs) = pressed.upgrade() else { return };
+                    let side = match event.unchecked_ref::<KeyboardEvent>().key().as_str() {
+                        "ArrowLeft" | "ArrowRight" => side.other(),
+                        "Home" => Side::Job,
+                        "End" => Side::Network,
+                        _ => return,
+                    };
+                    event.prevent_default();
+                    tabs.show(side);
+                    tabs.tabs[side as usize].focus();
+                });
+        }
+        this.show(Side::Job);
+        this
+    }
+
+    /// The row of tabs, and what they show.
+    pub(crate) fn els(&self) -> [&El; 3] {
+        let [job, network] = &self.panels;
+        [&self.list, job, network]
+    }
+
+    /// The side that is shown.
+    pub(crate) fn shown(&self) -> Side {
+        self.shown.get()
+    }
+
+    /// Shows this side.
+    pub(crate) fn show(&self, side: Side) {
+        if self.shown.replace(side) == side {
+            return;
+        }
+        for (at, (tab, panel)) in self.tabs.iter().zip(&self.panels).enumerate() {
+            let is_shown = at == side as usize;
+            tab.set("aria-selected", if is_shown { "true" } else { "false" });
+            tab.set("tabindex", if is_shown { "0" } else { "-1" });
+            panel.show_if(is_shown);
+        }
+    }
+
+    /// Offers the choice, or not: then there is one side only.
+    pub(crate) fn offer_if(&self, offered: bool) {
+        self.list.show_if(offered);
+    }
+}
+
+impl Side {
+    fn other(self) -> Self {
+        match self {
+            Self::Job => Self::Network,
+            Self::Network => Self::Job,
+        }
+    }
+}
