@@ -11,6 +11,7 @@ use manyhands_wire::frame::NAME_BYTES_MAX;
 use manyhands_wire::job::{ASKED_BY_BYTES_MAX, DELAY_MS_MAX, UNIT_SIZE_MAX};
 
 use crate::exit;
+use crate::network::args::{NodeArgs, RemoveArgs, SendArgs, StartArgs, WhichArgs};
 
 /// The port that a host listens on unless told otherwise.
 pub(crate) const PORT: u16 = 8080;
@@ -22,9 +23,19 @@ Examples:
   manyhands join 'http://192.168.1.7:8080/#room=…&key=…'
                                     lend this machine; the quotes matter, as # and & mean something to a shell
   manyhands status                  how far the host on this machine is
+  manyhands start-network           sixteen nodes on this machine that pass messages on; then send-message, get-messages,
+                                    get-peers, network-status, remove-node, sleep-node, stop-network
   manyhands completions bash        tab completion
 
 ";
+
+const MESSAGES_HELP: &str = "\
+Example:
+  manyhands get-messages 8
+    - Apple (Node 4 -> Node 1 -> Node 8)
+
+The path begins with the node that said it and ends with the one that is asked. The list shows each text with a capital
+letter at its beginning; --json shows it exactly as it was sent.";
 
 /// Many hands make light work: lend your friends' machines to one big computation.
 ///
@@ -52,6 +63,30 @@ pub(crate) enum Command {
     Relay(RelayArgs),
     /// Show how far a host, or a friend with --http-port, is
     Status(StatusArgs),
+    /// Start a network of nodes on this machine, each a process of its own
+    StartNetwork(StartArgs),
+    /// Stop all nodes of a network
+    StopNetwork(WhichArgs),
+    /// Show the nodes of a network and how they are
+    NetworkStatus(WhichArgs),
+    /// Give a node of the network a message for everybody
+    SendMessage(SendArgs),
+    /// Show what a node of the network has heard, and along which path
+    #[command(after_help = MESSAGES_HELP)]
+    GetMessages(NodeArgs),
+    /// Show the peers that a node of the network knows
+    GetPeers(NodeArgs),
+    /// Add a node to the network
+    AddNode(WhichArgs),
+    /// Remove a node from the network
+    RemoveNode(RemoveArgs),
+    /// Let a node of the network sleep: it drops everything until it is woken
+    SleepNode(NodeArgs),
+    /// Wake a node of the network
+    WakeNode(NodeArgs),
+    /// One node of a network, told on its input what to be
+    #[command(hide = true)]
+    Node,
     /// Print a script for tab completion
     Completions {
         /// For which shell

@@ -12,6 +12,7 @@ Exit codes:
   4    the room does not let you in: the link's key is wrong, or the room is full
   5    task.json cannot be used: it says what is wrong with it
   6    the port cannot be listened on
+  7    the network of nodes is not as the command needs it: it runs already, or the node was removed or sleeps
   130  interrupted before the job was finished";
 
 /// Why the program ends.
@@ -29,6 +30,8 @@ pub(crate) enum Reason {
     Task = 5,
     /// The port is not to be had.
     Port = 6,
+    /// The network of nodes is not as the command needs it.
+    Network = 7,
     /// The person stopped it.
     Interrupted = 130,
 }

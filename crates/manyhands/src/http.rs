@@ -4,6 +4,7 @@
 //! 2. [`assets`]: the embedded page.
 //! 3. [`api`]: status, room, task and metrics, which only read.
 //! 4. [`control`]: start, pause and resume, which only the host's own machine may ask for.
+//! 5. [`node`]: a node among its peers: who they are, what was said, sleep and waking.
 //!
 //! Everything a handler needs is in [`Web`]; nothing here knows how a node is driven, so the routes are tested with a
 //! [`View`](manyhands_core::View) made by hand.
@@ -11,6 +12,7 @@
 pub(crate) mod api;
 mod assets;
 mod control;
+pub(crate) mod node;
 mod serve;
 #[cfg(test)]
 mod tests;
@@ -75,6 +77,7 @@ pub(crate) fn router(web: Web) -> Router {
         .route("/api/start", post(control::start))
         .route("/api/pause", post(control::pause))
         .route("/api/resume", post(control::resume))
+        .merge(node::routes())
         .route("/api/openapi.json", get(api::openapi))
         .route("/task.json", get(api::task))
         .route("/configs", get(api::task))

@@ -74,7 +74,8 @@ fn read_or_make(mut file: File, path: &Path) -> anyhow::Result<Identity> {
     Ok(Identity { secret, _lock: file })
 }
 
-fn make_private_folder(folder: &Path) -> io::Result<()> {
+/// Makes a folder that only its owner can look into, and those above it.
+pub(crate) fn make_private_folder(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);

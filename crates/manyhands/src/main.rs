@@ -5,6 +5,7 @@
 //!   newcomers can get in.
 //! - [`doors`]: where a node gets in, and lets others in.
 //! - [`join`]: lends this machine. [`identity`]: the key that it keeps. [`copy`]: its own copy of the task.
+//! - [`network`]: a network of many nodes on one machine, to try things.
 //! - [`relay`], [`status`]: small things.
 //! - [`http`]: the page, signaling and the API. [`signals`]: Ctrl-C.
 //!
@@ -21,6 +22,7 @@ mod introductions;
 mod invites;
 mod join;
 mod listen;
+mod network;
 mod numbers;
 mod relay;
 mod room;
@@ -68,6 +70,17 @@ fn run(command: Command) -> Outcome {
         Command::Join(args) => block_on(join::run(args)),
         Command::Relay(args) => block_on(relay::run(args)),
         Command::Status(args) => status::run(&args),
+        Command::StartNetwork(args) => network::start_network(&args),
+        Command::StopNetwork(args) => network::stop_network(&args),
+        Command::NetworkStatus(args) => network::network_status(&args),
+        Command::SendMessage(args) => network::send_message(&args),
+        Command::GetMessages(args) => network::get_messages(&args),
+        Command::GetPeers(args) => network::get_peers(&args),
+        Command::AddNode(args) => network::add_node(&args),
+        Command::RemoveNode(args) => network::remove_node(&args),
+        Command::SleepNode(args) => network::set_asleep(&args, true),
+        Command::WakeNode(args) => network::set_asleep(&args, false),
+        Command::Node => network::node::run(),
         Command::Completions { shell } => {
             let mut script = vec![];
             clap_complete::generate(shell, &mut Cli::command(), "manyhands", &mut script);

@@ -187,6 +187,11 @@ fn progress(view: &View) -> Value {
     event
 }
 
+/// An event for a program.
+pub(crate) fn event(event: &Event, view: &View) -> Value {
+    describe(event, view).0
+}
+
 /// An event for a program, and for a person where it matters to one.
 fn describe(event: &Event, view: &View) -> (Value, Option<String>) {
     let tag = |tag: &str| json!({ "event": tag });

@@ -7,10 +7,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{ConnectInfo, Extension, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use manyhands_core::Command;
 use manyhands_signaling::server::is_same_origin;
 
@@ -38,21 +37,19 @@ pub(super) async fn resume(State(web): State<Arc<Web>>, caller: Caller, headers:
     command(&web, caller, &headers, Command::Resume)
 }
 
-fn command(web: &Web, caller: Caller, headers: &HeaderMap, command: Command) -> Response {
+/// Passes a command on, if whoever asks may.
+pub(super) fn command(web: &Web, caller: Caller, headers: &HeaderMap, command: Command) -> Response {
     if let Err(why) = check(caller, headers) {
         return refuse(StatusCode::FORBIDDEN, why);
     }
     let Some(node) = &web.node else {
         return refuse(StatusCode::NOT_FOUND, "a relay has no job");
     };
-    match node.commands.try_send(command) {
-        Ok(()) => (StatusCode::ACCEPTED, Json(serde_json::json!({ "ok": true }))).into_response(),
-        Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, "busy or stopping: try again"),
-    }
+    node.pass_on(command)
 }
 
 /// Whether the request comes from the host's own machine and page.
-fn check(caller: Caller, headers: &HeaderMap) -> Result<(), &'static str> {
+pub(super) fn check(caller: Caller, headers: &HeaderMap) -> Result<(), &'static str> {
     check_own_machine(caller, headers)?;
     if headers.get(OWN_HEADER).is_none_or(|value| value != "1") {
         return Err("the header `x-manyhands: 1` is missing");

@@ -3,8 +3,10 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use manyhands_core::view::{JobView, Phase};
+use manyhands_core::view::{JobView, LinkState, MessageView, NewsView, PeerView, Phase};
 use manyhands_signaling::ServedRooms;
+use manyhands_wire::flood::{Body, TEXT_BYTES_MAX};
+use manyhands_wire::frame::PeerKind;
 use manyhands_wire::{JobKind, Outcome, UnitRange};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -137,11 +139,20 @@ async fn the_description_names_every_route_and_every_field() {
 
     assert_eq!(api["info"]["version"], env!("CARGO_PKG_VERSION"));
     for (path, methods) in api["paths"].as_object().unwrap() {
-        let answer = match methods.get("get") {
-            Some(_) => host.get(path).await.status,
-            None => host.post(path, &[("x-manyhands", "1")]).await.status,
-        };
-        assert!([200, 202].contains(&answer), "{path}: {answer}");
+        for (method, operation) in methods.as_object().unwrap() {
+            let answer = match (method.as_str(), operation.get("requestBody")) {
+                ("get", _) => host.get(path).await.status,
+                (_, None) => host.post(path, &[("x-manyhands", "1")]).await.status,
+                // A body that is not what it should be is told so, which only the described route does.
+                (_, Some(_)) => host.say(path, "{}").await.status,
+            };
+            let expected = match (method.as_str(), operation.get("requestBody")) {
+                ("get", _) => 200,
+                (_, None) => 202,
+                (_, Some(_)) => 400,
+            };
+            assert_eq!(answer, expected, "{method} {path}");
+        }
     }
     let described = |name: &str| &api["components"]["schemas"][name]["properties"];
     for (schema, value) in [
@@ -150,10 +161,81 @@ async fn the_description_names_every_route_and_every_field() {
         ("View", &status["view"]),
         ("Job", &status["view"]["job"]),
         ("Room", &host.get("/api/room").await.json()),
+        ("Peer", &status["view"]["peers"][1]),
+        ("Neighbour", &host.get("/api/peers").await.json()[0]),
+        ("Message", &host.get("/api/messages").await.json()[0]),
+        ("News", &host.get("/api/news").await.json()[0]),
+        ("State", &host.get("/api/state").await.json()),
     ] {
         let mut fields = value.as_object().unwrap().keys();
         assert!(fields.all(|field| described(schema).get(field).is_some()), "{schema}: {value}");
     }
+}
+
+#[tokio::test]
+async fn peers_messages_and_news_are_told_with_their_ids() {
+    let node = Fixture::start(false, None).await;
+
+    let peers = node.get("/api/peers").await.json();
+    let messages = node.get("/api/messages").await.json();
+    let state = node.get("/api/state").await.json();
+
+    assert_eq!(peers.as_array().unwrap().len(), 1, "the node itself is not its own peer");
+    assert_eq!((&peers[0]["link"], &peers[0]["heard_ms"]), (&"open".into(), &40.into()));
+    assert_eq!(peers[0]["links"], serde_json::json!(["aa"]));
+    assert_eq!(messages[0]["path_ids"], serde_json::json!(["bb", "aa"]));
+    assert_eq!((&state["id"], &state["links"]), (&"aa".into(), &serde_json::json!(["bb"])));
+    assert_eq!(
+        (&state["asleep"], &state["phase"], &state["messages"]),
+        (&false.into(), &"lobby".into(), &1.into())
+    );
+    assert_eq!(node.get("/api/news").await.json()[0]["value"], 13);
+}
+
+#[tokio::test]
+async fn any_text_up_to_the_limit_is_passed_on() {
+    let mut node = Fixture::start(false, None).await;
+    for text in ["apple", "Äpfel 🍎\nand \"pears\"", &"\u{1}".repeat(TEXT_BYTES_MAX)] {
+        let answer = node.say("/api/messages", &serde_json::json!({ "text": text }).to_string()).await;
+
+        assert_eq!(answer.status, 202, "{}", answer.body);
+        assert_eq!(node.commands.try_recv(), Ok(Command::Say(Body::Message(text.to_owned()))));
+    }
+    let answer = node.say("/api/news", r#"{ "what": "prime", "value": 17 }"#).await;
+
+    assert_eq!(answer.status, 202);
+    let news = Body::News { what: "prime".to_owned(), value: 17 };
+    assert_eq!(node.commands.try_recv(), Ok(Command::Say(news)));
+}
+
+#[tokio::test]
+async fn what_cannot_be_said_is_told_why() {
+    let mut node = Fixture::start(false, None).await;
+    let long = serde_json::json!({ "text": "a".repeat(TEXT_BYTES_MAX + 1) }).to_string();
+    let huge = serde_json::json!({ "text": "a".repeat(100_000) }).to_string();
+    for (path, body, status) in [
+        ("/api/messages", "", 400),
+        ("/api/messages", "apple", 400),
+        ("/api/messages", r#"{ "text": 7 }"#, 400),
+        ("/api/messages", r#"{ "text": "" }"#, 400),
+        ("/api/messages", r#"{ "text": "a", "to": "b" }"#, 400),
+        ("/api/messages", &long, 413),
+        ("/api/messages", &huge, 413),
+        ("/api/news", r#"{ "what": "", "value": 1 }"#, 400),
+        ("/api/news", r#"{ "what": "prime", "value": -1 }"#, 400),
+        ("/api/news", &format!(r#"{{ "what": "{}", "value": 1 }}"#, "p".repeat(33)), 413),
+    ] {
+        assert_eq!(node.say(path, body).await.status, status, "{path} {body:.40}");
+    }
+    let text = r#"{ "text": "a" }"#;
+    let url = format!("http://{}/api/messages", node.address);
+    let foreign = call(move |agent| agent.post(url).send(text)).await;
+    node.views.send_modify(|view| view.asleep = true);
+    let asleep = node.say("/api/messages", text).await;
+
+    assert_eq!((foreign.status, asleep.status), (403, 409));
+    assert!(asleep.body.contains("wake it first"), "{}", asleep.body);
+    assert!(node.commands.try_recv().is_err());
 }
 
 #[tokio::test]
@@ -185,7 +267,7 @@ struct Fixture {
     address: SocketAddr,
     commands: mpsc::Receiver<Command>,
     serving: Serving,
-    _views: watch::Sender<View>,
+    views: watch::Sender<View>,
     _progress: watch::Sender<Progress>,
 }
 
@@ -217,7 +299,27 @@ impl Fixture {
             prefix_total: Some("1275".into()),
             done_total: Some("1275".into()),
         };
-        let view = View { phase: Phase::Lobby { wanted: 9, present: 3 }, job: Some(job), ..View::default() };
+        let names = |names: [&str; 2]| names.map(str::to_owned).to_vec();
+        let view = View {
+            phase: Phase::Lobby { wanted: 9, present: 3 },
+            job: Some(job),
+            peers: vec![peer("aa", true), peer("bb", false)],
+            messages: vec![MessageView {
+                from: "Node bb".into(),
+                path: names(["Node bb", "Node aa"]),
+                path_ids: names(["bb", "aa"]),
+                text: "apple".into(),
+                heard_ms: 7,
+            }],
+            news: vec![NewsView {
+                what: "prime".into(),
+                value: 13,
+                finder: "Node bb".into(),
+                path: names(["Node bb", "Node aa"]),
+                path_ids: names(["bb", "aa"]),
+            }],
+            ..View::default()
+        };
         let (views_tx, views) = watch::channel(view);
         let (progress_tx, progress) = watch::channel(Some(Arc::new((spec, ledger))));
         let (commands_tx, commands) = mpsc::channel(8);
@@ -226,7 +328,7 @@ impl Fixture {
         let signaling = Some(Server::new(ServedRooms::Any));
         let (address, serving) =
             Self::serve(Web { signaling, node: Some(node), started: Instant::now() }).await;
-        Self { address, commands, serving, _views: views_tx, _progress: progress_tx }
+        Self { address, commands, serving, views: views_tx, _progress: progress_tx }
     }
 
     async fn serve(web: Web) -> (SocketAddr, Serving) {
@@ -239,6 +341,12 @@ impl Fixture {
         get(self.address, path).await
     }
 
+    /// A saying from the node's own machine.
+    async fn say(&self, path: &str, body: &str) -> Answer {
+        let (url, body) = (format!("http://{}{path}", self.address), body.to_owned());
+        call(move |agent| agent.post(url).header("x-manyhands", "1").send(&body)).await
+    }
+
     async fn post(&self, path: &str, headers: &[(&'static str, &'static str)]) -> Answer {
         let url = format!("http://{}{path}", self.address);
         let headers = headers.to_vec();
@@ -249,6 +357,31 @@ impl Fixture {
                 .send_empty()
         })
         .await
+    }
+}
+
+/// A peer that is linked to the other one of the two.
+fn peer(id: &str, me: bool) -> PeerView {
+    PeerView {
+        id: id.to_owned(),
+        name: format!("Node {id}"),
+        code: "abcd".to_owned(),
+        me,
+        host: false,
+        hue: 0,
+        kind: Some(PeerKind::Native),
+        activity: None,
+        threads: 0,
+        speed: 0.0,
+        solo_speed: 0.0,
+        credit_units: 0,
+        gross_units: 0,
+        holding_units: 0,
+        link: if me { LinkState::Own } else { LinkState::Open },
+        links: vec![u16::from(me)],
+        address: String::new(),
+        heard_ms: if me { 0 } else { 40 },
+        round_trip_ms: None,
     }
 }
 

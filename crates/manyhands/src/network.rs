@@ -1,0 +1,304 @@
+//! A network of many nodes on one machine, each a process of its own with its own port: to send messages through, to
+//! remove nodes from, to see what holds.
+//!
+//! - [`args`]: what can be asked for.
+//! - [`graph`]: which two peers each node starts from. [`linked`]: when the network counts as up.
+//! - [`start`]: starting processes, and leaving none behind. [`stop`]: ending them.
+//! - [`state`]: what is known between two commands. [`ask`]: questions to nodes.
+//! - [`show`]: what the commands print.
+//! - [`node`]: the process itself.
+
+pub(crate) mod args;
+mod ask;
+mod graph;
+mod linked;
+pub(crate) mod node;
+mod show;
+mod start;
+mod state;
+mod stop;
+
+use std::time::{Duration, Instant};
+
+use manyhands_core::RoomKey;
+use manyhands_core::view::MessageView;
+use serde_json::{Value, json};
+
+use crate::exit::{Failure, Outcome, Reason};
+use crate::http::node::{Neighbour, NodeState, Saying};
+use crate::identity::{self, random};
+use crate::voice::{print, print_error};
+
+use args::{NodeArgs, RemoveArgs, SendArgs, StartArgs, WhichArgs};
+use ask::Client;
+use start::{Starting, ask_all, check_ports};
+use state::{Folder, Network, Node};
+
+/// The most nodes that a network starts with.
+pub(crate) const NODES_MAX: u16 = 64;
+/// The highest number that a node may have, those that were added later included.
+const NUMBERS_MAX: u16 = 256;
+/// How long the nodes may take to be linked.
+const LINKED_WITHIN: Duration = Duration::from_secs(90);
+/// How long a node may take to fall asleep or wake up.
+const TURNED_WITHIN: Duration = Duration::from_secs(5);
+/// How often a node that was told something is asked whether it is so.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// The name of a node.
+fn name(number: u16) -> String {
+    format!("Node {number}")
+}
+
+/// `manyhands start-network`
+pub(crate) fn start_network(args: &StartArgs) -> Outcome {
+    let begun = Instant::now();
+    let last_port = args.base_port.checked_add(args.nodes - 1);
+    if last_port.is_none() {
+        let message =
+            format!("{} nodes from port {} on: there are no such ports", args.nodes, args.base_port);
+        return Err(Failure::new(Reason::Usage, message));
+    }
+    let folder = open(&args.which)?;
+    let _change = folder.change()?;
+    let alive = folder.alive();
+    if !alive.is_empty() {
+        let message = format!(
+            "the network `{}` runs already, with {}: stop it first (manyhands stop-network), or start another beside it \
+             (--network NAME --base-port PORT)",
+            folder.name,
+            show::count(alive.len(), "node")
+        );
+        return Err(Failure::new(Reason::Network, message));
+    }
+    folder.clear();
+
+    // Nobody holds this room's key pair: the network has no host, and no job.
+    let room = RoomKey { host: random()?, key: random()? };
+    let node = |number: u16| Node {
+        number,
+        port: args.base_port + (number - 1),
+        from: graph::start_peers(number, args.nodes),
+        removed: false,
+    };
+    let nodes: Vec<Node> = (1..=args.nodes).map(node).collect();
+    check_ports(&nodes)?;
+    let network = Network { room: room.fragment(), base_port: args.base_port, nodes };
+
+    let mut starting = Starting::new();
+    for node in &network.nodes {
+        starting.start(&folder, &network, node)?;
+    }
+    let mut progress = show::Progress::new(network.nodes.len(), args.which.json);
+    starting.wait(&folder, &network.nodes, LINKED_WITHIN, linked::is_linked, |up| progress.tell(up))?;
+    folder.write(&network)?;
+    starting.stay()?;
+    show::started(&folder, &network, begun.elapsed(), args.which.json);
+    Ok(())
+}
+
+/// `manyhands stop-network`
+pub(crate) fn stop_network(args: &WhichArgs) -> Outcome {
+    let folder = open(args)?;
+    let _change = folder.change()?;
+    let Some(network) = folder.read()? else { return Err(no_network(&folder)) };
+    let nodes: Vec<&Node> = network.present().collect();
+    let stopped = stop::stop(&folder, &nodes, false)?;
+    folder.clear();
+    if args.json {
+        print(
+            &json!({ "network": folder.name, "stopped": stopped.ended(), "killed": stopped.killed })
+                .to_string(),
+        );
+    } else if stopped.ended() == 0 {
+        print(&format!(
+            "No node of the network `{}` was running any more; it is forgotten now.",
+            folder.name
+        ));
+    } else {
+        let killed = match stopped.killed {
+            0 => String::new(),
+            killed => format!(" ({killed} did not answer and had to be killed)"),
+        };
+        print(&format!("Stopped {}{killed}.", show::count(stopped.ended(), "node")));
+    }
+    Ok(())
+}
+
+/// `manyhands network-status`
+pub(crate) fn network_status(args: &WhichArgs) -> Outcome {
+    let (folder, network) = running(args)?;
+    let states = ask_all(&Client::new(), &network.nodes);
+    show::status(&folder, &network, &states, args.json);
+    Ok(())
+}
+
+/// `manyhands send-message`
+pub(crate) fn send_message(args: &SendArgs) -> Outcome {
+    let (_, _, node) = node(&args.which, args.number)?;
+    let saying = json!(Saying { text: args.text.clone() });
+    Client::new().post(&node, "/api/messages", Some(&saying))?;
+    if args.which.json {
+        print(&json!({ "node": node.number, "said": args.text }).to_string());
+    } else {
+        print(&format!("Node {} says it to everybody.", node.number));
+    }
+    Ok(())
+}
+
+/// `manyhands get-messages`
+pub(crate) fn get_messages(args: &NodeArgs) -> Outcome {
+    let (_, _, node) = node(&args.which, args.number)?;
+    let client = Client::new();
+    if args.which.json {
+        return print_json(client.get(&node, "/api/messages")?);
+    }
+    let messages: Vec<MessageView> = client.get(&node, "/api/messages")?;
+    if messages.is_empty() {
+        print(&format!("Node {} has heard nothing yet.", node.number));
+    }
+    messages.iter().for_each(|message| print(&show::message(message)));
+    Ok(())
+}
+
+/// `manyhands get-peers`
+pub(crate) fn get_peers(args: &NodeArgs) -> Outcome {
+    let (_, _, node) = node(&args.which, args.number)?;
+    let client = Client::new();
+    if args.which.json {
+        return print_json(client.get(&node, "/api/peers")?);
+    }
+    let peers: Vec<Neighbour> = client.get(&node, "/api/peers")?;
+    show::peers(&node, peers);
+    Ok(())
+}
+
+/// `manyhands sleep-node` and `manyhands wake-node`
+pub(crate) fn set_asleep(args: &NodeArgs, asleep: bool) -> Outcome {
+    let (_, _, node) = node(&args.which, args.number)?;
+    let client = Client::new();
+    client.post(&node, if asleep { "/api/sleep" } else { "/api/wake" }, None)?;
+    let deadline = Instant::now() + TURNED_WITHIN;
+    while client.get::<NodeState>(&node, "/api/state")?.asleep != asleep {
+        if Instant::now() >= deadline {
+            let message = format!("node {} took the order and does not follow it", node.number);
+            return Err(Failure::new(Reason::Unexpected, message));
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    if args.which.json {
+        print(&json!({ "node": node.number, "asleep": asleep }).to_string());
+    } else if asleep {
+        print(&format!("Node {} sleeps; the others take it for gone in some ten seconds.", node.number));
+    } else {
+        print(&format!("Node {} is awake.", node.number));
+    }
+    Ok(())
+}
+
+/// `manyhands add-node`
+pub(crate) fn add_node(args: &WhichArgs) -> Outcome {
+    let folder = open(args)?;
+    let _change = folder.change()?;
+    let (_, mut network) = running(args)?;
+    let number = network.nodes.last().map_or(0, |node| node.number) + 1;
+    let port = network.base_port.checked_add(number - 1);
+    let Some(port) = port.filter(|_| number <= NUMBERS_MAX) else {
+        let message = format!("the network `{}` has no room for a node {number}", folder.name);
+        return Err(Failure::new(Reason::Usage, message));
+    };
+    let alive = network.nodes.iter().rev().filter(|node| folder.process(node.number).is_some());
+    let from = alive.map(|node| node.number).take(2).collect();
+    let node = Node { number, port, from, removed: false };
+    check_ports(std::slice::from_ref(&node))?;
+    network.nodes.push(node.clone());
+
+    let mut starting = Starting::new();
+    starting.start(&folder, &network, &node)?;
+    let has_links = |up: &[NodeState]| up.iter().all(|state| state.links.len() >= node.from.len());
+    starting.wait(&folder, std::slice::from_ref(&node), LINKED_WITHIN, has_links, |_| {})?;
+    folder.write(&network)?;
+    starting.stay()?;
+    if args.json {
+        print(&json!({ "node": number, "port": port, "from": node.from }).to_string());
+    } else {
+        print(&format!("Node {number} is there, at {}.", node.url()));
+    }
+    Ok(())
+}
+
+/// `manyhands remove-node`
+pub(crate) fn remove_node(args: &RemoveArgs) -> Outcome {
+    let folder = open(&args.which)?;
+    let _change = folder.change()?;
+    let (_, mut network, node) = node(&args.which, args.number)?;
+    let stopped = stop::stop(&folder, &[&node], args.kill)?;
+    for known in &mut network.nodes {
+        known.removed |= known.number == node.number;
+    }
+    folder.write(&network)?;
+    if stopped.killed > 0 && !args.kill {
+        print_error(&format!("node {} did not answer and had to be killed", node.number));
+    }
+    if args.which.json {
+        print(&json!({ "removed": node.number, "killed": stopped.killed > 0 }).to_string());
+    } else {
+        print(&format!("Node {} is removed.", node.number));
+    }
+    Ok(())
+}
+
+fn open(args: &WhichArgs) -> anyhow::Result<Folder> {
+    let state = args.state.clone().map_or_else(identity::default_folder, Ok)?;
+    Folder::open(&state, &args.network)
+}
+
+/// The network, if at least one of its nodes runs.
+fn running(args: &WhichArgs) -> Result<(Folder, Network), Failure> {
+    let folder = open(args)?;
+    let Some(network) = folder.read()? else { return Err(no_network(&folder)) };
+    if network.present().any(|node| folder.process(node.number).is_some()) {
+        return Ok((folder, network));
+    }
+    let message = format!(
+        "the network `{}` is dead: none of its nodes runs any more. What they said is in {}; \
+         manyhands start-network begins anew",
+        folder.name,
+        folder.path().display()
+    );
+    Err(Failure::new(Reason::Unreachable, message))
+}
+
+/// A node that runs, and its network.
+fn node(args: &WhichArgs, number: u16) -> Result<(Folder, Network, Node), Failure> {
+    let (folder, network) = running(args)?;
+    let Some(node) = network.nodes.iter().find(|node| node.number == number).cloned() else {
+        let last = network.nodes.last().map_or(0, |node| node.number);
+        let message =
+            format!("there is no node {number}: the network `{}` has the nodes 1 to {last}", folder.name);
+        return Err(Failure::new(Reason::Usage, message));
+    };
+    if node.removed {
+        return Err(Failure::new(Reason::Network, format!("node {number} was removed from the network")));
+    }
+    if folder.process(number).is_none() {
+        let log = folder.log_path(number);
+        let message =
+            format!("node {number} does not run any more, though nobody removed it; see {}", log.display());
+        return Err(Failure::new(Reason::Unreachable, message));
+    }
+    Ok((folder, network, node))
+}
+
+fn no_network(folder: &Folder) -> Failure {
+    let message = format!(
+        "no network `{}` was started on this machine: manyhands start-network starts one",
+        folder.name
+    );
+    Failure::new(Reason::Unreachable, message)
+}
+
+fn print_json(value: Value) -> Outcome {
+    print(&value.to_string());
+    Ok(())
+}
