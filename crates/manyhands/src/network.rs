@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use manyhands_core::RoomKey;
 use manyhands_core::view::MessageView;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::exit::{Failure, Outcome, Reason};
 use crate::http::node::{Neighbour, NodeState, Saying};
@@ -77,20 +77,25 @@ pub(crate) fn start_network(args: &StartArgs) -> Outcome {
     let room = RoomKey { host: random()?, key: random()? };
     let node = |number: u16| Node {
         number,
+        id: String::new(),
         port: args.base_port + (number - 1),
         from: graph::start_peers(number, args.nodes),
         removed: false,
     };
     let nodes: Vec<Node> = (1..=args.nodes).map(node).collect();
     check_ports(&nodes)?;
-    let network = Network { room: room.fragment(), base_port: args.base_port, nodes };
+    let mut network = Network { room: room.fragment(), base_port: args.base_port, nodes };
 
     let mut starting = Starting::new();
     for node in &network.nodes {
         starting.start(&folder, &network, node)?;
     }
     let mut progress = show::Progress::new(network.nodes.len(), args.which.json);
-    starting.wait(&folder, &network.nodes, LINKED_WITHIN, linked::is_linked, |up| progress.tell(up))?;
+    let up =
+        starting.wait(&folder, &network.nodes, LINKED_WITHIN, linked::is_linked, |up| progress.tell(up))?;
+    for (node, state) in network.nodes.iter_mut().zip(up) {
+        node.id = state.id;
+    }
     folder.write(&network)?;
     starting.stay()?;
     show::started(&folder, &network, begun.elapsed(), args.which.json);
@@ -148,28 +153,36 @@ pub(crate) fn send_message(args: &SendArgs) -> Outcome {
 
 /// `manyhands get-messages`
 pub(crate) fn get_messages(args: &NodeArgs) -> Outcome {
-    let (_, _, node) = node(&args.which, args.number)?;
-    let client = Client::new();
+    let (_, network, node) = node(&args.which, args.number)?;
+    let mut messages: Vec<MessageView> = Client::new().get(&node, "/api/messages")?;
+    for message in &mut messages {
+        for (name, id) in message.path.iter_mut().zip(&message.path_ids) {
+            *name = network.name_of(id, name);
+        }
+        message.from = message.path.first().cloned().unwrap_or_default();
+    }
     if args.which.json {
-        return print_json(client.get(&node, "/api/messages")?);
-    }
-    let messages: Vec<MessageView> = client.get(&node, "/api/messages")?;
-    if messages.is_empty() {
+        print(&json!(messages).to_string());
+    } else if messages.is_empty() {
         print(&format!("Node {} has heard nothing yet.", node.number));
+    } else {
+        messages.iter().for_each(|message| print(&show::message(message)));
     }
-    messages.iter().for_each(|message| print(&show::message(message)));
     Ok(())
 }
 
 /// `manyhands get-peers`
 pub(crate) fn get_peers(args: &NodeArgs) -> Outcome {
-    let (_, _, node) = node(&args.which, args.number)?;
-    let client = Client::new();
-    if args.which.json {
-        return print_json(client.get(&node, "/api/peers")?);
+    let (_, network, node) = node(&args.which, args.number)?;
+    let mut peers: Vec<Neighbour> = Client::new().get(&node, "/api/peers")?;
+    for peer in &mut peers {
+        peer.name = network.name_of(&peer.id, &peer.name);
     }
-    let peers: Vec<Neighbour> = client.get(&node, "/api/peers")?;
-    show::peers(&node, peers);
+    if args.which.json {
+        print(&json!(peers).to_string());
+    } else {
+        show::peers(&node, peers);
+    }
     Ok(())
 }
 
@@ -209,14 +222,17 @@ pub(crate) fn add_node(args: &WhichArgs) -> Outcome {
     };
     let alive = network.nodes.iter().rev().filter(|node| folder.process(node.number).is_some());
     let from = alive.map(|node| node.number).take(2).collect();
-    let node = Node { number, port, from, removed: false };
+    let mut node = Node { number, id: String::new(), port, from, removed: false };
     check_ports(std::slice::from_ref(&node))?;
     network.nodes.push(node.clone());
 
     let mut starting = Starting::new();
     starting.start(&folder, &network, &node)?;
     let has_links = |up: &[NodeState]| up.iter().all(|state| state.links.len() >= node.from.len());
-    starting.wait(&folder, std::slice::from_ref(&node), LINKED_WITHIN, has_links, |_| {})?;
+    let up = starting.wait(&folder, std::slice::from_ref(&node), LINKED_WITHIN, has_links, |_| {})?;
+    node.id = up.into_iter().map(|state| state.id).collect();
+    network.nodes.pop();
+    network.nodes.push(node.clone());
     folder.write(&network)?;
     starting.stay()?;
     if args.json {
@@ -296,9 +312,4 @@ fn no_network(folder: &Folder) -> Failure {
         folder.name
     );
     Failure::new(Reason::Unreachable, message)
-}
-
-fn print_json(value: Value) -> Outcome {
-    print(&value.to_string());
-    Ok(())
 }

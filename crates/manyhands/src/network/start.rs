@@ -64,7 +64,8 @@ impl Starting {
         Ok(())
     }
 
-    /// Waits until these nodes answer and are as they should be; `told` hears how those that answer are.
+    /// Waits until these nodes answer and are as they should be, and says how they are, in the same order; `told` hears how
+    /// those that answer are meanwhile.
     ///
     /// # Errors
     /// If one of them ends by itself, or this takes too long.
@@ -75,7 +76,7 @@ impl Starting {
         patience: Duration,
         are_ready: impl Fn(&[NodeState]) -> bool,
         mut told: impl FnMut(&[NodeState]),
-    ) -> Outcome {
+    ) -> Result<Vec<NodeState>, Failure> {
         let client = Client::new();
         let deadline = Instant::now() + patience;
         loop {
@@ -83,7 +84,7 @@ impl Starting {
             let up: Vec<NodeState> = ask_all(&client, nodes).into_iter().flatten().collect();
             told(&up);
             if up.len() == nodes.len() && are_ready(&up) {
-                return Ok(());
+                return Ok(up);
             }
             if Instant::now() >= deadline {
                 let message = format!(

@@ -32,6 +32,8 @@ pub(super) struct Network {
 pub(super) struct Node {
     /// Its number, from 1.
     pub(super) number: u16,
+    /// Its public key in hexadecimal, once it is up.
+    pub(super) id: String,
     /// Its port.
     pub(super) port: u16,
     /// The numbers of the nodes that it started from.
@@ -56,6 +58,13 @@ impl Node {
 }
 
 impl Network {
+    /// The name of whoever has this id: a node's own, or what else it is known by. Nodes know the names of those near
+    /// them; here all are known.
+    pub(super) fn name_of(&self, id: &str, known_as: &str) -> String {
+        let node = self.nodes.iter().find(|node| node.id == id);
+        node.map_or_else(|| known_as.to_owned(), |node| super::name(node.number))
+    }
+
     /// The nodes that were not removed.
     pub(super) fn present(&self) -> impl Iterator<Item = &Node> {
         self.nodes.iter().filter(|node| !node.removed)
@@ -209,7 +218,7 @@ mod tests {
     fn a_network_is_remembered_until_it_is_cleared() {
         let state = tempfile::tempdir().unwrap();
         let folder = Folder::open(state.path(), "default").unwrap();
-        let node = Node { number: 1, port: 7001, from: vec![2], removed: false };
+        let node = Node { number: 1, id: "ab".into(), port: 7001, from: vec![2], removed: false };
         let network = Network { room: "room=a&key=b".into(), base_port: 7001, nodes: vec![node] };
 
         assert_eq!(folder.read().unwrap(), None);
