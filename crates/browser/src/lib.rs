@@ -8,13 +8,14 @@
 //! 2. [`link`] with [`channel`]: one `RTCPeerConnection` with its data channel and a bounded queue.
 //! 3. [`signaling`]: the WebSocket, opened again with back-off.
 //! 4. [`workers`] and [`serve`]: the pool of Web Workers, and what runs in one.
-//! 5. [`timer`]: ticks that hidden tabs do not slow down.
+//! 5. [`timer`] and [`awake`]: timeouts that hidden tabs do not slow down, and a lock against being frozen.
 //! 6. [`storage`]: the key of this tab, which survives a reload and is never in two tabs at once.
 //! 7. [`memory`]: the job and its ledger, kept from one page to the next.
 //! 8. [`run`]: the loop. 9. [`page`]: what a person sees.
 //!
 //! No decision of the protocol is taken here.
 
+pub mod awake;
 pub mod channel;
 pub mod clock;
 pub mod link;

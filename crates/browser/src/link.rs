@@ -24,7 +24,8 @@ use web_sys::{
 };
 
 use crate::channel::Channel;
-use crate::listen::{Listener, Timeout};
+use crate::listen::Listener;
+use crate::timer::Alarm;
 
 /// How long an answered link waits for the caller to speak first, in milliseconds (guess: many round trips).
 const QUIET_MS_MAX: u32 = 500;
@@ -47,9 +48,9 @@ struct Inner {
     /// Own candidates until the own description is told, which the other side wants first.
     early_own: RefCell<Option<Vec<String>>>,
     listeners: RefCell<Vec<Listener>>,
-    deadline: RefCell<Option<Timeout>>,
+    deadline: RefCell<Option<Alarm>>,
     /// For an answered link that waits for the caller's first message.
-    quiet: RefCell<Option<Timeout>>,
+    quiet: RefCell<Option<Alarm>>,
 }
 
 impl Link {
@@ -116,7 +117,7 @@ impl Link {
         channel.close();
         // The channel's own close event, or the time limit, ends the connection, whichever is first.
         let keep = RefCell::new(Some(self));
-        let timeout = Timeout::new(LINGER_MS_MAX, move || drop(keep.take()));
+        let timeout = Alarm::new(LINGER_MS_MAX, move || drop(keep.take()));
         *inner.deadline.borrow_mut() = Some(timeout);
     }
 }
@@ -152,7 +153,7 @@ impl Inner {
             }
         });
         let weak = Rc::downgrade(&inner);
-        let deadline = Timeout::new(DIAL_TIMEOUT.as_millis() as u32, move || {
+        let deadline = Alarm::new(DIAL_TIMEOUT.as_millis() as u32, move || {
             if let Some(inner) = weak.upgrade().filter(|inner| !inner.opened.get()) {
                 inner.fail();
             }
@@ -258,7 +259,7 @@ impl Inner {
     /// An answered link's channel is open: it waits for the caller to speak.
     fn on_nearly_open(self: &Rc<Self>) {
         let weak = Rc::downgrade(self);
-        let quiet = Timeout::new(QUIET_MS_MAX, move || {
+        let quiet = Alarm::new(QUIET_MS_MAX, move || {
             if let Some(inner) = weak.upgrade() {
                 inner.on_open();
             }

@@ -16,6 +16,7 @@ use manyhands_wire::frame::PeerKind;
 use manyhands_wire::{JobSpec, PeerId};
 use web_sys::{Document, window};
 
+use crate::awake::Awake;
 use crate::clock::Clock;
 use crate::link::Link;
 use crate::listen::Listener;
@@ -79,6 +80,7 @@ struct Parts {
     timer: Timer,
     identity: Identity,
     memory: Memory,
+    _awake: Awake,
     _going: [Listener; 2],
 }
 
@@ -181,7 +183,7 @@ impl Inner {
                 inner.remember(true);
             }
         });
-        Parts { pool, timer, identity, memory, _going: [left, hidden] }
+        Parts { pool, timer, identity, memory, _awake: Awake::new(), _going: [left, hidden] }
     }
 
     /// Keeps the job where the next page finds it: now, or if it is time to.

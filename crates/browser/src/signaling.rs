@@ -8,7 +8,8 @@ use manyhands_wire::signaling::{ClientMessage, ServerMessage};
 use wasm_bindgen::JsCast as _;
 use web_sys::{Event, MessageEvent, WebSocket};
 
-use crate::listen::{Listener, Timeout};
+use crate::listen::Listener;
+use crate::timer::Alarm;
 
 /// The first wait before another attempt, in milliseconds; it doubles with each failure (guess).
 const BACK_OFF_MS_MIN: u32 = 500;
@@ -23,7 +24,7 @@ struct Inner {
     tell: Box<dyn Fn(SignalingEvent)>,
     socket: RefCell<Option<Socket>>,
     wait_ms: Cell<u32>,
-    again: RefCell<Option<Timeout>>,
+    again: RefCell<Option<Alarm>>,
 }
 
 struct Socket {
@@ -104,7 +105,7 @@ impl Inner {
         let weak = Rc::downgrade(self);
         // Up to a half is left to chance, so that a room does not come back all at once.
         let wait_ms = wait_ms - (js_sys::Math::random() * f64::from(wait_ms / 2)) as u32;
-        let again = Timeout::new(wait_ms, move || {
+        let again = Alarm::new(wait_ms, move || {
             if let Some(inner) = weak.upgrade() {
                 inner.open();
             }

@@ -175,8 +175,8 @@ mod tests {
     fn a_peer() -> PeerView {
         serde_json::from_str(
             r#"{"id":"","name":"","code":"","me":false,"host":false,"hue":0,"kind":null,"activity":null,"threads":0,
-                "speed":0,"solo_speed":0,"credit_units":0,"gross_units":0,"holding_units":0,"link":"none","heard_ms":0,
-                "round_trip_ms":null}"#,
+                "speed":0,"solo_speed":0,"credit_units":0,"gross_units":0,"holding_units":0,"link":"none","links":[],
+                "address":"","heard_ms":0,"round_trip_ms":null}"#,
         )
         .unwrap()
     }
