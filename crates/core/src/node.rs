@@ -235,6 +235,11 @@ impl Node {
         self.job.as_ref().map(|job| &job.replica.ledger)
     }
 
+    /// How many units its own workers computed for the job, and how many they computed anew to check others.
+    pub fn computed_units(&self) -> (u64, u64) {
+        self.job.as_ref().map_or((0, 0), |job| (job.work.gross, job.checks.units))
+    }
+
     /// The links it has, proved or not.
     pub fn links(&self) -> impl Iterator<Item = LinkId> + '_ {
         self.links.keys().copied()

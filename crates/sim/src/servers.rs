@@ -1,6 +1,6 @@
 //! Signaling servers, one room each, and the nodes' connections to them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use manyhands_core::{ServerId, SignalingEvent};
 use manyhands_wire::signaling::{ClientMessage, ErrorCode, Member, ROOM_MEMBERS_MAX, ServerMessage};
@@ -16,6 +16,8 @@ pub(crate) type Said = (Way, SignalingEvent);
 #[derive(Default)]
 struct Server {
     is_up: bool,
+    /// Who is connected, in the room or not yet.
+    connected: BTreeSet<Way>,
     members: BTreeMap<Member, Way>,
     next_member: Member,
 }
@@ -67,7 +69,8 @@ impl Servers {
     pub(crate) fn stop(&mut self, address: &str) -> Vec<Way> {
         let at = self.at(address);
         self.servers[at].is_up = false;
-        let broken: Vec<Way> = std::mem::take(&mut self.servers[at].members).into_values().collect();
+        self.servers[at].members.clear();
+        let broken: Vec<Way> = std::mem::take(&mut self.servers[at].connected).into_iter().collect();
         for way in &broken {
             if let Some(connection) = self.connection(*way) {
                 connection.member = None;
@@ -90,6 +93,7 @@ impl Servers {
         let connection = self.connection(way)?;
         if is_up {
             connection.tries = 0;
+            self.servers[server].connected.insert(way);
             return Some(Ok(()));
         }
         connection.tries = connection.tries.saturating_add(1);
@@ -111,6 +115,7 @@ impl Servers {
         let tell = |to: Way, message| (to, SignalingEvent::Message(message));
         match message {
             ClientMessage::Join { .. } if server.members.len() >= ROOM_MEMBERS_MAX => {
+                server.connected.remove(&from);
                 let message = "the room is full".to_owned();
                 let refusal = ServerMessage::Error { code: ErrorCode::RoomFull, message };
                 vec![tell(from, refusal), (from, SignalingEvent::Disconnected)]
@@ -145,6 +150,7 @@ impl Servers {
             return Vec::new();
         };
         let Connection { server, member, .. } = connections.swap_remove(at);
+        self.servers[server].connected.remove(&(node, way));
         let Some(member) = member else { return Vec::new() };
         let members = &mut self.servers[server].members;
         members.remove(&member);

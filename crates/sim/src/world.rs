@@ -20,6 +20,7 @@ use manyhands_core::{
 use manyhands_jobs::Report;
 use manyhands_ledger::Ledger;
 use manyhands_wire::JobSpec;
+use manyhands_wire::signaling::ServerMessage;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
@@ -199,7 +200,7 @@ impl World {
 
     fn tell(&mut self, number: NodeNumber, what: impl FnOnce() -> String) {
         if let Some(reader) = &mut self.reader {
-            reader(&format!("{:>12.6} node {number}: {}", self.now.as_micros() as f64 / 1e6, what()));
+            reader(&line(self.now, number, &what()));
         }
     }
 
@@ -244,7 +245,7 @@ impl World {
 
     /// Units computed by all nodes together, dead ones too, duplicates counted.
     pub fn gross_units(&self) -> u64 {
-        self.truth.gross
+        self.lives.iter().map(|life| life.node.computed_units().0).sum()
     }
 
     /// The hash of everything every node ever did; empty if it is not kept.
@@ -279,6 +280,11 @@ impl World {
             }
             Happening::Signaling(way, event) => {
                 let is_over = event == SignalingEvent::Disconnected;
+                if let Some(reader) = &mut self.reader
+                    && !matches!(event, SignalingEvent::Message(ServerMessage::From { .. }))
+                {
+                    reader(&line(at, number, &format!("{way:?}: {event:?}")));
+                }
                 life.node.handle_signaling(local, way, event);
                 if is_over {
                     self.schedule(at + self.settings.back_off.0, number, Happening::TryServer(way));
@@ -301,4 +307,9 @@ impl World {
         self.drain(number);
         self.check(number);
     }
+}
+
+/// A line of the log.
+fn line(at: Time, number: NodeNumber, what: &str) -> String {
+    format!("{:>12.6} node {number}: {what}", at.as_micros() as f64 / 1e6)
 }

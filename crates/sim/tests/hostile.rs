@@ -124,9 +124,17 @@ fn a_second_answer_for_a_block_is_refused() {
 
     world.forge(HOSTILE, 0, &Frame::Records { job, records: vec![good] });
     world.forge(HOSTILE, 0, &Frame::Records { job, records: vec![bad] });
-    assert!(world.run_until(2 * MINUTE, World::everybody_knows));
+    world.run_for(2 * MINUTE);
 
-    assert_eq!(complaints(&world), ["another result for units 3999..4000 than this node has"]);
+    // Both are signed by the same peer, so one of them is a lie: the block is computed anew, and the lie is told.
+    assert_eq!(
+        complaints(&world),
+        [
+            "another result for units 3999..4000 than this node has",
+            "its result for units 3999..4000 is wrong"
+        ]
+    );
+    assert!(world.node(0).ledger().unwrap().is_complete());
 }
 
 #[test]
@@ -164,6 +172,9 @@ fn a_status(job: JobId, holding: UnitRange, under_way: UnitRange) -> Frame {
         under_way: vec![under_way],
         gross_units: 0,
         done_units: 0,
+        checked_units: 0,
+        checks_left: 0,
+        liars: 0,
     })
 }
 

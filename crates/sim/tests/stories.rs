@@ -35,6 +35,8 @@ fn ten_peers_finish_exactly_and_all_know_it() {
     let (mut world, numbers) = a_room(9, 10_000, 0);
 
     assert!(world.run_until(MINUTE, World::everybody_knows));
+    // The checks of the last results.
+    world.run_for(Duration::from_secs(2));
 
     for number in numbers {
         let view = world.node(number).view(world.now());
@@ -86,7 +88,7 @@ fn after_the_links_stand_signaling_carries_nothing() {
 
 #[test]
 fn the_lobby_starts_the_job_for_all_at_once() {
-    let (mut world, numbers) = a_room(8, 1_000, 9);
+    let (mut world, numbers) = a_room(8, 5_000, 9);
     world.run_for(Duration::from_secs(20));
     let waiting = world.node(numbers[3]).view(world.now());
 
@@ -97,7 +99,7 @@ fn the_lobby_starts_the_job_for_all_at_once() {
     let shares: Vec<u64> =
         world.node(0).view(world.now()).peers.iter().map(|peer| peer.credit_units).collect();
     assert!(
-        shares.iter().all(|share| (60..=140).contains(share)),
+        shares.iter().all(|share| (300..=700).contains(share)),
         "ten equal peers have about a tenth each: {shares:?}"
     );
 }
@@ -243,7 +245,10 @@ fn a_host_without_threads_lets_the_friends_work() {
 
 #[test]
 fn ten_to_one_speeds_cost_at_most_five_percent() {
-    let mut world = World::new(4, sum_job(220_000, 10), Conditions::default());
+    // Waiting needs no spot checks, which are a cost of their own.
+    let kind = JobKind::Delay { units: 22_000, unit_ms: 1 };
+    let spec = JobSpec { kind, asked_by: "Liz".into(), salt: [0; 16] };
+    let mut world = World::new(4, spec, Conditions::default());
     world.host(a_peer(0, 1_000), 1, None);
     world.friend(a_peer(1, 100));
     assert!(world.run_until(MINUTE, |world| world.node(0).view(world.now()).phase == Phase::Running));

@@ -21,8 +21,6 @@ pub(super) struct Truth {
     expected: Outcome,
     /// Who really computed what.
     computed: BTreeMap<PeerId, RangeSet<u64>>,
-    /// Units computed by all together, duplicates counted.
-    pub(super) gross: u64,
     /// How many nodes are still to know the result.
     pub(super) unfinished: usize,
     /// The job was changed: some node may still be at the former one.
@@ -38,7 +36,6 @@ impl Truth {
         Self {
             expected: compute(&spec.kind, spec.range()),
             computed: BTreeMap::new(),
-            gross: 0,
             unfinished: 0,
             is_changed: false,
             is_credit_sure: true,
@@ -64,7 +61,6 @@ impl Truth {
         if let Report::Done { slice, .. } = report
             && !slice.is_empty()
         {
-            self.gross += slice.len();
             self.computed.entry(by).or_default().insert(slice.start..slice.end);
         }
     }
