@@ -24,48 +24,45 @@ fn chord(nodes: u16) -> u16 {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::super::NODES_MAX;
     use super::*;
 
-    /// Who is linked to whom at the start, by number less one.
-    fn links(nodes: u16) -> Vec<BTreeSet<usize>> {
-        let mut links = vec![BTreeSet::new(); usize::from(nodes)];
+    /// Who is linked to whom at the start, by number less one: a bit for each.
+    fn links(nodes: u16) -> Vec<u64> {
+        let mut links = vec![0; usize::from(nodes)];
         for number in 1..=nodes {
             for peer in start_peers(number, nodes) {
-                links[usize::from(number) - 1].insert(usize::from(peer) - 1);
-                links[usize::from(peer) - 1].insert(usize::from(number) - 1);
+                links[usize::from(number) - 1] |= 1 << (peer - 1);
+                links[usize::from(peer) - 1] |= 1 << (number - 1);
             }
         }
         links
     }
 
-    /// How many nodes can be reached from the first that is not lost.
-    fn reached(links: &[BTreeSet<usize>], lost: &[usize]) -> usize {
-        let Some(start) = (0..links.len()).find(|node| !lost.contains(node)) else { return 0 };
-        let mut seen = BTreeSet::from([start]);
-        let mut waiting = vec![start];
-        while let Some(node) = waiting.pop() {
-            for next in &links[node] {
-                if !lost.contains(next) && seen.insert(*next) {
-                    waiting.push(*next);
-                }
-            }
+    /// Whether all of `left` reach each other.
+    fn is_connected(links: &[u64], left: u64) -> bool {
+        let mut seen = left & left.wrapping_neg();
+        let mut waiting = seen;
+        while waiting != 0 {
+            let node = waiting.trailing_zeros() as usize;
+            waiting &= waiting - 1;
+            let new = links[node] & left & !seen;
+            seen |= new;
+            waiting |= new;
         }
-        seen.len()
+        seen == left
     }
 
     #[test]
     fn any_three_nodes_may_be_lost() {
         for nodes in 4..=NODES_MAX {
             let links = links(nodes);
-            let all = links.len();
-            for one in 0..all {
-                for two in one + 1..all {
-                    for three in two + 1..all {
-                        let lost = [one, two, three];
-                        assert_eq!(reached(&links, &lost), all - 3, "{nodes} nodes without {lost:?}");
+            let all = u64::MAX >> (64 - nodes);
+            for one in 0..nodes {
+                for two in one + 1..nodes {
+                    for three in two + 1..nodes {
+                        let left = all & !(1 << one | 1 << two | 1 << three);
+                        assert!(is_connected(&links, left), "{nodes} nodes without {one}, {two}, {three}");
                     }
                 }
             }

@@ -1,0 +1,308 @@
+//! Networks of many nodes, each a process of its own: what is said in one is heard in all, whoever is removed, and nothing
+//! is left running.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first thing that is not as it should be")]
+
+#[expect(dead_code, reason = "each test program uses a part of it")]
+mod program;
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use program::{Ended, Folder, done};
+use serde_json::Value;
+
+/// Far longer than anything here takes, also on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often to look whether something is so.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Ports below those that the system gives to whoever asks for any.
+const PORTS: std::ops::Range<u16> = 10_000..30_000;
+
+#[test]
+fn twenty_nodes_hear_everything_whichever_three_are_removed() {
+    let network = Network::start(20);
+    let processes = network.processes();
+    assert_eq!(processes.len(), 20);
+
+    network.ok(&["send-message", "4", "apple"]);
+    (1..=20).for_each(|node| network.hears(node, "apple"));
+    let listed = network.ok(&["get-messages", "8"]);
+    assert!(
+        listed.starts_with("    - Apple (Node 4 -> ") && listed.trim_end().ends_with("Node 8)"),
+        "{listed}"
+    );
+    for node in 1..=20 {
+        let path = network.message(node, "apple").unwrap();
+        let path: Vec<&str> =
+            path["path"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+        assert!(path.iter().all(|name| name.starts_with("Node ")), "{path:?}");
+        assert_eq!((path[0], path[path.len() - 1]), ("Node 4", format!("Node {node}").as_str()), "{path:?}");
+    }
+
+    network.ok(&["remove-node", "7"]);
+    network.ok(&["remove-node", "12", "--kill"]);
+    network.ok(&["remove-node", "15"]);
+    network.ok(&["send-message", "1", "Birnen für alle: 🍐 \"so\""]);
+    for node in (1..=20).filter(|node| ![7, 12, 15].contains(node)) {
+        network.hears(node, "Birnen für alle: 🍐 \"so\"");
+    }
+    let removed = network.run(&["get-messages", "12"]);
+    assert_eq!(removed.code, 7, "{}", removed.err);
+    assert!(removed.err.contains("node 12 was removed"), "{}", removed.err);
+    let states = network.json(&["network-status"]);
+    let count = |state: &str| {
+        states["nodes"].as_array().unwrap().iter().filter(|node| node["state"] == state).count()
+    };
+    assert_eq!((count("awake"), count("removed")), (17, 3), "{states}");
+    assert!(network.ok(&["network-status"]).contains("/#room="));
+
+    assert_eq!(network.json(&["stop-network"])["stopped"], 17);
+    processes.iter().for_each(|pid| wait_for_end(*pid));
+}
+
+#[test]
+fn a_sleeping_node_hears_nothing_and_catches_up_when_it_wakes() {
+    let network = Network::start(3);
+
+    network.ok(&["sleep-node", "2"]);
+    let refused = network.run(&["send-message", "2", "from a dream"]);
+    network.ok(&["send-message", "1", "while you slept"]);
+    network.hears(3, "while you slept");
+    let state =
+        |node: &str| network.json(&["network-status"])["nodes"][node.parse::<usize>().unwrap() - 1].clone();
+    assert_eq!(state("2")["state"], "asleep");
+    assert!(network.message(2, "while you slept").is_none());
+    let link = || {
+        let peers = network.json(&["get-peers", "1"]);
+        let peer = peers.as_array().unwrap().iter().find(|peer| peer["name"] == "Node 2").cloned();
+        peer.map_or_else(|| "none".to_owned(), |peer| peer["link"].as_str().unwrap().to_owned())
+    };
+    wait_until("node 1 takes node 2 for gone", || link() != "open");
+    network.ok(&["wake-node", "2"]);
+
+    network.hears(2, "while you slept");
+    wait_until("node 1 has node 2 back", || link() == "open");
+    assert_eq!(refused.code, 7, "{}", refused.err);
+    assert!(refused.err.contains("asleep"), "{}", refused.err);
+    assert!(network.ok(&["get-peers", "1"]).contains("Node 2"));
+}
+
+#[test]
+fn a_node_can_be_added_and_hears_what_was_said_before() {
+    let network = Network::start(2);
+    network.ok(&["send-message", "1", "early"]);
+
+    let added = network.json(&["add-node"]);
+
+    assert_eq!((&added["node"], &added["port"]), (&3.into(), &(network.base_port + 2).into()));
+    network.hears(3, "early");
+    network.ok(&["send-message", "3", "late"]);
+    network.hears(1, "late");
+}
+
+#[test]
+fn what_cannot_be_done_is_told_with_a_code() {
+    let network = Network::start(1);
+    let long = "a".repeat(8193);
+    for (arguments, code, why) in [
+        (&["start-network", "--base-port", "9000"] as &[&str], 7, "runs already, with 1 node"),
+        (&["get-messages", "99"], 2, "there is no node 99"),
+        (&["remove-node", "0"], 2, "there is no node 0"),
+        (&["send-message", "1", ""], 2, "the text is empty"),
+        (&["send-message", "1", &long], 2, "8192 is the most"),
+        (&["send-message", "1"], 2, "<TEXT>"),
+        (&["get-peers", "one"], 2, "invalid"),
+        (&["start-network", "--nodes", "65"], 2, "65"),
+        (&["start-network", "--nodes", "0"], 2, "0"),
+        (&["start-network", "--nodes", "64", "--base-port", "65500"], 2, "no such ports"),
+        (&["get-messages", "1", "--network", "other"], 3, "no network `other` was started"),
+        (&["stop-network", "--network", "other"], 3, "no network `other` was started"),
+        (&["stop-network", "--network", "../other"], 2, "letters, digits"),
+    ] {
+        let refused = network.run(arguments);
+        assert_eq!(refused.code, code, "{arguments:?}: {}", refused.err);
+        assert!(refused.err.contains(why), "{arguments:?}: {}", refused.err);
+    }
+    assert_eq!(network.ok(&["get-messages", "1"]), "Node 1 has heard nothing yet.\n");
+    assert_eq!(network.json(&["get-messages", "1"]), serde_json::json!([]));
+    assert_eq!(network.json(&["get-peers", "1"]), serde_json::json!([]));
+}
+
+#[test]
+fn a_taken_port_is_told_before_anything_runs() {
+    let folder = Folder::new();
+    let base = free_ports(4);
+    let _taken = TcpListener::bind(("127.0.0.1", base + 2)).unwrap();
+
+    let refused = done(folder.start(&["start-network", "--nodes", "4", "--base-port", &base.to_string()]));
+
+    assert_eq!(refused.code, 6, "{}", refused.err);
+    assert!(refused.err.contains(&format!("port {} of node 3", base + 2)), "{}", refused.err);
+    assert!(recorded_processes(&folder).is_empty());
+}
+
+#[test]
+fn a_start_that_is_broken_off_leaves_nothing_running() {
+    let folder = Folder::new();
+    let base = free_ports(24);
+
+    let mut start = folder.start(&["start-network", "--nodes", "24", "--base-port", &base.to_string()]);
+    wait_until("some node runs", || !recorded_processes(&folder).is_empty());
+    start.crash();
+
+    let processes = recorded_processes(&folder);
+    processes.iter().for_each(|pid| wait_for_end(*pid));
+    let status = done(folder.start(&["network-status"]));
+    assert_eq!(status.code, 3, "{}", status.err);
+}
+
+#[test]
+fn a_dead_network_is_told_from_one_that_never_was() {
+    let network = Network::start(2);
+    for pid in network.processes() {
+        assert!(signal("KILL", pid));
+        wait_for_end(pid);
+    }
+
+    let dead = network.run(&["get-messages", "1"]);
+    let stopped = network.json(&["stop-network"]);
+    let none = network.run(&["stop-network"]);
+
+    assert_eq!((dead.code, none.code), (3, 3), "{} {}", dead.err, none.err);
+    assert!(dead.err.contains("is dead"), "{}", dead.err);
+    assert_eq!(stopped["stopped"], 0);
+    assert!(none.err.contains("no network `default` was started"), "{}", none.err);
+}
+
+#[test]
+fn a_node_that_died_is_told_by_its_number_while_the_others_go_on() {
+    let network = Network::start(3);
+    let pid = network.processes()[1];
+    assert!(signal("KILL", pid));
+    wait_for_end(pid);
+
+    let dead = network.run(&["get-messages", "2"]);
+    network.ok(&["send-message", "1", "still here"]);
+
+    network.hears(3, "still here");
+    assert_eq!(dead.code, 3, "{}", dead.err);
+    assert!(dead.err.contains("node 2 does not run any more"), "{}", dead.err);
+}
+
+/// A network, stopped at the end of its test, however that ends.
+struct Network {
+    folder: Folder,
+    base_port: u16,
+}
+
+impl Network {
+    /// Starts so many nodes at ports that are free.
+    fn start(nodes: u16) -> Self {
+        let begun = Instant::now();
+        loop {
+            let network = Self { folder: Folder::new(), base_port: free_ports(nodes) };
+            let (nodes, port) = (nodes.to_string(), network.base_port.to_string());
+            let started = network.run(&["start-network", "--nodes", &nodes, "--base-port", &port]);
+            // Another test may have been quicker to take one of the ports.
+            if started.code == 6 && begun.elapsed() < PATIENCE {
+                continue;
+            }
+            assert_eq!(started.code, 0, "{}", started.err);
+            return network;
+        }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ended {
+        done(self.folder.start(arguments))
+    }
+
+    /// What a command prints that does what it should.
+    fn ok(&self, arguments: &[&str]) -> String {
+        let ended = self.run(arguments);
+        assert_eq!(ended.code, 0, "{arguments:?}: {}", ended.err);
+        ended.out
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.ok(&[arguments, &["--json"]].concat())).unwrap()
+    }
+
+    /// A message that a node has heard.
+    fn message(&self, node: u16, text: &str) -> Option<Value> {
+        let messages = self.json(&["get-messages", &node.to_string()]);
+        messages.as_array().unwrap().iter().find(|message| message["text"] == text).cloned()
+    }
+
+    /// Waits until a node has heard a message.
+    fn hears(&self, node: u16, text: &str) {
+        wait_until(&format!("node {node} hears {text}"), || self.message(node, text).is_some());
+    }
+
+    /// The processes of all nodes that run, by number.
+    fn processes(&self) -> Vec<u32> {
+        let status = self.json(&["network-status"]);
+        let pids = status["nodes"].as_array().unwrap().iter().filter_map(|node| node["pid"].as_u64());
+        pids.map(|pid| pid.try_into().unwrap()).collect()
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        // It may be stopped already.
+        let _ = self.run(&["stop-network"]);
+    }
+}
+
+/// The first of so many free ports in a row, elsewhere for each caller.
+fn free_ports(count: u16) -> u16 {
+    static CALLS: AtomicU16 = AtomicU16::new(0);
+    let call = CALLS.fetch_add(1, Ordering::Relaxed);
+    let seed = (std::process::id() as u16).wrapping_mul(13).wrapping_add(call.wrapping_mul(64));
+    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let start = |at: u16| PORTS.start + seed.wrapping_add(at * 64) % (PORTS.end - PORTS.start - count);
+    (0..256).map(start).find(|start| (*start..start + count).all(is_free)).unwrap()
+}
+
+/// The processes that have ever locked something in the network's folder.
+fn recorded_processes(folder: &Folder) -> Vec<u32> {
+    let Ok(entries) = fs::read_dir(folder.path("state/manyhands/networks/default")) else { return vec![] };
+    let is_lock = |name: &str| name.starts_with("node-") && name.ends_with(".lock");
+    entries
+        .map(|entry| entry.unwrap())
+        .filter(|entry| is_lock(&entry.file_name().to_string_lossy()))
+        .filter_map(|entry| fs::read_to_string(entry.path()).unwrap().parse().ok())
+        .collect()
+}
+
+fn wait_for_end(pid: u32) {
+    wait_until(&format!("process {pid} ends"), || !runs(pid));
+}
+
+/// Whether a process runs. One that has ended and that nobody has asked about yet does not.
+fn runs(pid: u32) -> bool {
+    if !Path::new("/proc/self/stat").exists() {
+        return signal("0", pid);
+    }
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    let state = stat.rsplit_once(')').map_or("", |(_, rest)| rest.trim_start());
+    !state.starts_with(['Z', 'X'])
+}
+
+fn signal(name: &str, pid: u32) -> bool {
+    // The shell has a kill of its own, where the system may have none.
+    Command::new("sh").args(["-c", &format!("kill -s {name} {pid} 2>&1")]).status().unwrap().success()
+}
+
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "not in time: {what}");
+        sleep(LOOK_EVERY);
+    }
+}
