@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use manyhands_core::Event;
+use manyhands_core::view::Phase;
 use manyhands_sim::network::Conditions;
 use manyhands_sim::options::secret;
 use manyhands_sim::story::sum_job;
@@ -320,4 +321,41 @@ fn a_friend_who_comes_after_the_end_sees_the_total() {
     let view = world.node(late).view(world.now());
     assert_eq!(view.job.unwrap().done_total.as_deref(), Some("800020000"));
     assert_eq!(view.peers.iter().map(|peer| peer.credit_units).sum::<u64>(), 4000, "it knows who did what");
+}
+
+/// A room in which one friend's worker reports wrong totals from the beginning.
+fn a_room_with_a_liar(friends: u32) -> World {
+    let mut world = World::new(5, sum_job(100_000, 10), Conditions::default());
+    world.host(PeerOptions::default(), 0, None);
+    for identity in 1..=friends {
+        let lies_permille = if identity == 2 { 1000 } else { 0 };
+        world.friend(PeerOptions { identity, lies_permille, ..PeerOptions::default() });
+    }
+    world
+}
+
+#[test]
+fn a_worker_that_lies_is_caught_and_what_it_spoilt_is_computed_anew() {
+    for friends in [3, 9, 30] {
+        let mut world = a_room_with_a_liar(friends);
+
+        let knows = |world: &World, number: usize| {
+            let view = world.node(number).view(world.now());
+            let total = view.job.and_then(|job| job.done_total);
+            view.phase == Phase::Finished && total.as_deref() == Some("5000050000")
+        };
+        let honest: Vec<usize> = world.alive().into_iter().filter(|number| *number != 2).collect();
+        assert!(
+            world.run_until(MINUTE, |world| honest.iter().all(|number| knows(world, *number))),
+            "among {friends} friends"
+        );
+
+        assert!(honest.iter().all(|number| world.node(*number).links().count() <= honest.len()));
+        let view = world.node(0).view(world.now());
+        let caught = world.events(0).iter().any(
+            |event| matches!(event, Event::Misbehaved { what, .. } if what.ends_with("is wrong") || what.ends_with("is a lie")),
+        );
+        assert!(caught, "the host knows who lied");
+        assert!(view.room.checked_units > 0);
+    }
 }

@@ -36,9 +36,8 @@ pub fn large(seed: u64, nodes: u32) -> Report {
     room.world.run_for(WHOLE - now(&room));
 
     let views: Vec<_> = room.numbers.iter().map(|number| room.world.view(*number)).collect();
-    let open = |view: &manyhands_core::View| {
-        view.peers.iter().filter(|peer| peer.link == LinkState::Open).count()
-    };
+    let open =
+        |view: &manyhands_core::View| view.peers.iter().filter(|peer| peer.link == LinkState::Open).count();
     let links: Vec<usize> = views.iter().map(open).collect();
     let share = |count: usize, of: f64| 100.0 * count as f64 / of;
     let know = room.numbers.iter().filter(|number| room.world.node(**number).job().is_some()).count();

@@ -145,6 +145,8 @@ impl World {
     /// A proven peer turns hostile: it sends `frame` to another on their link.
     pub fn forge(&mut self, from: NodeNumber, to: NodeNumber, frame: &Frame) {
         self.truth.is_credit_sure = false;
+        // What is forged may be a result, and a lie.
+        self.truth.is_lied_to |= matches!(frame, Frame::Records { .. });
         let links: Vec<LinkId> = self
             .network
             .links_of(from)
