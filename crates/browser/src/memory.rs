@@ -132,8 +132,12 @@ async fn open_database() -> Result<IdbDatabase, JsValue> {
 /// What is kept of `room`. Rooms that are too many are forgotten on the way.
 async fn read(database: IdbDatabase, room: String) -> Result<Option<Remembered>, JsValue> {
     let store = store(&database, IdbTransactionMode::Readwrite)?;
-    let mut records = Array::from(&answer(&store.get_all()?).await?).to_vec();
-    records.sort_by(|a, b| time(b).total_cmp(&time(a)));
+    // The newest first; sorted by inserting, as there are few.
+    let mut records: Vec<JsValue> = Vec::new();
+    for record in Array::from(&answer(&store.get_all()?).await?) {
+        let place = records.partition_point(|other| time(other) >= time(&record));
+        records.insert(place, record);
+    }
     let is_ours = |record: &JsValue| field(record, "room").as_string().as_deref() == Some(&room);
     let ours = records.iter().find(|record| is_ours(record)).cloned();
     for old in records.iter().filter(|record| !is_ours(record)).skip(ROOMS_MAX - 1) {

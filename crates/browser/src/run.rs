@@ -64,7 +64,8 @@ struct Inner {
     busy: Cell<bool>,
     links: RefCell<BTreeMap<LinkId, Link>>,
     origin: String,
-    servers: RefCell<BTreeMap<ServerId, Signaling>>,
+    /// The ways to the servers: one at most.
+    servers: RefCell<Vec<(ServerId, Signaling)>>,
     /// Everything that ends when this peer leaves.
     parts: RefCell<Option<Parts>>,
     /// When the timer will tick.
@@ -255,12 +256,12 @@ impl Inner {
             match output {
                 Output::Connect(id, address) => self.connect(id, &address),
                 Output::Disconnect(id) => {
-                    let server = self.servers.borrow_mut().remove(&id);
-                    drop(server);
+                    let mut servers = self.servers.borrow_mut();
+                    servers.retain(|(server, _)| *server != id);
                 }
                 Output::Signal(id, message) => {
-                    if let Some(server) = self.servers.borrow().get(&id) {
-                        server.send(&message);
+                    for (_, way) in self.servers.borrow().iter().filter(|(server, _)| *server == id) {
+                        way.send(&message);
                     }
                 }
                 Output::Dial(id) => self.keep(id, Link::dial(self.link_events(id))),
@@ -302,7 +303,7 @@ impl Inner {
             let server = Signaling::connect(signaling_url(address), move |event| {
                 push(Input::Signaling(id, event));
             });
-            self.servers.borrow_mut().insert(id, server);
+            self.servers.borrow_mut().push((id, server));
         } else {
             push(Input::Signaling(id, SignalingEvent::Disconnected));
         }

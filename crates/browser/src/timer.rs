@@ -5,7 +5,6 @@
 //! anew at will. Where such a worker may not start, the page's own timers do: late, but never wrong.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use js_sys::Array;
@@ -26,11 +25,12 @@ thread_local! {
 struct Clockwork {
     worker: OnceCell<Option<(Worker, [Listener; 2])>>,
     has_failed: Cell<bool>,
-    waiting: RefCell<BTreeMap<u32, Waiting>>,
+    waiting: RefCell<Vec<Waiting>>,
     made: Cell<u32>,
 }
 
 struct Waiting {
+    number: u32,
     ms: u32,
     then: Box<dyn FnOnce()>,
     /// The page's own timer, where there is no worker.
@@ -48,7 +48,7 @@ impl Alarm {
             clockwork.made.set(number);
             let is_kept = clockwork.tell(number, ms.into());
             let plain = (!is_kept).then(|| plain(number, ms));
-            clockwork.waiting.borrow_mut().insert(number, Waiting { ms, then: Box::new(then), plain });
+            clockwork.waiting.borrow_mut().push(Waiting { number, ms, then: Box::new(then), plain });
             Self(number)
         })
     }
@@ -58,8 +58,7 @@ impl Drop for Alarm {
     fn drop(&mut self) {
         // At the page's end there may be nothing left to cancel.
         let _ = CLOCKWORK.try_with(|clockwork| {
-            let waiting = clockwork.waiting.borrow_mut().remove(&self.0);
-            if waiting.is_some() {
+            if clockwork.take(self.0).is_some() {
                 clockwork.tell(self.0, -1.0);
             }
         });
@@ -71,7 +70,7 @@ impl Clockwork {
         Self {
             worker: OnceCell::new(),
             has_failed: Cell::new(false),
-            waiting: RefCell::new(BTreeMap::new()),
+            waiting: RefCell::new(Vec::new()),
             made: Cell::new(0),
         }
     }
@@ -92,11 +91,18 @@ impl Clockwork {
         worker.post_message(&Array::of2(&number.into(), &ms.into())).is_ok()
     }
 
+    /// There are few at a time.
+    fn take(&self, number: u32) -> Option<Waiting> {
+        let mut waiting = self.waiting.borrow_mut();
+        let place = waiting.iter().position(|other| other.number == number)?;
+        Some(waiting.swap_remove(place))
+    }
+
     /// The worker does not load: the page's own timers take its place, from the beginning.
     fn fall_back(&self) {
         if !self.has_failed.replace(true) {
-            for (number, waiting) in &mut *self.waiting.borrow_mut() {
-                waiting.plain = Some(plain(*number, waiting.ms));
+            for waiting in &mut *self.waiting.borrow_mut() {
+                waiting.plain = Some(plain(waiting.number, waiting.ms));
             }
         }
     }
@@ -107,7 +113,7 @@ fn plain(number: u32, ms: u32) -> Timeout {
 }
 
 fn ring(number: u32) {
-    let waiting = CLOCKWORK.with(|clockwork| clockwork.waiting.borrow_mut().remove(&number));
+    let waiting = CLOCKWORK.with(|clockwork| clockwork.take(number));
     if let Some(waiting) = waiting {
         (waiting.then)();
     }

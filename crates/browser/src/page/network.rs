@@ -69,17 +69,17 @@ impl Network {
         let peers = &scene.view.peers;
         self.count.say(&[&peers.len().to_string(), " known"].concat());
         self.sketch.draw(&scene.view, width, &scene.flights);
-        let is_told_of: Vec<bool> = (0..peers.len())
-            .map(|at| peers.iter().any(|peer| peer.links.iter().any(|other| usize::from(*other) == at)))
-            .collect();
-        let told_of = |peer: &PeerView| {
-            peers.iter().position(|other| std::ptr::eq(other, peer)).is_some_and(|at| is_told_of[at])
-        };
-        self.table.draw(peers.iter(), |peer| {
+        let mut is_told_of = vec![false; peers.len()];
+        for other in peers.iter().flat_map(|peer| &peer.links) {
+            if let Some(told) = is_told_of.get_mut(usize::from(*other)) {
+                *told = true;
+            }
+        }
+        self.table.draw(peers, |at, peer| {
             let links = peer.links.len();
             [
                 kind(peer).to_owned(),
-                link(peer, told_of(peer), scene.view.asleep).to_owned(),
+                link(peer, is_told_of[at], scene.view.asleep).to_owned(),
                 heard(peer),
                 round_trip(peer).unwrap_or_else(|| NOTHING.to_owned()),
                 if links > 0 { links.to_string() } else { NOTHING.to_owned() },
