@@ -49,11 +49,14 @@ impl Memory {
     /// Opens the memory, with what it has of this room.
     pub async fn open(room: &RoomKey) -> (Self, Option<Remembered>) {
         let room = room.room_id().to_string();
-        let database = within_patience(open_database()).await;
-        let mut remembered = None;
-        if let Some(database) = &database {
-            remembered = within_patience(read(database.clone(), room.clone())).await.flatten();
-        }
+        let wanted = room.clone();
+        let opened = within_patience(async move {
+            let database = open_database().await?;
+            let remembered = read(&database, wanted).await?;
+            Ok((database, remembered))
+        });
+        let (database, remembered) = opened.await.unzip();
+        let remembered = remembered.flatten();
         (Self { room, database, kept: RefCell::default(), due: Cell::new(Time::ZERO) }, remembered)
     }
 
@@ -130,8 +133,8 @@ async fn open_database() -> Result<IdbDatabase, JsValue> {
 }
 
 /// What is kept of `room`. Rooms that are too many are forgotten on the way.
-async fn read(database: IdbDatabase, room: String) -> Result<Option<Remembered>, JsValue> {
-    let store = store(&database, IdbTransactionMode::Readwrite)?;
+async fn read(database: &IdbDatabase, room: String) -> Result<Option<Remembered>, JsValue> {
+    let store = store(database, IdbTransactionMode::Readwrite)?;
     // The newest first; sorted by inserting, as there are few.
     let mut records: Vec<JsValue> = Vec::new();
     for record in Array::from(&answer(&store.get_all()?).await?) {

@@ -4,7 +4,7 @@
 //! callback of the browser ever finds the core in the middle of another.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
 use manyhands_core::invite::signaling_url;
@@ -62,7 +62,7 @@ struct Inner {
     node: RefCell<Node>,
     inbox: RefCell<VecDeque<Input>>,
     busy: Cell<bool>,
-    links: RefCell<BTreeMap<LinkId, Link>>,
+    links: RefCell<Vec<(LinkId, Link)>>,
     origin: String,
     /// The ways to the servers: one at most.
     servers: RefCell<Vec<(ServerId, Signaling)>>,
@@ -227,7 +227,7 @@ impl Inner {
             Input::Signaling(server, event) => node().handle_signaling(now, server, event),
             Input::Link(link, event) => {
                 if event == LinkEvent::Closed {
-                    drop(self.links.borrow_mut().remove(&link));
+                    drop(self.take_link(link));
                 }
                 node().handle_link(now, link, event);
             }
@@ -270,7 +270,7 @@ impl Inner {
                 Output::Candidate(id, candidate) => self.with_link(id, |link| link.candidate(candidate)),
                 Output::Send(id, message) => self.with_link(id, |link| link.send(message)),
                 Output::HangUp(id) => {
-                    let link = self.links.borrow_mut().remove(&id);
+                    let link = self.take_link(id);
                     if let Some(link) = link.filter(|_| !self.going.get()) {
                         link.hang_up();
                     }
@@ -316,13 +316,19 @@ impl Inner {
 
     fn keep<E>(self: &Rc<Self>, id: LinkId, link: Result<Link, E>) {
         match link {
-            Ok(link) => drop(self.links.borrow_mut().insert(id, link)),
+            Ok(link) => self.links.borrow_mut().push((id, link)),
             Err(_) => self.push(Input::Link(id, LinkEvent::Closed)),
         }
     }
 
+    fn take_link(&self, id: LinkId) -> Option<Link> {
+        let mut links = self.links.borrow_mut();
+        let place = links.iter().position(|(other, _)| *other == id)?;
+        Some(links.swap_remove(place).1)
+    }
+
     fn with_link(&self, id: LinkId, act: impl FnOnce(&Link)) {
-        if let Some(link) = self.links.borrow().get(&id) {
+        if let Some((_, link)) = self.links.borrow().iter().find(|(other, _)| *other == id) {
             act(link);
         }
     }

@@ -19,8 +19,6 @@ const COLUMNS: [(&str, &str); 6] = [
     ("Links", "num links"),
     ("Address", "address"),
 ];
-/// What is shown where there is nothing to say.
-const NOTHING: &str = "—";
 /// Up to when a peer was heard "now", in milliseconds: a ping comes every five seconds.
 const NOW_MS: u64 = 5_500;
 
@@ -81,9 +79,9 @@ impl Network {
                 kind(peer).to_owned(),
                 link(peer, is_told_of[at], scene.view.asleep).to_owned(),
                 heard(peer),
-                round_trip(peer).unwrap_or_else(|| NOTHING.to_owned()),
-                if links > 0 { links.to_string() } else { NOTHING.to_owned() },
-                if peer.address.is_empty() { NOTHING.to_owned() } else { peer.address.clone() },
+                round_trip(peer).unwrap_or_default(),
+                if links > 0 { links.to_string() } else { String::new() },
+                peer.address.clone(),
             ]
         });
     }
@@ -93,7 +91,7 @@ fn kind(peer: &PeerView) -> &'static str {
     match peer.kind {
         Some(PeerKind::Browser) => "browser",
         Some(PeerKind::Native) => "program",
-        None => NOTHING,
+        None => "",
     }
 }
 
@@ -117,6 +115,6 @@ fn heard(peer: &PeerView) -> String {
             let whole_seconds = (peer.heard_ms / 1000) as f64;
             [&span(whole_seconds), " ago"].concat()
         }
-        LinkState::Own | LinkState::None | LinkState::Connecting => NOTHING.to_owned(),
+        LinkState::Own | LinkState::None | LinkState::Connecting => String::new(),
     }
 }
