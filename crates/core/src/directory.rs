@@ -45,6 +45,8 @@ pub(crate) struct Directory {
     member_of: BTreeMap<PeerId, (ServerId, Member)>,
     /// Whom each linked peer has links to.
     neighbours: BTreeMap<PeerId, BTreeSet<PeerId>>,
+    /// How many linked peers speak of each peer. Every tick of every node asks how many there are.
+    spoken_of: BTreeMap<PeerId, u32>,
 }
 
 impl Directory {
@@ -150,12 +152,22 @@ impl Directory {
 
     /// A linked peer told whom it has links to.
     pub(crate) fn on_neighbours(&mut self, via: PeerId, peers: BTreeSet<PeerId>) {
+        for peer in &peers {
+            *self.spoken_of.entry(*peer).or_default() += 1;
+        }
+        self.on_unlinked(&via);
         self.neighbours.insert(via, peers);
     }
 
     /// A linked peer is gone, and introduces nobody any more.
     pub(crate) fn on_unlinked(&mut self, peer: &PeerId) {
-        self.neighbours.remove(peer);
+        for far in self.neighbours.remove(peer).into_iter().flatten() {
+            let count = self.spoken_of.entry(far).or_default();
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.spoken_of.remove(&far);
+            }
+        }
     }
 
     /// Whom a linked peer says it has links to; nobody before it said so.
@@ -170,16 +182,15 @@ impl Directory {
 
     /// Whether some linked peer speaks of this one.
     pub(crate) fn is_neighbours_neighbour(&self, peer: &PeerId) -> bool {
-        self.neighbours.values().any(|peers| peers.contains(peer))
+        self.spoken_of.contains_key(peer)
     }
 
     /// How many peers there are as far as links and links of links tell, and as far as servers tell, this node included.
     pub(crate) fn known_peers(&self, me: PeerId, up: &BTreeMap<PeerId, LinkId>) -> (usize, usize) {
-        let mut all = BTreeSet::new();
-        all.extend(self.neighbours.values().flatten().chain(up.keys()));
-        all.insert(&me);
+        // Everybody spoken of, and who is not spoken of but linked, or this node itself.
+        let silent = up.keys().chain([&me]).filter(|peer| !self.spoken_of.contains_key(peer)).count();
         let members = self.servers.values().map(|server| server.members.len() + 1).max();
-        (all.len(), members.unwrap_or(0))
+        (self.spoken_of.len() + silent, members.unwrap_or(0))
     }
 
     /// How a letter to `peer` may travel now. Each try goes another way: an introducer may be gone without anybody knowing.
