@@ -7,7 +7,7 @@ mod work;
 
 pub use large::large;
 pub use messages::{lost_nodes, redundancy};
-pub use room::Room;
+pub use room::{Room, Spread, Starts};
 pub use work::{efficiency, efficiency_of, lost_workers};
 
 use serde::Serialize;

@@ -72,6 +72,14 @@ impl SimWorker {
         }
     }
 
+    /// How many units of its slice it has computed, and nobody will ever hear of if it dies now.
+    pub fn unreported(&self, now: Time) -> u64 {
+        let done = |(_, slice, begun): &(JobKind, UnitRange, Time)| {
+            self.units_in(now.since(*begun)).min(slice.len())
+        };
+        self.slice.as_ref().map_or(0, done)
+    }
+
     /// The scheduled end came: what the worker reports, unless its slice was cut short since.
     pub fn finish(&mut self, now: Time, generation: u64) -> Option<Report> {
         if generation == u64::MAX {

@@ -67,6 +67,7 @@ pub struct World {
     traffic: Traffic,
     hearings: Vec<Hearing>,
     steps: u64,
+    lost_units: u64,
     reader: Option<Reader>,
 }
 
@@ -99,6 +100,7 @@ impl World {
             traffic: Traffic::default(),
             hearings: Vec::new(),
             steps: 0,
+            lost_units: 0,
             reader: None,
             settings,
         }
@@ -238,14 +240,24 @@ impl World {
         self.run_until(span, |_| false);
     }
 
-    /// Whether every living node of the room knows the finished, true result.
+    /// Whether every living node of the room knows the finished, true result; a liar may believe its own lies.
     pub fn everybody_knows(&self) -> bool {
         self.truth.unfinished == 0
+    }
+
+    /// Whether a node knows the finished, true result.
+    pub fn knows(&self, number: NodeNumber) -> bool {
+        self.lives[number].knows
     }
 
     /// Units computed by all nodes together, dead ones too, duplicates counted.
     pub fn gross_units(&self) -> u64 {
         self.lives.iter().map(|life| life.node.computed_units().0).sum()
+    }
+
+    /// Units computed by nodes that died before they could tell.
+    pub fn lost_units(&self) -> u64 {
+        self.lost_units
     }
 
     /// The hash of everything every node ever did; empty if it is not kept.

@@ -23,7 +23,8 @@ pub(crate) fn run(name: &str, nodes: Option<u32>, seed: u64, as_json: bool) -> E
     };
     let begun = Instant::now();
     let mut report = (scenario.run)(seed, nodes.unwrap_or(scenario.nodes));
-    // These two alone differ from run to run.
+    // These alone differ from run to run.
+    report.figures.extend(processor_time().map(|seconds| Figure::of("processor_s", seconds)));
     report.figures.push(Figure::of("wall_s", begun.elapsed().as_secs_f64()).at_most(scenario.wall_s));
     if let Some(bytes) = peak_memory() {
         report.figures.push(Figure::of("peak_mib", bytes as f64 / f64::from(1 << 20)).at_most(4096.0));
@@ -50,6 +51,15 @@ fn print(name: &str, report: &Report) {
         let missed = if figure.is_good() { "" } else { "  MISSED" };
         println!("  {:<44} {:>14.4}{target}{missed}", figure.name, figure.value);
     }
+}
+
+/// How long the processor worked for this process, in seconds, where the system tells: in hundredths, as Linux always does.
+fn processor_time() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The name, in brackets, may have blanks; times come thirteenth and fourteenth.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let times = fields.split_whitespace().skip(11).take(2);
+    Some(times.filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / 100.0)
 }
 
 /// The most memory that this process had, in bytes, where the system tells.

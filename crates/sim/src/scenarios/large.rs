@@ -9,7 +9,7 @@ use std::time::Duration;
 use manyhands_core::view::LinkState;
 
 use super::work::delay_job;
-use super::{Figure, Report, Room};
+use super::{Figure, Report, Room, Starts};
 use crate::options::{PeerOptions, Settings};
 
 /// How long the peers take to come, and how long the simulation is altogether.
@@ -22,7 +22,15 @@ const SETTLED: Duration = Duration::from_secs(40);
 /// All peers come within a third of a minute; from the second third on, some say something to everybody.
 pub fn large(seed: u64, nodes: u32) -> Report {
     let peer = |_| PeerOptions { speed: 1000, ..PeerOptions::default() };
-    let mut room = Room::open(seed, nodes, delay_job(u64::from(nodes)), Settings::large(), OPENING, peer);
+    let mut room = Room::open(
+        seed,
+        nodes,
+        delay_job(u64::from(nodes)),
+        Settings::large(),
+        OPENING,
+        Starts::Earlier,
+        peer,
+    );
     let now = |room: &Room| Duration::from_micros(room.world.now().as_micros());
     room.world.run_for(SETTLED - now(&room));
     let (mut heard, mut hops, mut copies) = (0, 0, 0);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Figure, Report, Room};
+use super::{Figure, Report, Room, Starts};
 use crate::options::{PeerOptions, Settings};
 use crate::story::sum_job;
 
@@ -19,7 +19,9 @@ const COUNTED: u32 = 50;
 fn quiet_room(seed: u64, nodes: u32) -> Room {
     let settings = Settings { events: false, trace: false, full_check_every: 0, ..Settings::large() };
     let opening = Duration::from_millis(50) * nodes;
-    let mut room = Room::open(seed, nodes, sum_job(10, 1), settings, opening, |_| PeerOptions::default());
+    let mut room = Room::open(seed, nodes, sum_job(10, 1), settings, opening, Starts::RingAndChord, |_| {
+        PeerOptions::default()
+    });
     room.world.run_for(SETTLING);
     room
 }

@@ -37,15 +37,24 @@ pub struct Spread {
     pub copies: u64,
 }
 
+/// From whom a node starts, beside itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Starts {
+    /// From the node before it, and one further round the ring: as a script starts a network.
+    RingAndChord,
+    /// From two of those that were there before it: as friends bring friends.
+    Earlier,
+}
+
 impl Room {
-    /// Starts that many nodes within `opening`. Node `k` enters its own server, that of the node before it (a ring) and one
-    /// further round the ring (a chord), each as far as it is running already, as somebody would start them by hand.
+    /// Starts that many nodes within `opening`. Each is a signaling server, and starts from two others.
     pub fn open(
         seed: u64,
         nodes: u32,
         job: JobSpec,
         settings: Settings,
         opening: Duration,
+        starts: Starts,
         mut options: impl FnMut(u32) -> PeerOptions,
     ) -> Self {
         let mut world = World::with(seed, job, settings);
@@ -53,7 +62,10 @@ impl Room {
         let pause = opening / nodes.max(1);
         for identity in 0..nodes {
             let mut options = PeerOptions { identity, serves: true, ..options(identity) };
-            options.enters = starts(identity, nodes).map(address).to_vec();
+            options.enters = match starts {
+                Starts::RingAndChord => ring_and_chord(identity, nodes).map(address).to_vec(),
+                Starts::Earlier => two_of(&mut world, identity).map(address).to_vec(),
+            };
             numbers.push(if identity == 0 {
                 world.host(options, FOR_THE_WORD, None)
             } else {
@@ -103,9 +115,15 @@ impl Room {
     }
 }
 
-/// Which two nodes a node starts from: the one before it, and one a good way round.
-fn starts(node: u32, nodes: u32) -> [u32; 2] {
+/// The node before this one, and one a good way round.
+fn ring_and_chord(node: u32, nodes: u32) -> [u32; 2] {
     let back = |by: u32| (node + nodes - by % nodes.max(1)) % nodes.max(1);
     let chord = (f64::from(nodes).sqrt() as u32 + 1).max(2);
     [back(1), back(chord)]
+}
+
+/// Two nodes that came before this one, drawn at random.
+fn two_of(world: &mut World, node: u32) -> [u32; 2] {
+    let count = u64::from(node.max(1));
+    [(); 2].map(|()| (world.rng().next_u64() % count) as u32)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use manyhands_wire::{JobKind, JobSpec};
 
-use super::{Figure, Report, Room};
+use super::{Figure, Report, Room, Starts};
 use crate::options::{PeerOptions, Settings};
 use crate::story::sum_job;
 use crate::traffic::Tag;
@@ -39,7 +39,8 @@ pub fn efficiency_of(seed: u64, nodes: u32, units_each: u64) -> Report {
     let units = u64::from(nodes) * units_each;
     let peer = |_| PeerOptions { speed: 1000, ..PeerOptions::default() };
     let opening = Duration::from_millis(20) * nodes;
-    let mut room = Room::open(seed, nodes, delay_job(units), Settings::large(), opening, peer);
+    let mut room =
+        Room::open(seed, nodes, delay_job(units), Settings::large(), opening, Starts::Earlier, peer);
     room.world.run_for(SETTLING);
     let (begun, before) = (room.world.now(), room.world.traffic().clone());
     room.begin();
@@ -75,7 +76,8 @@ pub fn lost_workers(seed: u64, nodes: u32) -> Report {
     let units = u64::from(nodes) * SUM_UNITS_EACH;
     let peer = |_| PeerOptions { speed: SPEED * 1000, ..PeerOptions::default() };
     let opening = Duration::from_millis(50) * nodes;
-    let mut room = Room::open(seed, nodes, sum_job(units, 1), Settings::large(), opening, peer);
+    let mut room =
+        Room::open(seed, nodes, sum_job(units, 1), Settings::large(), opening, Starts::Earlier, peer);
     room.world.run_for(SETTLING);
     let begun = room.world.now();
     room.begin();
@@ -85,7 +87,7 @@ pub fn lost_workers(seed: u64, nodes: u32) -> Report {
     let took = room.world.now().since(begun).as_secs_f64();
     room.world.check_all();
 
-    let redone = (room.world.gross_units() - units) as f64;
+    let redone = (room.world.gross_units() + room.world.lost_units() - units) as f64;
     // What is left after the deaths, shared by those who are left.
     let ideal = DEATH.as_secs_f64()
         + (units as f64 - f64::from(nodes) * DEATH.as_secs_f64() * SPEED as f64)

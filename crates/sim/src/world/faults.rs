@@ -23,7 +23,10 @@ impl World {
     /// its system closes the channels.
     pub fn crash(&mut self, number: NodeNumber, silently: bool) {
         self.tell(number, || format!("crashes{}", if silently { " silently" } else { "" }));
-        self.lives[number].alive = false;
+        if std::mem::take(&mut self.lives[number].alive) {
+            let workers = self.lives[number].workers.iter();
+            self.lost_units += workers.map(|worker| worker.unreported(self.now)).sum::<u64>();
+        }
         self.count(number);
         for (link, other) in self.network.links_of(number) {
             self.network.disconnect((number, link));
