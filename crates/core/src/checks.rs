@@ -4,7 +4,7 @@
 //!    [`ONE_IN`]. Signature and ids decide whether and by whom, so that the peers need not agree on it first; who computes cannot
 //!    know it before it has signed.
 //! 2. If the outcomes differ, the signed result is the proof ([`Frame::Lie`](manyhands_wire::Frame::Lie)). Everybody computes it
-//!    anew before believing it; who accuses without reason is not listened to any more. A peer that lends no threads believes
+//!    anew before believing it; who accuses without reason is not listened to any more, and its own results are checked. A peer that lends no threads believes
 //!    two accusers.
 //! 3. Against a proven liar, every kept block with units that it has the credit for, or that nobody has, is taken out of the
 //!    ledger; what others signed of it is put back from the evidence, the rest is computed anew. Merged results count only among
@@ -23,6 +23,8 @@ use crate::time::Time;
 /// How many results of each peer are checked for certain, and one of how many later.
 const FIRST: u32 = 2;
 const ONE_IN: u64 = 16;
+/// How many results of one that accused without reason are checked.
+const DOUBTED: usize = 4;
 /// How many results wait for their check; further ones are believed.
 const CHECKS_MAX: usize = 16;
 /// How many signed results are kept as evidence, the newest.
@@ -108,6 +110,16 @@ impl Checks {
     /// This result is to be checked in any case, as another contradicts it.
     pub(crate) fn dispute(&mut self, record: &Record) -> Option<UnitRange> {
         self.queue(record.clone(), None)
+    }
+
+    /// A peer has given reason to doubt it: some of its latest results are checked. Returns what is to be computed anew here.
+    pub(crate) fn doubt(&mut self, peer: &PeerId) -> Vec<UnitRange> {
+        let theirs = |block: &&Block| self.evidence.get(block).is_some_and(|record| record.signer == *peer);
+        let latest: Vec<Block> =
+            self.evidence_order.iter().rev().filter(theirs).take(DOUBTED).copied().collect();
+        let records: Vec<Record> =
+            latest.iter().filter_map(|block| self.evidence.get(block)).cloned().collect();
+        records.into_iter().filter_map(|record| self.queue(record, None)).collect()
     }
 
     fn queue(&mut self, record: Record, accuser: Option<PeerId>) -> Option<UnitRange> {

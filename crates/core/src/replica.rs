@@ -31,6 +31,9 @@ const ANSWER_RECORDS_MAX: usize = 512;
 const ANSWER_CREDIT_MAX: usize = 4096;
 /// How many peers may have credit in one job, as far as others tell of them.
 const CREDITORS_MAX: usize = 1024;
+/// Of how many peers, and in how many runs each, it is remembered what they computed without having the credit.
+const SHADOWS_MAX: usize = 256;
+const SHADOW_RUNS_MAX: usize = 256;
 /// How long new blocks are gathered before they travel on: a few of them, and many.
 const GATHER_MIN: Duration = Duration::from_secs(1);
 const GATHER_MAX: Duration = Duration::from_secs(5);
@@ -57,6 +60,8 @@ pub(crate) struct Replica {
     pub(crate) ledger: Ledger,
     /// Units that were finished while this node watched: computed by itself, or told by who had just computed them.
     pub(crate) witnessed: u64,
+    /// Units that a peer computed too, although another has the credit: its result may be the one in the ledger.
+    shadow: BTreeMap<PeerId, UnitSet>,
     /// When each peer was last told what this node has.
     told: BTreeMap<PeerId, Time>,
     relay: Relay,
@@ -82,7 +87,15 @@ pub(crate) type Refusal = String;
 
 impl Replica {
     pub(crate) fn new(job: JobId, spec: JobSpec, ledger: Ledger) -> Self {
-        Self { job, spec, ledger, witnessed: 0, told: BTreeMap::new(), relay: Relay::default() }
+        Self {
+            job,
+            spec,
+            ledger,
+            witnessed: 0,
+            shadow: BTreeMap::new(),
+            told: BTreeMap::new(),
+            relay: Relay::default(),
+        }
     }
 
     /// Enters blocks that this node computed, and tells everybody. Returns why the ledger refused one, if it did: then a peer
@@ -104,7 +117,7 @@ impl Replica {
                     continue;
                 }
             }
-            self.ledger.credit(block.range(), me.id());
+            self.credit(block.range(), me.id());
             records.push(self.record(me, *block, outcome, true));
         }
         if self.relay.is_on {
@@ -172,7 +185,7 @@ impl Replica {
                     .and_modify(|from| *from = from.filter(|from| *from == via))
                     .or_insert(Some(via));
             }
-            credit.extend(self.ledger.credit_runs(run).map(|run| (run, via)));
+            credit.extend(self.computers(run).map(|run| (run, via)));
         }
         let mut records = Vec::new();
         for (block, from) in blocks {
@@ -239,7 +252,7 @@ impl Replica {
                 Err(error) => return (fresh, Some(error.to_string()), None),
             }
             if computed {
-                self.ledger.credit(range, signer);
+                self.credit(range, signer);
             }
         }
         (fresh, None, None)
@@ -260,15 +273,45 @@ impl Replica {
         // What nobody has the credit for may be the liar's too.
         let mut suspect: UnitSet = self.ledger.runs(whole).collect();
         honest.runs().for_each(|run| suspect.remove(run));
+        let shadowed = self.shadow.remove(liar).unwrap_or_default();
+        shadowed.runs().for_each(|run| suspect.insert(run));
         let suspect: Vec<UnitRange> = suspect.runs().collect();
         let gone = self.ledger.retract(&suspect);
+        for shadow in self.shadow.values_mut() {
+            gone.iter().for_each(|run| shadow.remove(*run));
+        }
         for record in evidence(&gone) {
             if self.ledger.insert(record.block, record.outcome).is_ok() {
-                self.ledger.credit(record.block.range(), record.signer);
+                self.credit(record.block.range(), record.signer);
             }
         }
         self.relay.gathered.clear();
         gone.iter().flat_map(|run| self.ledger.missing(*run).collect::<Vec<_>>()).collect()
+    }
+
+    /// Of two that computed the same units the smaller id has the credit. Whose result is in the ledger is another question: the
+    /// other is remembered, in case it turns out to be a liar.
+    fn credit(&mut self, units: UnitRange, by: PeerId) {
+        let rivals = self.ledger.credit_runs(units).filter(|run| run.by != by);
+        let losers: Vec<CreditRun> =
+            rivals.map(|run| CreditRun { units: run.units, by: by.max(run.by) }).collect();
+        for CreditRun { units, by } in losers {
+            if self.shadow.len() < SHADOWS_MAX || self.shadow.contains_key(&by) {
+                let shadow = self.shadow.entry(by).or_default();
+                if shadow.runs().count() < SHADOW_RUNS_MAX {
+                    shadow.insert(units);
+                }
+            }
+        }
+        self.ledger.credit(units, by);
+    }
+
+    /// Who computed units of a range, those without the credit too.
+    fn computers(&self, range: UnitRange) -> impl Iterator<Item = CreditRun> + '_ {
+        let shadows = self.shadow.iter().flat_map(move |(by, units)| {
+            units.within(range).into_iter().map(|units| CreditRun { units, by: *by })
+        });
+        self.ledger.credit_runs(range).chain(shadows)
     }
 
     /// A result of this node as it was signed and sent.
@@ -301,7 +344,7 @@ impl Replica {
             }
             // Credit goes with finished work only.
             for done in self.ledger.runs(run.units).collect::<Vec<_>>() {
-                self.ledger.credit(done, run.by);
+                self.credit(done, run.by);
             }
         }
         None
@@ -386,7 +429,7 @@ impl Replica {
                 }
             }
             let room = ANSWER_CREDIT_MAX.saturating_sub(credit.len());
-            credit.extend(self.ledger.credit_runs(lacking).take(room));
+            credit.extend(self.computers(lacking).take(room));
         }
         self.post_records(records, |frame| post.send(peer, frame));
         for runs in credit.chunks(RUNS_MAX) {

@@ -37,6 +37,9 @@ const REFILL_SOON: Duration = Duration::from_millis(500);
 const REFILL_LATER: Duration = Duration::from_secs(4);
 /// How often a node that has too many links parts from a neighbour.
 const TRIM_EVERY: Duration = Duration::from_secs(1);
+/// How often a backup that does not answer is tried, and how long after the first time; twice as long after each further one.
+const TRIES_MAX: u32 = 6;
+const TRY_AGAIN: Duration = Duration::from_secs(8);
 /// How many servers of backups are visited at once, and how long.
 const VISITS_MAX: usize = 3;
 const VISIT: Duration = Duration::from_secs(12);
@@ -50,10 +53,18 @@ pub(crate) fn target(kind: PeerKind, room_size: usize, links_max: usize) -> usiz
     }
 }
 
+/// A peer that could be linked to.
+struct Backup {
+    contact: Contact,
+    /// How often it was tried in vain, and when it may be again.
+    tries: u32,
+    due: Time,
+}
+
 /// The passive view, and when the views are looked after next.
 pub(crate) struct Views {
     kind: PeerKind,
-    backups: BTreeMap<PeerId, Contact>,
+    backups: BTreeMap<PeerId, Backup>,
     refilled: Time,
     trimmed: Time,
     shuffled: Time,
@@ -73,7 +84,8 @@ impl Views {
                 self.backups.remove(&peer);
             }
         }
-        self.backups.insert(contact.peer, contact);
+        let fresh = |contact| Backup { contact, tries: 0, due: Time::ZERO };
+        self.backups.entry(contact.peer).or_insert_with(|| fresh(contact));
     }
 
     /// A neighbour told some of its backups, and may want some in exchange.
@@ -112,7 +124,9 @@ impl Views {
 
     /// Some backups and some linked peers, drawn at random, for a neighbour.
     fn sample(&self, desk: &mut Desk<'_>, to: PeerId, linked: &[Contact]) -> Vec<Contact> {
-        let all = self.backups.values().chain(linked).filter(|contact| contact.peer != to);
+        // What did not answer is not recommended.
+        let untried = self.backups.values().filter(|backup| backup.tries == 0).map(|backup| &backup.contact);
+        let all = untried.chain(linked).filter(|contact| contact.peer != to);
         let mut pool: Vec<&Contact> = all.collect();
         let mut some = Vec::new();
         while some.len() < BACKUPS_MAX && !pool.is_empty() {
@@ -140,7 +154,7 @@ impl Views {
         let pause = if few { REFILL_SOON } else { REFILL_LATER };
         if now.since(self.refilled) >= pause {
             self.refilled = now;
-            if desk.links + calls.under_way() < desk.target && (desk.sparse || desk.up.is_empty()) {
+            if desk.links + calls.under_way() < desk.target {
                 self.refill(calls, desk);
             }
         }
@@ -162,21 +176,30 @@ impl Views {
 
     /// Calls one more peer, or visits the server of one that nobody can introduce.
     fn refill(&mut self, calls: &mut Calls, desk: &mut Desk<'_>) {
+        let now = desk.now;
+        let up = desk.up;
+        self.backups.retain(|peer, backup| backup.tries < TRIES_MAX && !up.contains_key(peer));
         let mut candidates = BTreeSet::new();
-        candidates.extend(calls.directory.neighbours().values().flatten().copied());
-        candidates.extend(self.backups.keys().copied());
+        if desk.sparse {
+            candidates.extend(calls.directory.neighbours().values().flatten().copied());
+        }
+        let is_due = |(_, backup): &(&PeerId, &Backup)| backup.due <= now;
+        candidates.extend(self.backups.iter().filter(is_due).map(|(peer, _)| *peer));
         let mut candidates: Vec<PeerId> =
             candidates.into_iter().filter(|peer| calls.may_plan(desk, peer)).collect();
         while !candidates.is_empty() {
             let peer = candidates.swap_remove(below(desk, candidates.len()));
+            let backup = self.backups.get_mut(&peer).map(|backup| {
+                backup.due = now + TRY_AGAIN * (1 << backup.tries.min(TRIES_MAX));
+                backup.tries += 1;
+                backup.contact.address.as_str()
+            });
             if calls.route_to(desk, &peer).is_some() {
                 calls.plan(desk, peer, Duration::ZERO);
                 return;
             }
-            let Some(backup) = self.backups.remove(&peer) else { continue };
-            // A backup is tried once; one that is still there comes back with the next exchange.
             // A page is let in by the server it came from only.
-            if self.kind == PeerKind::Native && visit(calls, desk, &backup.address) {
+            if self.kind == PeerKind::Native && backup.is_some_and(|address| visit(calls, desk, address)) {
                 return;
             }
         }

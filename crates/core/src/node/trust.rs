@@ -97,6 +97,10 @@ impl Node {
         match verdict {
             Verdict::True => {}
             Verdict::FalselyAccused(accuser) => {
+                // Its worker may be broken, or it lies.
+                if let Some(job) = &mut self.job {
+                    job.checks.doubt(&accuser).into_iter().for_each(|range| job.work.check(range));
+                }
                 self.shun(now, accuser, "it said that a true result is a lie".to_owned());
             }
             Verdict::Lie(record) => self.on_lie(now, *record),
