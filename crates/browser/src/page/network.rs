@@ -6,7 +6,7 @@ use manyhands_wire::frame::PeerKind;
 use super::dom::{El, el, told};
 use super::format::span;
 use super::peers::round_trip;
-use super::sketch::Sketch;
+use super::sketch::{Sketch, sort_key};
 use super::state::Scene;
 use super::table::Table;
 
@@ -73,11 +73,20 @@ impl Network {
                 *told = true;
             }
         }
-        self.table.draw(peers, |at, peer| {
+        // This page first, then in the order of the drawing.
+        let mut order: Vec<(usize, &PeerView)> = Vec::with_capacity(peers.len());
+        for (at, peer) in peers.iter().enumerate() {
+            let key = |peer: &PeerView| (!peer.me, sort_key(&peer.name));
+            let place = order.partition_point(|(_, other)| key(other) <= key(peer));
+            order.insert(place, (at, peer));
+        }
+        let told_of =
+            |peer: &PeerView| order.iter().any(|(at, other)| is_told_of[*at] && other.id == peer.id);
+        self.table.draw(order.iter().map(|(_, peer)| *peer), |peer| {
             let links = peer.links.len();
             [
                 kind(peer).to_owned(),
-                link(peer, is_told_of[at], scene.view.asleep).to_owned(),
+                link(peer, peer.link == LinkState::None && told_of(peer), scene.view.asleep).to_owned(),
                 heard(peer),
                 round_trip(peer).unwrap_or_default(),
                 if links > 0 { links.to_string() } else { String::new() },

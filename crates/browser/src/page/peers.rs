@@ -44,7 +44,7 @@ impl Peers {
         let here = scene.view.peers.iter().filter(|peer| is_here(peer)).count().to_string();
         self.count.say(&[&here, " here"].concat());
         let done = scene.job().map_or(0, |job| job.done_units);
-        self.table.draw(&scene.view.peers, |_, peer| {
+        self.table.draw(scene.view.peers.iter(), |peer| {
             let share = if done > 0 { percent(peer.credit_units, done) } else { String::new() };
             let speed = match scene.counted(peer.speed) {
                 speed if speed > 0.0 && is_here(peer) => [&rounded(speed), "/s"].concat(),

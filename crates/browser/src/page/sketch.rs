@@ -377,7 +377,7 @@ fn line(from: &Spot, to: &Spot, class: &str) -> El {
 }
 
 /// A name's letters and its last number, so that `Node 9` comes before `Node 10`.
-fn sort_key(name: &str) -> (String, u64, String) {
+pub(crate) fn sort_key(name: &str) -> (String, u64, String) {
     let letters = name.trim_end_matches(|letter: char| letter.is_ascii_digit());
     let number = name[letters.len()..].parse().unwrap_or(0);
     (letters.to_lowercase(), number, name.to_owned())

@@ -45,16 +45,20 @@ impl<const N: usize> Table<N> {
         &self.el
     }
 
-    /// Shows these peers, with the texts that `cells` gives for each by its position.
-    pub(crate) fn draw(&self, peers: &[PeerView], cells: impl Fn(usize, &PeerView) -> [String; N]) {
+    /// Shows these peers, with the texts that `cells` gives for each.
+    pub(crate) fn draw<'a>(
+        &self,
+        peers: impl Iterator<Item = &'a PeerView>,
+        cells: impl Fn(&PeerView) -> [String; N],
+    ) {
         let mut rows = self.rows.borrow_mut();
         let mut left_over = std::mem::take(&mut *rows);
-        for (at, peer) in peers.iter().enumerate() {
+        for peer in peers {
             let row = match left_over.iter().position(|row| row.id == peer.id) {
                 Some(place) => left_over.swap_remove(place),
                 None => Row::new(peer, self.columns),
             };
-            row.draw(peer, cells(at, peer));
+            row.draw(peer, cells(peer));
             rows.push(row);
         }
         self.body.hold(rows.iter().map(|row| &row.el));
