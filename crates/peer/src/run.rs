@@ -125,6 +125,9 @@ impl Run {
         if !self.state.links.contains_key(&id) {
             return;
         }
+        if !matches!(event, LinkEvent::Received(_)) {
+            tracing::trace!(link = id.0, ?event);
+        }
         if event == LinkEvent::Closed {
             self.hang_up(id);
         }
@@ -133,6 +136,7 @@ impl Run {
 
     fn on_news(&mut self, (server, news): ServerNews) {
         if let Some(event) = self.servers.on_news(server, news) {
+            tracing::trace!(?server, ?event);
             self.node.handle_signaling(self.clock.now(), server, event);
             self.outlets.look_soon();
         }
@@ -152,6 +156,9 @@ impl Run {
     /// Does all that the node wants done.
     fn drain(&mut self) {
         while let Some(output) = self.node.poll_output() {
+            if !matches!(output, Output::Send(..)) {
+                tracing::trace!(?output);
+            }
             match output {
                 Output::Connect(server, address) => self.servers.connect(server, address),
                 Output::Disconnect(server) => self.servers.disconnect(server),

@@ -172,7 +172,7 @@ async fn news(State(web): State<Arc<Web>>) -> Response {
 async fn say(State(web): State<Arc<Web>>, caller: Caller, headers: HeaderMap, body: Bytes) -> Response {
     let Saying { text } = match read(caller, &headers, &body) {
         Ok(saying) => saying,
-        Err(refusal) => return refusal,
+        Err((status, why)) => return refuse(status, &why),
     };
     if text.is_empty() {
         return refuse(StatusCode::BAD_REQUEST, "the text is empty");
@@ -188,7 +188,7 @@ async fn say(State(web): State<Arc<Web>>, caller: Caller, headers: HeaderMap, bo
 async fn discover(State(web): State<Arc<Web>>, caller: Caller, headers: HeaderMap, body: Bytes) -> Response {
     let Discovery { what, value } = match read(caller, &headers, &body) {
         Ok(discovery) => discovery,
-        Err(refusal) => return refusal,
+        Err((status, why)) => return refuse(status, &why),
     };
     if what.trim().is_empty() {
         return refuse(StatusCode::BAD_REQUEST, "`what` is empty");
@@ -215,11 +215,14 @@ async fn leave(State(web): State<Arc<Web>>, caller: Caller, headers: HeaderMap) 
     command(&web, caller, &headers, Command::Leave)
 }
 
+/// Why somebody is not listened to.
+type Refusal = (StatusCode, String);
+
 /// What is to be said, from somebody who may say it.
-fn read<T: for<'a> Deserialize<'a>>(caller: Caller, headers: &HeaderMap, body: &[u8]) -> Result<T, Response> {
-    check(caller, headers).map_err(|why| refuse(StatusCode::FORBIDDEN, why))?;
+fn read<T: for<'a> Deserialize<'a>>(caller: Caller, headers: &HeaderMap, body: &[u8]) -> Result<T, Refusal> {
+    check(caller, headers).map_err(|why| (StatusCode::FORBIDDEN, why.to_owned()))?;
     serde_json::from_slice(body)
-        .map_err(|error| refuse(StatusCode::BAD_REQUEST, &format!("this is not the JSON asked for: {error}")))
+        .map_err(|error| (StatusCode::BAD_REQUEST, format!("this is not the JSON asked for: {error}")))
 }
 
 fn speak(web: &Web, body: Body) -> Response {
