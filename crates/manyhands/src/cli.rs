@@ -61,7 +61,7 @@ pub(crate) enum Command {
     Join(JoinArgs),
     /// Introduce the peers of any room to each other, for hosts without a public address
     Relay(RelayArgs),
-    /// Show how far a host, or a friend with --http-port, is
+    /// Show how far a host, or a friend's program, is
     Status(StatusArgs),
     /// Start a network of nodes on this machine, each a process of its own
     StartNetwork(StartArgs),
