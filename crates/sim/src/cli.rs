@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use manyhands_sim::story::{Plot, tell_to};
+use manyhands_sim::world::Reader;
 
 /// Runs whole nodes of Manyhands in a virtual network.
 #[derive(Parser)]
@@ -75,7 +76,7 @@ pub(crate) fn run() -> ExitCode {
 
 fn replay(seed: u64, log: bool, plot: Plot) -> ExitCode {
     let reader = |line: &str| println!("{line}");
-    let story = tell_to(seed, plot, log.then(|| Box::new(reader) as Box<dyn FnMut(&str)>));
+    let story = tell_to(seed, plot, log.then(|| Box::new(reader) as Reader));
     println!("seed {seed}: {}", story.settings);
     println!("trace {}", story.trace);
     match story.failure {

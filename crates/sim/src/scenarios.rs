@@ -119,7 +119,7 @@ pub const ALL: [Scenario; 8] = [
         name: "efficiency-1000",
         about: "the same among a thousand",
         nodes: 1000,
-        wall_s: 600.0,
+        wall_s: 1800.0,
         run: efficiency,
     },
     Scenario {

@@ -12,7 +12,7 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 use crate::network::Conditions;
 use crate::options::{HUB, PeerOptions, address};
-use crate::world::{NodeNumber, World};
+use crate::world::{NodeNumber, Reader, World};
 
 /// How a run of a seed went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub fn tell(seed: u64) -> Story {
 /// lines; some crash, sleep, pause, leave, are cut off, send garbage, cannot be heard, do not read, have throttled timers or a
 /// clock that jumps, or come back; the host may crash too, with or without its signaling server. What happens is told to
 /// `reader`.
-pub fn tell_to(seed: u64, plot: Plot, reader: Option<Box<dyn FnMut(&str)>>) -> Story {
+pub fn tell_to(seed: u64, plot: Plot, reader: Option<Reader>) -> Story {
     let mut draw = Draw(ChaCha8Rng::from_seed(key(seed)));
     let conditions = draw.conditions();
     let many = draw.chance(10);

@@ -48,8 +48,8 @@ enum Happening {
     Report(Slot, Report),
 }
 
-/// Somebody who reads what happens.
-type Reader = Box<dyn FnMut(&str)>;
+/// Somebody who reads what happens, line by line.
+pub type Reader = Box<dyn FnMut(&str)>;
 
 /// A simulation.
 pub struct World {
@@ -195,9 +195,9 @@ impl World {
         self.servers.relayed
     }
 
-    /// From now on everything worth telling is told to `reader`, line by line.
-    pub fn log_to(&mut self, reader: impl FnMut(&str) + 'static) {
-        self.reader = Some(Box::new(reader));
+    /// From now on everything worth telling is told to `reader`.
+    pub fn log_to(&mut self, reader: Reader) {
+        self.reader = Some(reader);
     }
 
     fn tell(&mut self, number: NodeNumber, what: impl FnOnce() -> String) {

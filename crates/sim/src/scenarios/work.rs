@@ -12,8 +12,9 @@ use crate::world::World;
 
 /// How long the links may take to settle before the job begins.
 const SETTLING: Duration = Duration::from_secs(40);
-/// How many units of a second there are for each peer.
+/// How many units of a second there are for each peer; fewer in rooms of more than a hundred, where each costs much to simulate.
 const UNITS_EACH: u64 = 200;
+const UNITS_EACH_LARGE: u64 = 100;
 /// How long such a job may take at most: three times what it should.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// How many units a second each peer does where peers die, how many there are for each, and when they die.
@@ -31,7 +32,7 @@ pub(super) fn delay_job(units: u64) -> JobSpec {
 /// All peers do one unit a second. The efficiency is what they did that was needed against what they could have done from the
 /// host's word until the last of them knew the total.
 pub fn efficiency(seed: u64, nodes: u32) -> Report {
-    efficiency_of(seed, nodes, UNITS_EACH)
+    efficiency_of(seed, nodes, if nodes > 100 { UNITS_EACH_LARGE } else { UNITS_EACH })
 }
 
 /// The same with so many units for each peer.
@@ -64,6 +65,7 @@ pub fn efficiency_of(seed: u64, nodes: u32, units_each: u64) -> Report {
         Figure::of("makespan_s", took),
         Figure::of("host_knows_after_s", host_took),
         Figure::of("computed_twice_units", (room.world.gross_units() - units) as f64),
+        Figure::of("record_frames_per_node_and_second", each(traffic.frames(&[Tag::RECORDS]))),
         Figure::of("ledger_bytes_per_node_and_second", each(traffic.bytes(&Tag::LEDGER))),
         Figure::of("status_bytes_per_node_and_second", each(traffic.bytes(&[Tag::STATUS]))),
         Figure::of("all_bytes_per_node_and_second", each(traffic.all_bytes())),
