@@ -102,6 +102,7 @@ Examples:
   manyhands host big.json --wait 9       open a lobby for nine friends; Enter starts before
   manyhands host --port 0 --json | jq    any free port, told as JSON
   manyhands host --no-work               only introduce and keep the total, compute nothing here
+  manyhands host --also http://192.168.1.9:8081    find the room again at a friend's machine, after a restart elsewhere
 
 task.json holds three numbers, and is true at every moment; stop whenever you like, and go on later:
   { \"most_recent_counting_number_added\": 0, \"current_total\": 0, \"counting_number\": 100000000 }
