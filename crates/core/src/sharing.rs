@@ -571,6 +571,13 @@ impl Sharing {
             return Vec::new();
         }
         self.scanned = now;
+        let (size, sees_all) = self.room;
+        if !sees_all && !self.is_starved(now) {
+            // What others hold is mostly out of sight.
+            self.suspects.clear();
+            self.suspected_since = now;
+            return Vec::new();
+        }
         let mut orphans: UnitSet = ledger.missing(UnitRange::new(0, ledger.units())).collect();
         for held in work.held().runs() {
             orphans.remove(held);
@@ -594,20 +601,11 @@ impl Sharing {
             return Vec::new();
         }
         self.suspects = still;
-        let (_, sees_all) = self.room;
-        let lately = self.starved.is_some_and(|at| now.since(at) < STARVED_LATELY);
-        let is_starved = now.since(self.fed) >= if lately { STARVED_AGAIN } else { STARVED_AFTER };
-        if is_starved {
-            self.starved = Some(now);
-        } else if !sees_all && !lately {
-            self.claim_rounds = 0;
-        }
         let patience = if sees_all { ORPHAN_AFTER } else { CLAIM_ROUND };
-        if now.since(self.suspected_since) < patience || !(sees_all || is_starved) {
+        if now.since(self.suspected_since) < patience {
             return Vec::new();
         }
         let suspects = std::mem::take(&mut self.suspects);
-        let (size, _) = self.room;
         // Where many are idle, many claim a part each.
         let largest = (suspects.len() / (4 * size as u64)).max(1);
         let claimed: Vec<UnitRange> = suspects
@@ -624,6 +622,18 @@ impl Sharing {
             self.claims.make(now, &claimed, post);
         }
         claimed
+    }
+
+    /// Whether this node has had nothing to do for so long that it may look for units beyond its neighbours'.
+    fn is_starved(&mut self, now: Time) -> bool {
+        let lately = self.starved.is_some_and(|at| now.since(at) < STARVED_LATELY);
+        let is_starved = now.since(self.fed) >= if lately { STARVED_AGAIN } else { STARVED_AFTER };
+        if is_starved {
+            self.starved = Some(now);
+        } else if !lately {
+            self.claim_rounds = 0;
+        }
+        is_starved
     }
 
     /// A peer, or one behind it, claims units.

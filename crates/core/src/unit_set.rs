@@ -1,5 +1,7 @@
 //! A set of units, kept as disjoint runs in order.
 
+use std::ops::Range;
+
 use manyhands_wire::UnitRange;
 use rangemap::RangeSet;
 
@@ -8,6 +10,8 @@ use rangemap::RangeSet;
 pub(crate) struct UnitSet {
     runs: RangeSet<u64>,
     len: u64,
+    /// All units lie in here. Most that is looked for lies elsewhere, which this tells at once.
+    hull: Range<u64>,
 }
 
 impl UnitSet {
@@ -31,27 +35,43 @@ impl UnitSet {
         if !range.is_empty() {
             self.len += range.len() - self.len_within(range);
             self.runs.insert(range.start..range.end);
+            self.hull = match self.hull.is_empty() {
+                true => range.start..range.end,
+                false => self.hull.start.min(range.start)..self.hull.end.max(range.end),
+            };
         }
     }
 
     pub(crate) fn remove(&mut self, range: UnitRange) {
-        if !range.is_empty() {
-            self.len -= self.len_within(range);
+        let lost = self.len_within(range);
+        if lost > 0 {
+            self.len -= lost;
             self.runs.remove(range.start..range.end);
+            if self.len == 0 {
+                self.hull = 0..0;
+            }
         }
     }
 
     /// The parts of the set that lie within `range`.
     pub(crate) fn within(&self, range: UnitRange) -> Vec<UnitRange> {
-        if range.is_empty() {
+        if !self.may_touch(range) {
             return Vec::new();
         }
-        let clip = |run: &std::ops::Range<u64>| UnitRange::new(run.start, run.end).intersection(&range);
+        let clip = |run: &Range<u64>| UnitRange::new(run.start, run.end).intersection(&range);
         self.runs.overlapping(range.start..range.end).filter_map(clip).collect()
     }
 
     fn len_within(&self, range: UnitRange) -> u64 {
-        self.within(range).iter().map(UnitRange::len).sum()
+        if !self.may_touch(range) {
+            return 0;
+        }
+        let len = |run: &Range<u64>| run.end.min(range.end) - run.start.max(range.start);
+        self.runs.overlapping(range.start..range.end).map(len).sum()
+    }
+
+    fn may_touch(&self, range: UnitRange) -> bool {
+        !range.is_empty() && range.start < self.hull.end && self.hull.start < range.end
     }
 
     /// Takes `count` units, or all there are, from the far end; at most `runs_max` runs, given in order.
