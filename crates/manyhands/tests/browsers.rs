@@ -6,23 +6,23 @@
 
 #![expect(clippy::unwrap_used, reason = "what helps a test fails by panicking, as the test does")]
 
-use std::path::Path;
-use std::time::Duration;
+mod pages;
 
+use std::path::Path;
+
+use pages::{
+    ENDLESS, MANYHANDS, PATIENCE, credit_of, done_units, id, number, peer, units, wait_for_credit,
+    wait_for_link, wait_for_phase,
+};
 use serde_json::{Value, json};
 use xtask::browsers::driver::Kind;
 use xtask::browsers::{Browser, Friend, Host, Options, Page, wait_for};
 
-const MANYHANDS: &str = env!("CARGO_BIN_EXE_manyhands");
-/// Far more than anything here takes, also on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
 /// Liz's job, and what it comes to.
 const LIZ: u64 = 100_000_000;
 const LIZ_TOTAL: u128 = 5_000_000_050_000_000;
 /// A job that keeps a few browsers busy for some seconds.
 const LONG: u64 = 60_000_000_000;
-/// A job that outlives every test.
-const ENDLESS: u64 = 1_000_000_000_000_000;
 
 #[test]
 #[ignore = "drives real browsers: `cargo xtask test` runs it"]
@@ -248,6 +248,37 @@ fn a_person_can_pause_go_on_and_finish_on_a_phone_without_scrolling_sideways() {
     .unwrap();
 }
 
+#[test]
+#[ignore = "drives real browsers: `cargo xtask test` runs it"]
+fn the_network_side_shows_every_node_and_what_the_others_say() {
+    let host = Host::start(Path::new(MANYHANDS), ENDLESS, &["--threads", "1", "--throttle", "5%"]).unwrap();
+    let (chromium, firefox) = (Browser::chromium().unwrap(), Browser::firefox().unwrap());
+    let pages = [chromium.first_page().unwrap(), firefox.first_page().unwrap()];
+    for page in &pages {
+        page.open(&host.local_invite()).unwrap();
+        page.lend(PATIENCE).unwrap();
+    }
+    let [ann, bob] = pages.each_ref().map(id);
+    wait_for_link(&pages[0], &bob);
+    wait_for_link(&pages[1], &ann);
+
+    for (page, text) in pages.iter().zip(["apple", "pear & <b>plum</b>"]) {
+        page.click("#tab-network").unwrap();
+        page.type_into("#say", &format!("{text}\n")).unwrap();
+    }
+
+    for (page, other, text) in [(&pages[0], &bob, "pear & <b>plum</b>"), (&pages[1], &ann, "apple")] {
+        page.wait_for_text(text, PATIENCE).unwrap();
+        wait_for("all nodes in the table", PATIENCE, || {
+            let told = page.text("#known")?.unwrap_or_default();
+            let here = page.count("table.nodes .peer:is([data-link=open], [data-link=own])")?;
+            let other = page.count(&format!("table.nodes .peer[data-peer=\"{other}\"]"))?;
+            Ok((told == "3 known" && here == 3 && other == 1).then_some(()))
+        })
+        .unwrap_or_else(|error| panic!("{error:#}: {}", page.report()));
+    }
+}
+
 /// No horizontal scrolling.
 fn assert_fits(page: &Page) {
     let script = "return [document.documentElement.scrollWidth, innerWidth]";
@@ -255,64 +286,14 @@ fn assert_fits(page: &Page) {
     assert!(number(&widths[0]) <= number(&widths[1]), "{widths}: {}", page.report());
 }
 
-/// Waits for the page to say that it is in this phase.
-fn wait_for_phase(page: &Page, phase: &str) {
-    let script = "return document.documentElement.dataset.phase ?? ''";
-    wait_for(&format!("phase {phase}"), PATIENCE, || Ok((page.run(script, &[])? == phase).then_some(())))
-        .unwrap_or_else(|error| panic!("{error:#}: {}", page.report()));
-}
-
-/// Waits for the page to show an open link to this peer.
-fn wait_for_link(page: &Page, peer: &str) {
-    let row = format!(".peer[data-link=open][data-peer=\"{peer}\"]");
-    wait_for(&format!("a link to {peer}"), PATIENCE, || Ok((page.count(&row)? == 1).then_some(())))
-        .unwrap_or_else(|error| panic!("{error:#}: {}", page.report()));
-}
-
-/// Waits for the page to know that this peer has computed so many units.
-fn wait_for_credit(page: &Page, peer: &str, units: u64) {
-    let what = format!("{peer} to have computed {units} units");
-    page.wait_for(&what, PATIENCE, |view| (credit_of(view, peer) >= units).then_some(())).unwrap();
-}
-
-/// The id of the page's own peer.
-fn id(page: &Page) -> String {
-    page.wait_for("its own id", PATIENCE, |view| {
-        let me = view["peers"].as_array()?.iter().find(|peer| peer["me"] == true)?;
-        me["id"].as_str().map(str::to_owned)
-    })
-    .unwrap()
-}
-
-fn peer<'a>(view: &'a Value, id: &str) -> Option<&'a Value> {
-    view["peers"].as_array()?.iter().find(|peer| peer["id"] == id)
-}
-
-fn credit_of(view: &Value, id: &str) -> u64 {
-    peer(view, id).map_or(0, |peer| number(&peer["credit_units"]))
-}
-
 fn credits(view: &Value) -> Vec<(String, u64)> {
     let peers = view["peers"].as_array().into_iter().flatten();
     peers.map(|peer| (peer["name"].to_string(), number(&peer["credit_units"]))).collect()
 }
 
-/// How many units the host's job has.
-fn units(host: &Host) -> u64 {
-    number(&host.status().unwrap()["view"]["job"]["units"])
-}
-
-fn done_units(host: &Host) -> u64 {
-    number(&host.status().unwrap()["view"]["job"]["done_units"])
-}
-
 /// How many payloads the host's signaling has carried.
 fn signaling(host: &Host) -> u64 {
     number(&host.status().unwrap()["signaling"]["relayed_frames"])
-}
-
-fn number(value: &Value) -> u64 {
-    value.as_u64().unwrap_or_else(|| panic!("a number, not {value}"))
 }
 
 /// The invite with one character of its key changed.

@@ -43,6 +43,8 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Browser {
     session: Arc<Session>,
+    /// The window that it started with.
+    first: String,
     // Fields drop in this order: the session's end above all, then the driver with its browser, then the profile.
     _driver: Process,
     _profile: tempfile::TempDir,
@@ -166,10 +168,10 @@ impl Browser {
         let bidi = Bidi::connect(&text(&answer["capabilities"]["webSocketUrl"])?)?;
         let session =
             Session { kind: options.kind, server, id, window: Mutex::default(), bidi: Mutex::new(bidi) };
-        let window = session.call("GET", "/window", None)?;
-        *session.lock() = text(&window)?;
+        let first = text(&session.call("GET", "/window", None)?)?;
+        session.lock().clone_from(&first);
         session.call("POST", "/timeouts", Some(&json!({ "script": 600_000, "pageLoad": 60_000 })))?;
-        Ok(Self { session: Arc::new(session), _driver: driver, _profile: profile })
+        Ok(Self { session: Arc::new(session), first, _driver: driver, _profile: profile })
     }
 
     /// Starts Chromium with its defaults.
@@ -193,7 +195,9 @@ impl Browser {
     /// # Errors
     /// If it has been closed.
     pub fn first_page(&self) -> Result<Page> {
-        Ok(Page::new(Arc::clone(&self.session), self.session.lock().clone()))
+        let page = Page::new(Arc::clone(&self.session), self.first.clone());
+        page.run("", &[]).context("the first window")?;
+        Ok(page)
     }
 
     /// A new window that shares no storage with any other, as if it were a browser of its own.
@@ -208,12 +212,13 @@ impl Browser {
         Ok(Page::new(Arc::clone(&self.session), text(&window["context"])?))
     }
 
-    /// A new window that shares its storage with the first one.
+    /// A new window that shares its storage with the first one, which must not have been closed.
     ///
     /// # Errors
     /// If the browser does not open one.
     pub fn window(&self) -> Result<Page> {
-        let window = self.session.call("POST", "/window/new", Some(&json!({ "type": "window" })))?;
+        let kind = json!({ "type": "window" });
+        let window = self.session.call_in(&self.first, "POST", "/window/new", Some(&kind))?;
         Ok(Page::new(Arc::clone(&self.session), text(&window["handle"])?))
     }
 }

@@ -14,6 +14,9 @@ use serde_json::{Value, json};
 use super::driver::{Kind, Session};
 use super::wait_for;
 
+/// How long a window may take to vanish.
+const HIDDEN_WITHIN: Duration = Duration::from_secs(10);
+
 /// A window.
 #[derive(Debug)]
 pub struct Page {
@@ -78,17 +81,32 @@ impl Page {
     /// # Errors
     /// If there is none, or it cannot be clicked.
     pub fn click(&self, selector: &str) -> Result<()> {
-        let element = self
-            .call("POST", "/element", Some(&json!({ "using": "css selector", "value": selector })))
-            .with_context(|| format!("looking for {selector}"))?;
-        let id = element
-            .as_object()
-            .and_then(|element| element.values().next())
-            .and_then(Value::as_str)
-            .context("no element id")?;
+        let id = self.element(selector)?;
         self.call("POST", &format!("/element/{id}/click"), Some(&json!({})))
             .with_context(|| format!("clicking {selector}"))?;
         Ok(())
+    }
+
+    /// Types into the element that `selector` names, as a person does. `\n` is the Enter key.
+    ///
+    /// # Errors
+    /// If there is none, or nothing can be typed into it.
+    pub fn type_into(&self, selector: &str, text: &str) -> Result<()> {
+        let id = self.element(selector)?;
+        // WebDriver's own sign for the Enter key.
+        let text = text.replace('\n', "\u{e007}");
+        self.call("POST", &format!("/element/{id}/value"), Some(&json!({ "text": text })))
+            .with_context(|| format!("typing into {selector}"))?;
+        Ok(())
+    }
+
+    /// The driver's name for the first element that `selector` names.
+    fn element(&self, selector: &str) -> Result<String> {
+        let element = self
+            .call("POST", "/element", Some(&json!({ "using": "css selector", "value": selector })))
+            .with_context(|| format!("looking for {selector}"))?;
+        let id = element.as_object().and_then(|element| element.values().next()).and_then(Value::as_str);
+        Ok(id.context("no element id")?.to_owned())
     }
 
     /// The text of the first element that `selector` names, as it stands in the document; `None` without one.
@@ -191,6 +209,23 @@ impl Page {
             }
         }
         Ok(())
+    }
+
+    /// Minimises the window, so that its page is hidden as behind other windows.
+    ///
+    /// # Errors
+    /// If the browser cannot, or goes on showing the page all the same.
+    pub fn hide(&self) -> Result<()> {
+        self.call("POST", "/window/minimize", Some(&json!({})))?;
+        wait_for("the page to be hidden", HIDDEN_WITHIN, || Ok(self.is_hidden()?.then_some(())))
+    }
+
+    /// Whether the page is hidden, as it knows itself.
+    ///
+    /// # Errors
+    /// If the browser is gone.
+    pub fn is_hidden(&self) -> Result<bool> {
+        Ok(self.run("return document.visibilityState", &[])? == "hidden")
     }
 
     /// Saves a picture of the window as PNG.

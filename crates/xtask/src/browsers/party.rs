@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use super::http;
 use super::process::Process;
@@ -25,15 +26,19 @@ pub struct Host {
     pub invite: String,
     /// Where it listens on this machine.
     pub address: SocketAddr,
-    folder: tempfile::TempDir,
+    folder: TempDir,
 }
+
+/// The files of a host at one moment.
+#[derive(Clone, Debug)]
+pub struct Snapshot(Vec<(PathBuf, Vec<u8>)>);
 
 /// A running friend.
 #[derive(Debug)]
 pub struct Friend {
     /// The program.
     pub process: Process,
-    _folder: tempfile::TempDir,
+    folder: TempDir,
 }
 
 impl Host {
@@ -57,8 +62,21 @@ impl Host {
     pub fn start_with(program: &Path, task: &str, arguments: &[&str]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("manyhands-host-").tempdir()?;
         std::fs::write(folder.path().join("task.json"), task)?;
+        Self::start_in(folder, 0, program, arguments)
+    }
+
+    /// Starts a host that was killed anew, in its old folder and at its old port.
+    ///
+    /// # Errors
+    /// If it does not start and tell its invite.
+    pub fn start_again(mut self, program: &Path, arguments: &[&str]) -> Result<Self> {
+        self.process.kill();
+        Self::start_in(self.folder, self.address.port(), program, arguments)
+    }
+
+    fn start_in(folder: TempDir, port: u16, program: &Path, arguments: &[&str]) -> Result<Self> {
         let mut command = Command::new(program);
-        command.args(["host", "task.json", "--port", "0", "--json"]).args(arguments);
+        command.args(["host", "task.json", "--port", &port.to_string(), "--json"]).args(arguments);
         // A home of its own, so that no key of the person's is touched and hosts are strangers to each other.
         command.current_dir(folder.path()).env("HOME", folder.path()).env("XDG_STATE_HOME", folder.path());
         let mut process = Process::start(command)?;
@@ -70,6 +88,35 @@ impl Host {
             listening["lan"][0].as_str().or(listening["invite"].as_str()).context("no invite")?.to_owned();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         Ok(Self { process, invite, address, folder })
+    }
+
+    /// Copies the task file and what lies beside it, to be put back with [`Host::put_back`].
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(self.folder.path())? {
+            let path = entry?.path();
+            if path.is_file() {
+                files.push((path.clone(), std::fs::read(&path)?));
+            }
+        }
+        Ok(Snapshot(files))
+    }
+
+    /// Puts the files back as they were. The host has to be killed before.
+    ///
+    /// # Errors
+    /// If the folder cannot be written.
+    pub fn put_back(&self, snapshot: &Snapshot) -> Result<()> {
+        for entry in std::fs::read_dir(self.folder.path())? {
+            let path = entry?.path();
+            if path.is_file() {
+                std::fs::remove_file(path)?;
+            }
+        }
+        snapshot.0.iter().try_for_each(|(path, bytes)| Ok(std::fs::write(path, bytes)?))
     }
 
     /// The invite by another address: a page from `localhost` is a secure context, one from `192.168.…` is not.
@@ -145,7 +192,12 @@ impl Friend {
         let mut command = Command::new(program);
         command.args(["join", invite]).args(arguments);
         command.current_dir(folder.path()).env("HOME", folder.path()).env("XDG_STATE_HOME", folder.path());
-        Ok(Self { process: Process::start(command)?, _folder: folder })
+        Ok(Self { process: Process::start(command)?, folder })
+    }
+
+    /// A file in the folder that it was started in.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 }
 
