@@ -33,6 +33,8 @@ const KEPT_MAX: usize = 1024;
 const FLOOD_PEERS_MAX: usize = 20;
 /// The most hops in a room that is flooded outright.
 const TTL_SMALL: u8 = 8;
+/// A large room has more peers than a node sees: so many times twice as many are allowed for.
+const UNSEEN: u32 = 3;
 /// Bodies longer than this are announced and pulled, in bytes.
 const EAGER_BYTES_MAX: usize = 1024;
 /// How long the payload may stay away once its name was heard (a guess: some round trips).
@@ -307,5 +309,5 @@ fn time_to_live(room_size: usize) -> u8 {
     if room_size <= FLOOD_PEERS_MAX {
         return TTL_SMALL;
     }
-    u8::try_from(2 * room_size.ilog2() + 2).unwrap_or(u8::MAX).min(PATH_MAX as u8)
+    u8::try_from(2 * (room_size.ilog2() + UNSEEN) + 2).unwrap_or(u8::MAX).min(PATH_MAX as u8)
 }

@@ -185,6 +185,7 @@ impl Node {
         job.work.calibrate(&mut self.out);
         let start = start.filter(|signature| job.is_start(&self.me, signature));
         self.job = Some(job);
+        self.count_room();
         self.out.push_back(Output::Event(Event::JobKnown));
         if let Some(signature) = start {
             self.on_start(now, signature);
@@ -275,7 +276,10 @@ impl Node {
             return;
         }
         match event {
-            SignalingEvent::Disconnected => self.calls.on_disconnected(server),
+            SignalingEvent::Disconnected => {
+                self.calls.on_disconnected(server);
+                self.count_room();
+            }
             SignalingEvent::Connected => {
                 let (calls, mut desk) = self.calls(now);
                 calls.on_connected(&mut desk, server);
@@ -409,7 +413,6 @@ impl Node {
         if self.asleep {
             return;
         }
-        self.count_room();
         let (calls, mut desk) = self.calls(now);
         calls.on_tick(&mut desk);
         self.look_after_views(now);

@@ -36,7 +36,7 @@ const SHADOWS_MAX: usize = 256;
 const SHADOW_RUNS_MAX: usize = 256;
 /// How long new blocks are gathered before they travel on: a few of them, and many.
 const GATHER_MIN: Duration = Duration::from_secs(1);
-const GATHER_MAX: Duration = Duration::from_secs(5);
+const GATHER_MAX: Duration = Duration::from_secs(10);
 /// The same at the end, when nothing is left to do.
 const GATHER_LAST: Duration = Duration::from_millis(200);
 /// How many runs are few, and how many at most are gathered.
@@ -47,7 +47,7 @@ const COPIES_MIN: usize = 3;
 /// How often nothing new may come over an eager link before it becomes lazy.
 const STALE_MAX: u8 = 3;
 /// How long a neighbour may know more than this node, in a large room, before it is asked.
-const BEHIND: Duration = Duration::from_secs(8);
+const BEHIND: Duration = Duration::from_secs(15);
 /// How often one peer is asked at most, unless the link is new.
 const HAVE_PAUSE: Duration = Duration::from_secs(2);
 /// How often peers compare what they have, even if nothing hints at a difference.

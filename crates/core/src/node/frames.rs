@@ -182,7 +182,10 @@ impl Node {
 
     /// Others spoke of a peer. What a peer told of itself stands.
     fn hear_of(&mut self, contact: &Contact) {
-        if contact.peer != self.me.id() && !self.up.contains_key(&contact.peer) {
+        let is_news = self.profiles.get(&contact.peer).is_none_or(|known| {
+            (&known.name, known.kind, &known.address) != (&contact.name, contact.kind, &contact.address)
+        });
+        if is_news && contact.peer != self.me.id() && !self.up.contains_key(&contact.peer) {
             let Contact { peer, kind, name, address } = contact.clone();
             self.remember(peer, Profile { name, kind, address });
         }
@@ -239,6 +242,7 @@ impl Node {
             self.post.send(*peer, Frame::Job(job.signed.clone()));
         }
         self.job = Some(job);
+        self.count_room();
         self.out.push_back(Output::Event(Event::JobKnown));
     }
 
