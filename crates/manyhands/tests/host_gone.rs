@@ -88,3 +88,48 @@ fn friends_write_the_exact_total_after_the_host_was_killed() {
     let kept = folder.task();
     assert!(!kept.contains(&total.to_string()), "the host was killed before the end: {kept}");
 }
+
+#[test]
+fn two_friends_are_introduced_by_a_third_where_no_server_is_alive() {
+    let relay = ["relay", "--bind", "127.0.0.1", "--port", "0", "--json"];
+    let relay_folders = [Folder::new(), Folder::new()];
+    let [mut left, mut right] = relay_folders.each_ref().map(|folder| folder.start(&relay));
+    let [at_left, at_right] = [&mut left, &mut right].map(|relay| text(&relay.event("listening")["url"]));
+    let host_folder = Folder::new();
+    let delay =
+        ["host", "--delay", "4000x25", "--bind", "127.0.0.1", "--port", "0", "--json", "--relay", &at_left];
+    let mut host = host_folder.start(&[&delay as &[&str], SLOW].concat());
+    let (_, invite) = host.listening();
+    let invite_at_right = format!("{at_right}/#{}", invite.split_once('#').unwrap().1);
+    let folders = [Folder::new(), Folder::new(), Folder::new()];
+    let quiet = ["--no-serve", "--json", "--threads", "1", "--throttle", "5%"];
+    let join = |folder: &Folder, way: &[&str]| {
+        let mut friend = folder.start(&[&["join"] as &[&str], way, &quiet].concat());
+        let id = text(&friend.event("joining")["peer"]);
+        (friend, id)
+    };
+
+    // Ann knows both relays, Bob the left one, and Cem the right one.
+    let (mut ann, ann_id) = join(&folders[0], &[&invite, "--also", &at_right]);
+    let (mut bob, bob_id) = join(&folders[1], &[&invite]);
+    link_up(&mut ann, &bob_id);
+    link_up(&mut bob, &ann_id);
+    host.crash();
+    left.crash();
+    let (mut cem, cem_id) = join(&folders[2], &[&invite_at_right]);
+    link_up(&mut cem, &ann_id);
+    right.crash();
+
+    // No server that Bob has ever reached has known Cem: it can only be Ann who introduced them.
+    link_up(&mut cem, &bob_id);
+    link_up(&mut bob, &cem_id);
+}
+
+/// Waits until a friend has a link to this peer.
+fn link_up(friend: &mut Program, peer: &str) {
+    while friend.event("link-up")["peer"] != peer {}
+}
+
+fn text(value: &serde_json::Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
