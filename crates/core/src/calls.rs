@@ -217,6 +217,8 @@ impl Calls {
                 call.offer = Some(sdp.clone());
                 let early = std::mem::take(&mut call.early_candidates);
                 self.session_of.insert(link, session);
+                // Who is met at two servers calls over both, and dials the one whose answer came first: the other lapses.
+                self.calls.retain(|_, call| call.caller || call.link.is_some() || call.peer != Some(from));
                 desk.out.push_back(Output::Answer(link, sdp));
                 desk.out.extend(early.into_iter().map(|candidate| Output::Candidate(link, candidate)));
             }
@@ -264,25 +266,23 @@ impl Calls {
         if self.calls.contains_key(&session) {
             return Whisper::Decline(Decline::Busy);
         }
-        // One that calls again over another way needs only one answer.
-        self.calls.retain(|_, call| call.caller || call.link.is_some() || call.peer != Some(from));
         // A peer that came back takes the place of its old link.
         let mine = desk.links + self.under_way() - usize::from(desk.up.contains_key(&from));
         let is_full = mine >= if their_links < NEEDY { desk.links_max } else { desk.target };
         if is_full || self.calls.len() >= 2 * CALLS_MAX || self.is_banned(desk.now, &from) {
             return Whisper::Decline(Decline::Full);
         }
-        let crossing =
-            self.calls.iter().find(|(_, call)| call.caller && call.peer == Some(from)).map(|(id, _)| *id);
-        if let Some(mine) = crossing {
-            // Both lost the link and called: the smaller id's call stands.
-            if self.me < from {
+        let crossing = self
+            .calls
+            .iter()
+            .find(|(_, call)| call.caller && call.peer == Some(from))
+            .map(|(id, call)| (*id, call.link.is_some()));
+        if let Some((mine, is_dialled)) = crossing {
+            // Both lost the link and called: the smaller id's call stands, unless the other's was accepted before.
+            if self.me < from || is_dialled {
                 return Whisper::Decline(Decline::Busy);
             }
-            if let Some(link) = self.calls.remove(&mine).and_then(|call| call.link) {
-                self.session_of.remove(&link);
-                desk.out.push_back(Output::HangUp(link));
-            }
+            self.calls.remove(&mine);
         }
         self.redials.remove(&from);
         self.calls.insert(session, Call::new(desk.now, route, Some(from), false));
