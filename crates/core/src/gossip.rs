@@ -29,6 +29,8 @@ use crate::time::Time;
 
 /// How many messages are kept; the oldest go first.
 const KEPT_MAX: usize = 1024;
+/// Of how many kinds of discoveries the greatest is never forgotten.
+const KINDS_MAX: usize = 16;
 /// How many peers a room may have to be flooded outright.
 const FLOOD_PEERS_MAX: usize = 20;
 /// The most hops in a room that is flooded outright.
@@ -275,9 +277,29 @@ impl Gossip {
         self.order.insert(self.heard, id);
         self.heard += 1;
         while self.kept.len() > KEPT_MAX {
-            let Some((_, oldest)) = self.order.pop_first() else { break };
-            self.kept.remove(&oldest);
+            let best = self.best();
+            let oldest = self.order.iter().find(|(_, id)| !best.contains(*id));
+            let Some((at, id)) = oldest.map(|(at, id)| (*at, *id)) else { break };
+            self.order.remove(&at);
+            self.kept.remove(&id);
         }
+    }
+
+    /// The greatest discovery of each kind, of two equal ones that of the smaller id: these are not forgotten.
+    pub(crate) fn best(&self) -> Vec<FloodId> {
+        let mut best: Vec<(&str, u64, FloodId)> = Vec::new();
+        for kept in self.kept.values() {
+            let (id, Body::News { what, value }) = (kept.flood.id, &kept.flood.body) else { continue };
+            match best.iter_mut().find(|(kind, ..)| kind == what) {
+                Some((_, most, of)) => {
+                    if *value > *most || (*value == *most && id < *of) {
+                        (*most, *of) = (*value, id);
+                    }
+                }
+                None => best.push((what, *value, id)),
+            }
+        }
+        best.into_iter().take(KINDS_MAX).map(|(.., id)| id).collect()
     }
 
     /// Everything known, in the order it was heard.

@@ -75,25 +75,26 @@ fn messages(node: &Node, now: Time) -> Vec<MessageView> {
     all[all.len().saturating_sub(MESSAGES_MAX)..].to_vec()
 }
 
-/// The greatest discovery of each kind; of two equal ones, that of the smaller id.
+/// The greatest discovery of each kind, by the names of the kinds.
 fn news(node: &Node) -> Vec<NewsView> {
-    let mut best: BTreeMap<&str, (u64, &Flood)> = BTreeMap::new();
-    for kept in node.gossip.kept() {
-        if let Body::News { what, value } = &kept.flood.body {
-            let entry = best.entry(what).or_insert((*value, &kept.flood));
-            if (*value, entry.1.id.originator) > (entry.0, kept.flood.id.originator) {
-                *entry = (*value, &kept.flood);
-            }
-        }
-    }
-    let view = |(what, (value, flood)): (&str, (u64, &Flood))| NewsView {
-        what: what.to_owned(),
-        value,
-        finder: name(node, &flood.id.originator),
-        path: path(node, flood).iter().map(|peer| name(node, peer)).collect(),
-        path_ids: path(node, flood).iter().map(hex).collect(),
-    };
-    best.into_iter().map(view).collect()
+    let best = node.gossip.best();
+    let mut news: Vec<NewsView> = node
+        .gossip
+        .kept()
+        .filter(|kept| best.contains(&kept.flood.id))
+        .filter_map(|kept| match &kept.flood.body {
+            Body::News { what, value } => Some(NewsView {
+                what: what.clone(),
+                value: *value,
+                finder: name(node, &kept.flood.id.originator),
+                path: path(node, &kept.flood).iter().map(|peer| name(node, peer)).collect(),
+                path_ids: path(node, &kept.flood).iter().map(hex).collect(),
+            }),
+            Body::Message(_) => None,
+        })
+        .collect();
+    news.sort_unstable_by(|a, b| a.what.cmp(&b.what));
+    news
 }
 
 /// Those a message went through, its originator first, this node last.

@@ -97,8 +97,8 @@ fn render(status: &Status) -> String {
         lines.push(format!("time left   {}", numbers::span(left)));
     }
     lines.push(format!(
-        "work        {} units useful, {} computed in all",
-        room.useful_units, room.gross_units
+        "work        {} units useful, {} computed in all, {} checked",
+        room.useful_units, room.gross_units, room.checked_units
     ));
     if let Some(efficiency) = room.efficiency {
         lines.push(format!("efficiency  {:.1} % of what all could do alone", efficiency * 100.0));

@@ -481,3 +481,24 @@ fn a_long_message_is_pulled_and_a_longer_one_refused() {
 
     assert!(numbers[2..].iter().all(|number| heard(&world, *number).len() == 1));
 }
+
+#[test]
+fn the_greatest_discovery_is_never_forgotten() {
+    let (mut world, numbers) = a_room(3, 1_000_000, 0);
+    world.run_for(Duration::from_secs(2));
+    let news = |value| Command::Say(Body::News { what: "prime".into(), value });
+    world.command(numbers[1], news(86_243));
+    world.command(numbers[2], news(44_497));
+
+    for nth in 0..1_100 {
+        world.command(numbers[3], Command::Say(Body::Message(format!("and another thing, number {nth}"))));
+        world.run_for(Duration::from_millis(20));
+    }
+
+    for number in numbers {
+        let view = world.view(number);
+        let best: Vec<u64> = view.news.iter().map(|news| news.value).collect();
+        assert_eq!(best, [86_243]);
+        assert_eq!(view.news[0].finder, world.view(1).peers[0].name);
+    }
+}

@@ -65,11 +65,17 @@ impl Numbers {
         }
 
         let [_, gross, _, against, _] = &self.reasons;
-        gross.say(&match (gross_units, gross_units - room.useful_units) {
+        let mut twice = match (gross_units, gross_units - room.useful_units) {
             (0, _) => "computed by all, with what was done twice".to_owned(),
             (_, 0) => "nothing was computed twice".to_owned(),
             (all, extra) => [&percent(extra, all), " was computed twice, or before you came"].concat(),
-        });
+        };
+        if room.checked_units > 0 {
+            twice.push_str(
+                &[", ", &percent(room.checked_units, gross_units), " was checked by others"].concat(),
+            );
+        }
+        gross.say(&twice);
         against.say(match speedup {
             Some(times) if times < 1.0 => "the fastest of you would have been sooner alone",
             Some(_) => "as fast as the fastest of you alone",
