@@ -16,7 +16,7 @@
 //! A dialled connection that fails is dialled anew with back-off; of two peers that lost their link, the one with the
 //! smaller id calls first. All sets are bounded, and calls that get no further lapse.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use manyhands_wire::frame::LETTER_BYTES_MAX;
@@ -31,6 +31,7 @@ use crate::invite::RoomKeys;
 use crate::io::{LinkId, Output, ServerId};
 use crate::post::Post;
 use crate::seal;
+use crate::table::{Set, Table};
 use crate::time::Time;
 
 /// Calls under way at once. Further ones wait.
@@ -68,7 +69,7 @@ pub(crate) struct Desk<'a> {
     pub(crate) out: &'a mut VecDeque<Output>,
     pub(crate) post: &'a mut Post,
     /// The peers it has a working link to.
-    pub(crate) up: &'a BTreeMap<PeerId, LinkId>,
+    pub(crate) up: &'a Table<PeerId, LinkId>,
     /// How many links it has, proved or not.
     pub(crate) links: usize,
     /// How many it wants, and how many it takes at most.
@@ -117,10 +118,10 @@ pub(crate) struct Calls {
     me: PeerId,
     keys: RoomKeys,
     pub(crate) directory: Directory,
-    calls: BTreeMap<u64, Call>,
-    session_of: BTreeMap<LinkId, u64>,
-    redials: BTreeMap<PeerId, Redial>,
-    banned: BTreeMap<PeerId, Time>,
+    calls: Table<u64, Call>,
+    session_of: Table<LinkId, u64>,
+    redials: Table<PeerId, Redial>,
+    banned: Table<PeerId, Time>,
     links_made: u64,
     /// Letters that this room's key did not open.
     pub(crate) unreadable: u64,
@@ -132,10 +133,10 @@ impl Calls {
             me,
             keys,
             directory: Directory::default(),
-            calls: BTreeMap::new(),
-            session_of: BTreeMap::new(),
-            redials: BTreeMap::new(),
-            banned: BTreeMap::new(),
+            calls: Table::new(),
+            session_of: Table::new(),
+            redials: Table::new(),
+            banned: Table::new(),
             links_made: 0,
             unreadable: 0,
         }
@@ -312,7 +313,7 @@ impl Calls {
 
     /// A linked peer told whom it has links to. In a room small enough for links to all, those that this node has none to
     /// are called over it, unless they call first or signaling brings the two together.
-    pub(crate) fn on_neighbours(&mut self, desk: &Desk<'_>, via: PeerId, peers: BTreeSet<PeerId>) {
+    pub(crate) fn on_neighbours(&mut self, desk: &Desk<'_>, via: PeerId, peers: Set<PeerId>) {
         for peer in peers.iter().filter(|_| !desk.sparse && desk.links < desk.links_max) {
             let wait = if self.me < *peer { INTRODUCTION } else { INTRODUCTION + REDIAL_SECOND };
             self.plan(desk, *peer, wait);

@@ -12,12 +12,13 @@
 //!
 //! Jobs whose results can be only one thing, such as waiting, need no check.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use manyhands_wire::frame::Record;
 use manyhands_wire::{Block, Outcome, PeerId, UnitRange};
 
+use crate::table::{Set, Table};
 use crate::time::Time;
 
 /// How many results of each peer are checked for certain, and one of how many later.
@@ -59,14 +60,14 @@ pub(crate) enum Verdict {
 /// What is to be checked, was checked, and came of it.
 #[derive(Default)]
 pub(crate) struct Checks {
-    seen: BTreeMap<PeerId, u32>,
+    seen: Table<PeerId, u32>,
     waiting: VecDeque<Check>,
     evidence: BTreeMap<Block, Record>,
     evidence_order: VecDeque<Block>,
-    liars: BTreeMap<PeerId, Record>,
-    accusers: BTreeMap<PeerId, BTreeSet<PeerId>>,
+    liars: Table<PeerId, Record>,
+    accusers: Table<PeerId, Set<PeerId>>,
     /// What each peer last said of whom it knows to have lied, and when it was told.
-    theirs: BTreeMap<PeerId, (u64, Time)>,
+    theirs: Table<PeerId, (u64, Time)>,
     /// Units computed anew in this session.
     pub(crate) units: u64,
 }

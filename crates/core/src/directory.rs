@@ -3,12 +3,13 @@
 //! A node *enters* the servers it was given and stays there; it *visits* the server of a backup peer for a moment, when
 //! nobody it has a link to can introduce the two. Every list is bounded by what a server or a peer may tell.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use manyhands_wire::PeerId;
 use manyhands_wire::signaling::{Member, ROOM_MEMBERS_MAX, ServerMessage};
 
 use crate::io::{LinkId, ServerId};
+use crate::table::{Set, Table};
 use crate::time::Time;
 
 /// How many servers a node stays at, beside visits.
@@ -32,21 +33,21 @@ struct Server {
     visited: Option<Time>,
     /// Whether the room was entered there.
     is_up: bool,
-    members: BTreeSet<Member>,
+    members: Set<Member>,
     to_call: VecDeque<Member>,
 }
 
 /// All that is known of where peers are.
 #[derive(Default)]
 pub(crate) struct Directory {
-    servers: BTreeMap<ServerId, Server>,
+    servers: Table<ServerId, Server>,
     servers_made: u64,
     /// Which member a peer was last heard as.
-    member_of: BTreeMap<PeerId, (ServerId, Member)>,
+    member_of: Table<PeerId, (ServerId, Member)>,
     /// Whom each linked peer has links to.
-    neighbours: BTreeMap<PeerId, BTreeSet<PeerId>>,
+    neighbours: Table<PeerId, Set<PeerId>>,
     /// How many linked peers speak of each peer. Every tick of every node asks how many there are.
-    spoken_of: BTreeMap<PeerId, u32>,
+    spoken_of: Table<PeerId, u32>,
 }
 
 impl Directory {
@@ -57,7 +58,7 @@ impl Directory {
         }
         self.servers_made += 1;
         let id = ServerId(self.servers_made);
-        let (members, to_call) = (BTreeSet::new(), VecDeque::new());
+        let (members, to_call) = (Set::new(), VecDeque::new());
         let server = Server { address: address.to_owned(), visited, is_up: false, members, to_call };
         self.servers.insert(id, server);
         Some(id)
@@ -151,7 +152,7 @@ impl Directory {
     }
 
     /// A linked peer told whom it has links to.
-    pub(crate) fn on_neighbours(&mut self, via: PeerId, peers: BTreeSet<PeerId>) {
+    pub(crate) fn on_neighbours(&mut self, via: PeerId, peers: Set<PeerId>) {
         for peer in &peers {
             *self.spoken_of.entry(*peer).or_default() += 1;
         }
@@ -171,12 +172,12 @@ impl Directory {
     }
 
     /// Whom a linked peer says it has links to; nobody before it said so.
-    pub(crate) fn links_of(&self, peer: &PeerId) -> BTreeSet<PeerId> {
+    pub(crate) fn links_of(&self, peer: &PeerId) -> Set<PeerId> {
         self.neighbours.get(peer).cloned().unwrap_or_default()
     }
 
     /// Whom each linked peer has links to, as it last said.
-    pub(crate) fn neighbours(&self) -> &BTreeMap<PeerId, BTreeSet<PeerId>> {
+    pub(crate) fn neighbours(&self) -> &Table<PeerId, Set<PeerId>> {
         &self.neighbours
     }
 
@@ -186,7 +187,7 @@ impl Directory {
     }
 
     /// How many peers there are as far as links and links of links tell, and as far as servers tell, this node included.
-    pub(crate) fn known_peers(&self, me: PeerId, up: &BTreeMap<PeerId, LinkId>) -> (usize, usize) {
+    pub(crate) fn known_peers(&self, me: PeerId, up: &Table<PeerId, LinkId>) -> (usize, usize) {
         // Everybody spoken of, and who is not spoken of but linked, or this node itself.
         let silent = up.keys().chain([&me]).filter(|peer| !self.spoken_of.contains_key(peer)).count();
         let members = self.servers.values().map(|server| server.members.len() + 1).max();
@@ -194,18 +195,12 @@ impl Directory {
     }
 
     /// How a letter to `peer` may travel now. Each try goes another way: an introducer may be gone without anybody knowing.
-    pub(crate) fn route_to(
-        &self,
-        up: &BTreeMap<PeerId, LinkId>,
-        peer: &PeerId,
-        tries: usize,
-    ) -> Option<Route> {
+    pub(crate) fn route_to(&self, up: &Table<PeerId, LinkId>, peer: &PeerId, tries: usize) -> Option<Route> {
         if let Some((server, member)) = self.member_of.get(peer) {
             return Some(Route::Server(*server, *member));
         }
         let introducers = || {
-            let knows =
-                |(via, peers): &(&PeerId, &BTreeSet<PeerId>)| peers.contains(peer) && up.contains_key(via);
+            let knows = |(via, peers): &(&PeerId, &Set<PeerId>)| peers.contains(peer) && up.contains_key(via);
             self.neighbours.iter().filter(knows).map(|(via, _)| *via)
         };
         let count = introducers().count();

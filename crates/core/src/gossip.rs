@@ -16,7 +16,6 @@
 //! Forwarder and originator are never confused: the originator's signature is over the body, each forwarder's over its place
 //! on the path. A copy with more to live than the best one seen is forwarded again, and told to nobody twice.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use manyhands_wire::flood::{Body, Flood, FloodId, Hop, IDS_MAX, PATH_MAX};
@@ -25,6 +24,7 @@ use manyhands_wire::{Frame, PeerId};
 use crate::identity::Identity;
 use crate::io::LinkId;
 use crate::post::Post;
+use crate::table::{Set, Table};
 use crate::time::Time;
 
 /// How many messages are kept; the oldest go first.
@@ -63,7 +63,7 @@ struct Wanted {
 /// The room around the node, as far as it is known.
 pub(crate) struct Room<'a> {
     /// The peers that the node has links to.
-    pub(crate) up: &'a BTreeMap<PeerId, LinkId>,
+    pub(crate) up: &'a Table<PeerId, LinkId>,
     /// About how many peers there are, this node included.
     pub(crate) size: usize,
 }
@@ -72,12 +72,12 @@ pub(crate) struct Room<'a> {
 pub(crate) struct Gossip {
     me: PeerId,
     next_sequence: u64,
-    kept: BTreeMap<FloodId, Kept>,
-    order: BTreeMap<u64, FloodId>,
+    kept: Table<FloodId, Kept>,
+    order: Table<u64, FloodId>,
     heard: u64,
     /// Names heard without their payload.
-    wanted: BTreeMap<FloodId, Wanted>,
-    lazy: BTreeSet<PeerId>,
+    wanted: Table<FloodId, Wanted>,
+    lazy: Set<PeerId>,
     compared: Time,
     /// Copies that came after the first.
     pub(crate) duplicates: u64,
@@ -92,11 +92,11 @@ impl Gossip {
         Self {
             me,
             next_sequence: first_sequence,
-            kept: BTreeMap::new(),
-            order: BTreeMap::new(),
+            kept: Table::new(),
+            order: Table::new(),
             heard: 0,
-            wanted: BTreeMap::new(),
-            lazy: BTreeSet::new(),
+            wanted: Table::new(),
+            lazy: Set::new(),
             compared: Time::ZERO,
             duplicates: 0,
         }
@@ -196,7 +196,7 @@ impl Gossip {
     /// A peer asks for messages that this node named.
     pub(crate) fn on_want(&mut self, me: &Identity, via: PeerId, ids: Vec<FloodId>, post: &mut Post) {
         self.lazy.remove(&via);
-        let ids: BTreeSet<FloodId> = ids.into_iter().collect();
+        let ids: Set<FloodId> = ids.into_iter().collect();
         for id in &ids {
             let Some(kept) = self.kept.get(id) else { continue };
             let mut flood = kept.flood.clone();
@@ -247,7 +247,7 @@ impl Gossip {
             .filter(|(_, wanted)| wanted.due <= now)
             .map(|(id, wanted)| (*id, wanted.from))
             .collect();
-        let mut asks: BTreeMap<PeerId, Vec<FloodId>> = BTreeMap::new();
+        let mut asks: Table<PeerId, Vec<FloodId>> = Table::new();
         for (id, from) in due {
             self.wanted.remove(&id);
             self.lazy.remove(&from);

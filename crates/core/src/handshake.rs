@@ -7,13 +7,12 @@
 //! 3. Each checks the other's. A signaling server that put itself between the two would have to show a fingerprint of
 //!    its own, and the transcripts would differ.
 
-use std::collections::BTreeSet;
-
 use manyhands_wire::PeerId;
 use manyhands_wire::frame::{Hello, Proof};
 
 use crate::calls::Negotiated;
 use crate::identity::Identity;
+use crate::table::Set;
 
 /// One side of a handshake under way.
 pub(crate) struct Handshake {
@@ -104,7 +103,7 @@ fn room_proof(link_key: &[u8; 32], statement: &[u8]) -> [u8; 32] {
 
 /// The DTLS fingerprints that a session description names (RFC 8122), in one form; `None` if there are none.
 fn fingerprints(sdp: &str) -> Option<String> {
-    let mut lines = BTreeSet::new();
+    let mut lines = Set::new();
     let named = sdp
         .lines()
         .filter_map(|line| line.trim().strip_prefix("a=fingerprint:"))

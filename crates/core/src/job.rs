@@ -1,6 +1,6 @@
 //! The room's job as this node has it: its description, whether it started, its ledger and its work.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use manyhands_ledger::Ledger;
@@ -13,6 +13,7 @@ use crate::io::{Event, Output, Slot};
 use crate::post::Post;
 use crate::replica::Replica;
 use crate::sharing::Sharing;
+use crate::table::Set;
 use crate::time::Time;
 use crate::work::Work;
 
@@ -88,7 +89,7 @@ impl Job {
         &mut self,
         now: Time,
         peer: &PeerId,
-        heirs: &BTreeSet<PeerId>,
+        heirs: &Set<PeerId>,
         out: &mut VecDeque<Output>,
     ) {
         self.replica.on_link_down(peer);

@@ -28,6 +28,7 @@ mod replica;
 mod seal;
 mod sharing;
 mod show;
+pub mod table;
 pub mod time;
 mod unit_set;
 pub mod view;

@@ -7,7 +7,7 @@ mod frames;
 mod links;
 mod trust;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use manyhands_jobs as jobs;
@@ -30,6 +30,7 @@ use crate::job::{Job, is_genuine};
 use crate::link::{Link, PING_EVERY, PROBES, Profile};
 use crate::memory::Remembered;
 use crate::post::{Post, To};
+use crate::table::{Set, Table};
 use crate::time::Time;
 use crate::view::View;
 use crate::views::{FULL_MESH_MAX, Views, target};
@@ -101,9 +102,9 @@ pub struct Node {
     views: Views,
     /// About how many peers the room has: this node, its links and theirs.
     room_size: usize,
-    pub(crate) links: BTreeMap<LinkId, Link>,
-    pub(crate) up: BTreeMap<PeerId, LinkId>,
-    pub(crate) profiles: BTreeMap<PeerId, Profile>,
+    pub(crate) links: Table<LinkId, Link>,
+    pub(crate) up: Table<PeerId, LinkId>,
+    pub(crate) profiles: Table<PeerId, Profile>,
     pub(crate) job: Option<Job>,
     pub(crate) gossip: Gossip,
     /// How many friends the host waits for; on a friend, what the host last said.
@@ -150,9 +151,9 @@ impl Node {
             post: Post::default(),
             views: Views::new(now, kind),
             room_size: 1,
-            links: BTreeMap::new(),
-            up: BTreeMap::new(),
-            profiles: BTreeMap::new(),
+            links: Table::new(),
+            up: Table::new(),
+            profiles: Table::new(),
             job: None,
             lobby: (0, 0),
             mode: Mode::Working,
@@ -463,7 +464,7 @@ impl Node {
     /// Looks for links where some are missing, and parts from a neighbour where there are too many.
     fn look_after_views(&mut self, now: Time) {
         let linked = if self.views.wants_to_shuffle(now) { self.linked() } else { Vec::new() };
-        let shared: BTreeSet<PeerId> =
+        let shared: Set<PeerId> =
             self.job.as_ref().map(|job| job.sharing.partners().collect()).unwrap_or_default();
         let (views, calls, mut desk) = self.views(now);
         if let Some(peer) = views.on_tick(calls, &mut desk, &linked, |peer| shared.contains(peer))
@@ -479,7 +480,7 @@ impl Node {
     /// its next status says what it holds.
     fn take_back_from_the_silent(&mut self, now: Time) {
         let Some(job) = &mut self.job else { return };
-        for (peer, link) in &self.up {
+        for (peer, link) in self.up.iter() {
             let stale = self.links.get(link).is_some_and(|link| link.is_stale(now));
             if stale && job.sharing.theirs.contains_key(peer) {
                 let heirs = self.calls.directory.links_of(peer);

@@ -13,7 +13,6 @@
 //! Runs of finished units are few even in a long job, as finished siblings become one block: naming them costs less than
 //! walking a tree of digests, and one message each way settles the difference.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use manyhands_ledger::{Ledger, LedgerError};
@@ -22,6 +21,7 @@ use manyhands_wire::{Block, Frame, JobId, JobSpec, Outcome, PeerId, UnitRange};
 
 use crate::identity::Identity;
 use crate::post::Post;
+use crate::table::{Set, Table};
 use crate::time::Time;
 use crate::unit_set::UnitSet;
 
@@ -61,9 +61,9 @@ pub(crate) struct Replica {
     /// Units that were finished while this node watched: computed by itself, or told by who had just computed them.
     pub(crate) witnessed: u64,
     /// Units that a peer computed too, although another has the credit: its result may be the one in the ledger.
-    shadow: BTreeMap<PeerId, UnitSet>,
+    shadow: Table<PeerId, UnitSet>,
     /// When each peer was last told what this node has.
-    told: BTreeMap<PeerId, Time>,
+    told: Table<PeerId, Time>,
     relay: Relay,
 }
 
@@ -75,11 +75,11 @@ struct Relay {
     /// New runs, and over which link they came.
     gathered: Vec<(UnitRange, PeerId)>,
     sent: Time,
-    lazy: BTreeSet<PeerId>,
+    lazy: Set<PeerId>,
     /// How often in a row nothing new came over a link.
-    stale: BTreeMap<PeerId, u8>,
+    stale: Table<PeerId, u8>,
     /// Since when each neighbour knows more than this node.
-    behind: BTreeMap<PeerId, Time>,
+    behind: Table<PeerId, Time>,
 }
 
 /// Why records of a peer are not taken, for people.
@@ -92,8 +92,8 @@ impl Replica {
             spec,
             ledger,
             witnessed: 0,
-            shadow: BTreeMap::new(),
-            told: BTreeMap::new(),
+            shadow: Table::new(),
+            told: Table::new(),
             relay: Relay::default(),
         }
     }
@@ -176,7 +176,7 @@ impl Replica {
         let eager: Vec<PeerId> =
             links.iter().filter(|peer| !self.relay.lazy.contains(peer)).copied().collect();
         // A block and its credit go to everybody but the one that all of it came from.
-        let mut blocks: BTreeMap<Block, Option<PeerId>> = BTreeMap::new();
+        let mut blocks: Table<Block, Option<PeerId>> = Table::new();
         let mut credit = Vec::new();
         for (run, via) in gathered {
             for (block, _) in self.ledger.blocks(run) {

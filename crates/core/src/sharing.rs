@@ -22,7 +22,7 @@
 //!   some, by chance, at first so few that one in the whole room may, and twice as many each round. Claims are told to
 //!   everybody, and respected for a while (see [`claims`](crate::claims)).
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use manyhands_ledger::Ledger;
@@ -32,6 +32,7 @@ use manyhands_wire::{Block, Frame, JobId, PeerId, UnitRange};
 use crate::claims::Claims;
 use crate::io::{Output, Slot};
 use crate::post::Post;
+use crate::table::{Set, Table};
 use crate::time::Time;
 use crate::unit_set::UnitSet;
 use crate::work::{Mode, Work, seconds, units_in};
@@ -126,16 +127,16 @@ struct Gross {
 pub(crate) struct Sharing {
     me: PeerId,
     job: JobId,
-    pub(crate) theirs: BTreeMap<PeerId, Theirs>,
+    pub(crate) theirs: Table<PeerId, Theirs>,
     pending: Option<Pending>,
-    parked: BTreeMap<Slot, Parked>,
+    parked: Table<Slot, Parked>,
     requests: u64,
     suspects: UnitSet,
     suspected_since: Time,
     /// How often units stayed orphans although somebody should have claimed them.
     claim_rounds: usize,
     scanned: Time,
-    gross: BTreeMap<PeerId, Gross>,
+    gross: Table<PeerId, Gross>,
     /// How many peers the room has, and whether this node has links to all of them.
     room: (usize, bool),
     /// When it last asked for units, and when it last had some or could not take any.
@@ -144,7 +145,7 @@ pub(crate) struct Sharing {
     starved: Option<Time>,
     claims: Claims,
     /// What vanished peers held, and when this node takes it unless another did.
-    estates: BTreeMap<PeerId, (Time, UnitSet)>,
+    estates: Table<PeerId, (Time, UnitSet)>,
     /// Units that all who were present could have computed alone in the time they were present.
     pub(crate) potential: f64,
     measured: Time,
@@ -157,21 +158,21 @@ impl Sharing {
         Self {
             me,
             job,
-            theirs: BTreeMap::new(),
+            theirs: Table::new(),
             pending: None,
-            parked: BTreeMap::new(),
+            parked: Table::new(),
             requests: 0,
             suspects: UnitSet::default(),
             suspected_since: Time::ZERO,
             claim_rounds: 0,
             scanned: Time::ZERO,
-            gross: BTreeMap::new(),
+            gross: Table::new(),
             room: (1, true),
             asked: Time::ZERO,
             fed: Time::ZERO,
             starved: None,
             claims: Claims::new(job),
-            estates: BTreeMap::new(),
+            estates: Table::new(),
             potential: 0.0,
             measured: Time::ZERO,
             news: false,
@@ -500,7 +501,7 @@ impl Sharing {
         &mut self,
         now: Time,
         peer: &PeerId,
-        heirs: &BTreeSet<PeerId>,
+        heirs: &Set<PeerId>,
         ledger: &Ledger,
         work: &mut Work,
     ) -> Vec<UnitRange> {

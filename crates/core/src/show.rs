@@ -1,7 +1,5 @@
 //! Draws a node's [`View`]: the one place where protocol state becomes what a person reads.
 
-use std::collections::BTreeMap;
-
 use manyhands_ledger::Ledger;
 use manyhands_wire::flood::{Body, Flood};
 use manyhands_wire::frame::Activity;
@@ -10,6 +8,7 @@ use manyhands_wire::{JobKind, JobSpec, Outcome, PeerId, UnitRange};
 use crate::job::Job;
 use crate::link::Profile;
 use crate::node::Node;
+use crate::table::Table;
 use crate::time::Time;
 use crate::view::{
     Cell, JobView, LinkState, MAP_CELLS_MAX, MESSAGES_MAX, MessageView, NewsView, PeerView, Phase, RoomView,
@@ -29,7 +28,7 @@ const PEERS_SHOWN_MAX: usize = 1024;
 pub(crate) fn view(node: &Node, now: Time) -> View {
     let mut peers = peers(node, now);
     spread_hues(&mut peers);
-    let mut position = BTreeMap::new();
+    let mut position = Table::new();
     position.extend(peers.iter().enumerate().map(|(at, (peer, _))| (*peer, at)));
     show_links(node, &mut peers, &position);
     let peers: Vec<PeerView> = peers.into_iter().map(|(_, view)| view).collect();
@@ -37,7 +36,7 @@ pub(crate) fn view(node: &Node, now: Time) -> View {
     if let Some(job) = &node.job {
         map = cells(&job.replica.ledger, &position);
         under_way.extend(job.work.under_way().map(|slice| (slice, 0)));
-        for (peer, theirs) in &job.sharing.theirs {
+        for (peer, theirs) in job.sharing.theirs.iter() {
             let at = position.get(peer).copied().unwrap_or(0);
             let unfinished =
                 theirs.status.under_way.iter().filter(|slice| !job.replica.ledger.is_done(**slice));
@@ -109,7 +108,7 @@ fn path(node: &Node, flood: &Flood) -> Vec<PeerId> {
 }
 
 /// Who has links to whom: this node knows its own, and what linked peers say of theirs.
-fn show_links(node: &Node, peers: &mut [(PeerId, PeerView)], position: &BTreeMap<PeerId, usize>) {
+fn show_links(node: &Node, peers: &mut [(PeerId, PeerView)], position: &Table<PeerId, usize>) {
     let place = |peer: &PeerId| position.get(peer).and_then(|at| u16::try_from(*at).ok());
     for (peer, view) in peers {
         if view.me {
@@ -153,7 +152,7 @@ fn phase(node: &Node) -> Phase {
 /// Gives every peer a hue of its own, as long as there are enough: each prefers the one that its key says, and of those who
 /// prefer the same, the smaller id has it. Nodes that know the same peers show the same colours.
 fn spread_hues(peers: &mut [(PeerId, PeerView)]) {
-    let mut order = BTreeMap::new();
+    let mut order = Table::new();
     order.extend(peers.iter().enumerate().map(|(at, (peer, _))| (*peer, at)));
     let mut taken = [false; HUES];
     for (nth, at) in order.into_values().enumerate() {
@@ -209,14 +208,14 @@ fn title(kind: &JobKind) -> String {
 /// This node, its peers in order of their ids, then those known only from their credit.
 fn peers(node: &Node, now: Time) -> Vec<(PeerId, PeerView)> {
     let me = node.me.id();
-    let mut known: BTreeMap<PeerId, LinkState> = BTreeMap::new();
+    let mut known: Table<PeerId, LinkState> = Table::new();
     if let Some(job) = &node.job {
         known.extend(job.replica.ledger.creditors().map(|(peer, _)| (peer, LinkState::None)));
     }
     let far = node.calls.directory.neighbours().values().flatten();
     known.extend(far.take(PEERS_SHOWN_MAX).map(|peer| (*peer, LinkState::None)));
     known.extend(node.calls.connecting().map(|peer| (peer, LinkState::Connecting)));
-    for (peer, link) in &node.up {
+    for (peer, link) in node.up.iter() {
         let stale = node.links.get(link).is_none_or(|link| link.is_stale(now));
         known.insert(*peer, if stale { LinkState::Stale } else { LinkState::Open });
     }
@@ -278,14 +277,14 @@ fn peer_view(node: &Node, now: Time, peer: PeerId, link: LinkState) -> PeerView 
 }
 
 /// The job from its first unit to its last, in equal cells.
-fn cells(ledger: &Ledger, position: &BTreeMap<PeerId, usize>) -> Vec<Cell> {
+fn cells(ledger: &Ledger, position: &Table<PeerId, usize>) -> Vec<Cell> {
     let units = ledger.units();
     let count = units.min(MAP_CELLS_MAX as u64);
     let edge = |at: u64| (u128::from(at) * u128::from(units) / u128::from(count.max(1))) as u64;
     let cell = |at: u64| {
         let range = UnitRange::new(edge(at), edge(at + 1));
         let done: u64 = ledger.runs(range).map(|run| run.len()).sum();
-        let mut by: BTreeMap<PeerId, u64> = BTreeMap::new();
+        let mut by: Table<PeerId, u64> = Table::new();
         for run in ledger.credit_runs(range) {
             let within = run.units.intersection(&range).map_or(0, |units| units.len());
             *by.entry(run.by).or_default() += within;

@@ -12,7 +12,6 @@
 //!
 //! After Leitão, Pereira, Rodrigues: HyParView (2007); links there are directed by a walk, here they are agreed on by calls.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use manyhands_wire::frame::{BACKUPS_MAX, Contact, PeerKind};
@@ -21,6 +20,7 @@ use rand_chacha::rand_core::Rng as _;
 
 use crate::calls::{Calls, Desk};
 use crate::io::Output;
+use crate::table::{Set, Table};
 use crate::time::Time;
 
 /// How many peers a room may have for links between all of them, this node included.
@@ -64,7 +64,7 @@ struct Backup {
 /// The passive view, and when the views are looked after next.
 pub(crate) struct Views {
     kind: PeerKind,
-    backups: BTreeMap<PeerId, Backup>,
+    backups: Table<PeerId, Backup>,
     refilled: Time,
     trimmed: Time,
     shuffled: Time,
@@ -72,7 +72,7 @@ pub(crate) struct Views {
 
 impl Views {
     pub(crate) fn new(now: Time, kind: PeerKind) -> Self {
-        Self { kind, backups: BTreeMap::new(), refilled: now, trimmed: now, shuffled: now }
+        Self { kind, backups: Table::new(), refilled: now, trimmed: now, shuffled: now }
     }
 
     /// A peer that could be linked to later.
@@ -80,7 +80,8 @@ impl Views {
         if self.backups.len() >= BACKUPS_TRACKED_MAX && !self.backups.contains_key(&contact.peer) {
             // Any of them makes place: what is left is a random sample.
             let at = below(desk, self.backups.len());
-            if let Some(peer) = self.backups.keys().nth(at).copied() {
+            let leaver = self.backups.keys().nth(at).copied();
+            if let Some(peer) = leaver {
                 self.backups.remove(&peer);
             }
         }
@@ -179,7 +180,7 @@ impl Views {
         let now = desk.now;
         let up = desk.up;
         self.backups.retain(|peer, backup| backup.tries < TRIES_MAX && !up.contains_key(peer));
-        let mut candidates = BTreeSet::new();
+        let mut candidates = Set::new();
         if desk.sparse {
             candidates.extend(calls.directory.neighbours().values().flatten().copied());
         }
@@ -235,7 +236,7 @@ fn visit(calls: &mut Calls, desk: &mut Desk<'_>, address: &str) -> bool {
 fn choose_to_part(calls: &Calls, desk: &mut Desk<'_>, is_needed: impl Fn(&PeerId) -> bool) -> Option<PeerId> {
     let in_need = desk.up.len() > desk.target + ACTIVE_BROWSER / 2;
     let links = |peer: &PeerId| {
-        calls.directory.neighbours().get(peer).map(BTreeSet::len).filter(|links| *links > ACTIVE_BROWSER / 2)
+        calls.directory.neighbours().get(peer).map(Set::len).filter(|links| *links > ACTIVE_BROWSER / 2)
     };
     let spare = || desk.up.keys().filter(|peer| in_need || !is_needed(peer));
     let most = spare().filter_map(links).max()?;

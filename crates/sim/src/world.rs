@@ -112,6 +112,7 @@ impl World {
         self.spec = spec;
         for number in 0..self.lives.len() {
             self.lives[number].done_units = 0;
+            self.lives[number].seen_version = None;
             self.count(number);
         }
     }

@@ -29,6 +29,8 @@ pub(crate) enum Step {
     Size,
     /// Unit and integration tests, native
     Unit,
+    /// Whole nodes in the simulator, a thousand seeds of random faults
+    Swarm,
     /// Examples in the documentation
     Doc,
     /// The core's tests as wasm in Chromium
@@ -106,7 +108,7 @@ impl Step {
     fn is_quick(self) -> bool {
         match self {
             Self::Format | Self::Clippy | Self::ClippyWasm | Self::Deny | Self::Unit | Self::Doc => true,
-            Self::Page | Self::Size | Self::Wasm | Self::Browsers => false,
+            Self::Page | Self::Size | Self::Swarm | Self::Wasm | Self::Browsers => false,
         }
     }
 
@@ -120,6 +122,7 @@ impl Step {
             Self::Page => page(),
             Self::Size => size(),
             Self::Unit => unit(),
+            Self::Swarm => swarm(),
             Self::Doc => doc(),
             Self::Wasm => wasm(),
             Self::Browsers => browsers(),
@@ -196,6 +199,14 @@ fn unit() -> Result<String> {
         if has_nextest { &["--no-fail-fast"] } else { &["--no-fail-fast", "--lib", "--bins", "--tests"] };
     commands::run(&mut commands::native_tests(runner, arguments))?;
     Ok(format!("by cargo {runner}"))
+}
+
+fn swarm() -> Result<String> {
+    // By the same selection as the tests, so that nothing is built twice.
+    commands::run(&mut commands::native_tests("build", &["--bins"]))?;
+    let simulator = build::target_folder().join("debug/manyhands-sim");
+    commands::run(std::process::Command::new(&simulator).args(["swarm", "--seeds", "0..1000"]))?;
+    Ok("1000 seeds".to_owned())
 }
 
 fn doc() -> Result<String> {

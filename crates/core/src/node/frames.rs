@@ -1,6 +1,5 @@
 //! What a proven peer says: each message goes to the sub-protocol it is for.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use manyhands_wire::flood::Flood;
@@ -13,6 +12,7 @@ use crate::gossip::Room;
 use crate::io::{Event, LinkId, Output};
 use crate::job::{Job, is_genuine};
 use crate::link::{Profile, STALE_AFTER};
+use crate::table::Set;
 use crate::time::Time;
 
 impl Node {
@@ -173,7 +173,7 @@ impl Node {
     /// A linked peer told whom it has links to.
     fn on_neighbours(&mut self, now: Time, via: PeerId, contacts: Vec<Contact>) {
         contacts.iter().for_each(|contact| self.hear_of(contact));
-        let mut peers = BTreeSet::new();
+        let mut peers = Set::new();
         peers.extend(contacts.into_iter().map(|contact| contact.peer));
         let (calls, desk) = self.calls(now);
         calls.on_neighbours(&desk, via, peers);

@@ -106,6 +106,7 @@ impl Node {
             None => return self.refuse(id, "it does not speak this protocol"),
         }
         if let Some(peer) = link.peer().filter(|_| link.is_dead(now)) {
+            self.doubt(&peer);
             self.calls.ban(now, peer);
             self.hang_up(now, id);
         }

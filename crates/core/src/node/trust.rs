@@ -24,7 +24,11 @@ impl Node {
             job.work.check(range);
         }
         for record in signed.into_iter().filter(|_| is_taken) {
-            let able = job.sharing.workers().chain(can_check.then_some(me));
+            // Only who has a link to its computer was sent it for certain.
+            let links = self.calls.directory.neighbours();
+            let was_sent =
+                |peer: &PeerId| links.get(peer).is_some_and(|theirs| theirs.contains(&record.signer));
+            let able = job.sharing.workers().filter(was_sent).chain(can_check.then_some(me));
             if let Some(range) = job.checks.draw(me, able, &record) {
                 job.work.check(range);
                 job.sharing.news = true;
@@ -97,10 +101,6 @@ impl Node {
         match verdict {
             Verdict::True => {}
             Verdict::FalselyAccused(accuser) => {
-                // Its worker may be broken, or it lies.
-                if let Some(job) = &mut self.job {
-                    job.checks.doubt(&accuser).into_iter().for_each(|range| job.work.check(range));
-                }
                 self.shun(now, accuser, "it said that a true result is a lie".to_owned());
             }
             Verdict::Lie(record) => self.on_lie(now, *record),
@@ -130,10 +130,19 @@ impl Node {
     /// No link with a peer any more for a while.
     fn shun(&mut self, now: Time, peer: PeerId, what: String) {
         self.out.push_back(Output::Event(Event::Misbehaved { peer, what }));
+        self.doubt(&peer);
         self.calls.ban(now, peer);
         if let Some(link) = self.up.get(&peer).copied() {
             self.flush();
             self.hang_up(now, link);
+        }
+    }
+
+    /// A peer that misbehaves may be broken, or lie: some of its results are looked at.
+    pub(super) fn doubt(&mut self, peer: &PeerId) {
+        let can_check = self.can_check();
+        if let Some(job) = self.job.as_mut().filter(|job| can_check && job.is_checkable()) {
+            job.checks.doubt(peer).into_iter().for_each(|range| job.work.check(range));
         }
     }
 

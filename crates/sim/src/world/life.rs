@@ -30,6 +30,8 @@ pub(super) struct Life {
     pub(super) events: Vec<Event>,
     /// How many units its ledger had when it was last looked at, and whether it had the whole, true result.
     pub(super) done_units: u64,
+    /// Which state of its ledger was looked at last: what a liar spoilt may be replaced without a change of the count.
+    pub(super) seen_version: Option<u64>,
     pub(super) knows: bool,
     /// Whether it is counted among those whose result is still waited for.
     pub(super) is_waited_for: bool,
@@ -55,6 +57,7 @@ impl Life {
             options,
             events: Vec::new(),
             done_units: 0,
+            seen_version: None,
             knows: false,
             is_waited_for: true,
             unchecked_steps: 0,
