@@ -5,11 +5,11 @@
 //! [`FAILURES_MAX`] failures the person is told instead. The driver counts on the core for all else.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
 use js_sys::{ArrayBuffer, Uint8Array};
 use manyhands_core::Slot;
+use manyhands_core::table::Table;
 use manyhands_jobs::{Command, Report};
 use wasm_bindgen::JsCast as _;
 use web_sys::{ErrorEvent, Event, MessageEvent, Worker};
@@ -34,7 +34,7 @@ pub struct Pool(Rc<Inner>);
 
 struct Inner {
     url: String,
-    seats: RefCell<BTreeMap<Slot, Seat>>,
+    seats: RefCell<Table<Slot, Seat>>,
     tell: Box<dyn Fn(Told)>,
 }
 
