@@ -224,8 +224,7 @@ fn browsers() -> Result<String> {
     setup::browsers()?;
     // Built by the same selection as the other tests, so that nothing is built twice; each browser test is marked as
     // ignored, since a plain `cargo test` has to do without browsers. Two cores carry two parties at once.
-    let mut tests =
-        commands::native_tests("test", &["--test", "harness", "--test", "browsers", "--test", "alone"]);
+    let mut tests = commands::native_tests("test", &["--test", "harness", "--test", "browsers"]);
     commands::run(tests.args(["--", "--ignored", "--test-threads", "2"]))?;
     Ok(String::new())
 }

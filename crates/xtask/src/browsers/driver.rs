@@ -36,6 +36,7 @@ pub struct Options {
     kind: Kind,
     size: (u32, u32),
     arguments: Vec<String>,
+    slows_hidden_pages: bool,
     preferences: serde_json::Map<String, Value>,
 }
 
@@ -58,13 +59,19 @@ pub(crate) struct Session {
     id: String,
     /// The window that commands go to.
     window: Mutex<String>,
-    bidi: Mutex<Bidi>,
+    bidi: Option<Mutex<Bidi>>,
 }
 
 impl Options {
     /// A headless browser with a new profile and the settings it has by default.
     pub fn new(kind: Kind) -> Self {
-        Self { kind, size: (1280, 900), arguments: Vec::new(), preferences: serde_json::Map::new() }
+        Self {
+            kind,
+            size: (1280, 900),
+            arguments: Vec::new(),
+            slows_hidden_pages: false,
+            preferences: serde_json::Map::new(),
+        }
     }
 
     /// With windows of this size, in CSS pixels.
@@ -78,6 +85,14 @@ impl Options {
     #[must_use]
     pub fn argument(mut self, argument: &str) -> Self {
         self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// With hidden pages slowed down, as every browser does it unless a driver asks it not to. Then there are no strangers,
+    /// since a BiDi connection, which they need, keeps pages awake.
+    #[must_use]
+    pub fn slow_hidden_pages(mut self) -> Self {
+        self.slows_hidden_pages = true;
         self
     }
 
@@ -109,10 +124,20 @@ impl Options {
                 arguments.push(format!("--window-size={width},{height}"));
                 arguments.push(format!("--user-data-dir={}", profile.display()));
                 arguments.extend(self.arguments.iter().cloned());
+                // What chromedriver adds, less these.
+                let excluded: &[&str] = if self.slows_hidden_pages {
+                    &["disable-background-timer-throttling", "disable-backgrounding-occluded-windows"]
+                } else {
+                    &[]
+                };
                 Ok(json!({ "capabilities": { "alwaysMatch": {
                     "browserName": "chrome",
-                    "webSocketUrl": true,
-                    "goog:chromeOptions": { "binary": program(&["chromium", "google-chrome"])?, "args": arguments },
+                    "webSocketUrl": !self.slows_hidden_pages,
+                    "goog:chromeOptions": {
+                        "binary": program(&["chromium", "google-chrome"])?,
+                        "args": arguments,
+                        "excludeSwitches": excluded,
+                    },
                     "goog:loggingPrefs": { "browser": "ALL" },
                 } } }))
             }
@@ -122,7 +147,7 @@ impl Options {
                 arguments.extend(self.arguments.iter().cloned());
                 Ok(json!({ "capabilities": { "alwaysMatch": {
                     "browserName": "firefox",
-                    "webSocketUrl": true,
+                    "webSocketUrl": !self.slows_hidden_pages,
                     "moz:firefoxOptions": {
                         "binary": program(&["firefox-esr", "firefox"])?,
                         "args": arguments,
@@ -165,9 +190,9 @@ impl Browser {
             format!("starting {:?}; its driver wrote:\n{}", options.kind, driver.written())
         })?;
         let id = answer["sessionId"].as_str().context("no session id")?.to_owned();
-        let bidi = Bidi::connect(&text(&answer["capabilities"]["webSocketUrl"])?)?;
-        let session =
-            Session { kind: options.kind, server, id, window: Mutex::default(), bidi: Mutex::new(bidi) };
+        let bidi = answer["capabilities"]["webSocketUrl"].as_str().map(Bidi::connect).transpose()?;
+        let bidi = bidi.map(Mutex::new);
+        let session = Session { kind: options.kind, server, id, window: Mutex::default(), bidi };
         let first = text(&session.call("GET", "/window", None)?)?;
         session.lock().clone_from(&first);
         session.call("POST", "/timeouts", Some(&json!({ "script": 600_000, "pageLoad": 60_000 })))?;
@@ -205,7 +230,9 @@ impl Browser {
     /// # Errors
     /// If the browser does not open one.
     pub fn stranger(&self) -> Result<Page> {
-        let mut bidi = self.session.bidi.lock().unwrap_or_else(PoisonError::into_inner);
+        let bidi =
+            self.session.bidi.as_ref().context("a browser that slows hidden pages down has no strangers")?;
+        let mut bidi = bidi.lock().unwrap_or_else(PoisonError::into_inner);
         let context = bidi.call("browser.createUserContext", &json!({}))?;
         let window = json!({ "type": "window", "userContext": context["userContext"] });
         let window = bidi.call("browsingContext.create", &window)?;

@@ -1,22 +1,18 @@
-//! Whole parties in real browsers: the real program, the real page, real links.
+//! Friends in browsers: they work together, come and go, and are told what is wrong.
 //!
-//! `cargo xtask test` builds the page and runs these; by themselves: `cargo xtask test --only page --only browsers`.
 //! Friends in one browser are strangers to each other, each in a context with storage of its own. Some open the page from
 //! `localhost`, some from the machine's address in its network, which a browser trusts less (it is no secure context).
 
-#![expect(clippy::unwrap_used, reason = "what helps a test fails by panicking, as the test does")]
-
-mod pages;
-
 use std::path::Path;
 
-use pages::{
-    ENDLESS, MANYHANDS, PATIENCE, credit_of, done_units, id, number, peer, units, wait_for_credit,
-    wait_for_link, wait_for_phase,
-};
 use serde_json::{Value, json};
 use xtask::browsers::driver::Kind;
 use xtask::browsers::{Browser, Friend, Host, Options, Page, wait_for};
+
+use super::pages::{
+    ENDLESS, MANYHANDS, PATIENCE, credit_of, done_units, id, number, peer, units, wait_for_credit,
+    wait_for_link, wait_for_phase,
+};
 
 /// Liz's job, and what it comes to.
 const LIZ: u64 = 100_000_000;
