@@ -3,6 +3,7 @@
 //! A ratio's two sides are measured side by side in one run, so that a slow machine is slow for both. Figures are no tests:
 //! a missed target is shown, not punished, but a figure that could not be measured is an error.
 
+mod mesh;
 mod pages;
 
 use std::path::Path;
@@ -70,10 +71,12 @@ pub(crate) fn run(json_file: Option<&Path>, native_only: bool) -> Result<()> {
     take("the native kernel", native_kernel());
     take("sharing among equals", equals());
     take("sharing among unequals", unequals());
+    take("the mesh in the simulator", mesh::simulated());
     if !native_only {
         let program = setup::browsers().and_then(|()| build::program());
         match program {
             Ok(program) => {
+                take("a network of processes", mesh::network(&program));
                 take("the page's size", page_size());
                 take("the wasm kernel", pages::kernel(&program));
                 take("the first block", pages::first_block(&program));
@@ -83,7 +86,7 @@ pub(crate) fn run(json_file: Option<&Path>, native_only: bool) -> Result<()> {
         }
     }
 
-    println!("\n{:44} {:>12}  {:14} {:7}", "figure", "measured", "target", "");
+    println!("\n{:46} {:>12}  {:14} {:7}", "figure", "measured", "target", "");
     for figure in &figures {
         println!("{}", line(figure));
     }
@@ -99,7 +102,7 @@ pub(crate) fn run(json_file: Option<&Path>, native_only: bool) -> Result<()> {
 fn line(figure: &Figure) -> String {
     let measured = format!("{:.3} {}", figure.measured, figure.unit);
     let met = if figure.is_met() { "ok" } else { "missed" };
-    format!("{:44} {:>12}  {:14} {met:7} {}", figure.name, measured.trim(), figure.target(), figure.note)
+    format!("{:46} {:>12}  {:14} {met:7} {}", figure.name, measured.trim(), figure.target(), figure.note)
 }
 
 /// The kernel against what the processor can do at most: two vector additions for each vector of numbers. Once for small
