@@ -103,9 +103,8 @@ impl Checks {
         if *seen > FIRST && u64::from_le_bytes([a, b, c, d, e, f, g, h]) % ONE_IN != 0 {
             return None;
         }
-        let mut able: Vec<PeerId> = able.filter(|peer| *peer != record.signer).collect();
-        able.sort_by_key(|peer| lot(record, peer));
-        (able.last() == Some(&me)).then(|| self.queue(record.clone(), None)).flatten()
+        let checker = able.filter(|peer| *peer != record.signer).max_by_key(|peer| lot(record, peer));
+        (checker == Some(me)).then(|| self.queue(record.clone(), None)).flatten()
     }
 
     /// This result is to be checked in any case, as another contradicts it.
