@@ -34,6 +34,7 @@ use manyhands_signaling::Server;
 use manyhands_wire::JobSpec;
 use tokio::sync::{mpsc, watch};
 
+pub(crate) use control::is_loopback_name;
 pub(crate) use serve::serve;
 
 /// No request here carries more than this, in bytes.

@@ -1,6 +1,7 @@
 //! The part of the API that only reads: how things stand, for the page, for programs and for metrics.
 //!
-//! Nothing in it is secret: no key, no invite. It says what anyone in the same network could see over Liz's shoulder.
+//! It tells anyone what is asked for and how far it is, what could be seen over Liz's shoulder, and never a key or an
+//! invite. What the room says among itself, and where its members are, it tells to this machine only.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -54,6 +55,8 @@ pub(crate) enum Role {
 /// What is asked for and by whom: what a page shows before it joins.
 #[derive(Debug, Serialize)]
 struct Room {
+    /// Whether this node is the host, which alone can start the job.
+    is_host: bool,
     asked_by: String,
     title: String,
     units: u64,
@@ -69,7 +72,11 @@ struct Room {
 }
 
 /// `GET /api/status`
-pub(super) async fn status(State(web): State<Arc<Web>>) -> Json<Status> {
+pub(super) async fn status(State(web): State<Arc<Web>>, caller: Caller, headers: HeaderMap) -> Json<Status> {
+    let mut view = web.node.as_ref().map(|node| node.views.borrow().clone());
+    if let Some(view) = view.as_mut().filter(|_| check_own_machine(caller, &headers).is_err()) {
+        keep_to_the_room(view);
+    }
     Json(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         role: match &web.node {
@@ -80,8 +87,17 @@ pub(super) async fn status(State(web): State<Arc<Web>>) -> Json<Status> {
         uptime_s: web.started.elapsed().as_secs_f64(),
         unit_size: web.node.as_ref().and_then(NodeFace::unit_size),
         signaling: web.counters(),
-        view: web.node.as_ref().map(|node| node.views.borrow().clone()),
+        view,
     })
+}
+
+/// Takes away what only members of the room should know.
+fn keep_to_the_room(view: &mut View) {
+    view.messages.clear();
+    view.news.clear();
+    for peer in &mut view.peers {
+        peer.address.clear();
+    }
 }
 
 /// `GET /api/room`
@@ -94,6 +110,7 @@ pub(super) async fn room(State(web): State<Arc<Web>>, caller: Caller, headers: H
         return refuse(StatusCode::SERVICE_UNAVAILABLE, "the job is not known here yet");
     };
     Json(Room {
+        is_host: node.is_host,
         asked_by: job.asked_by,
         title: job.title,
         units: job.units,

@@ -3,11 +3,14 @@
 //! Only the host's own machine may ask, and no page but the host's own: the request comes over loopback, to a loopback
 //! name (a name that somebody else's DNS points here will not do), through no proxy, with a header that a foreign page
 //! cannot add without asking first, and, from a browser, with the page's own origin.
+//!
+//! Some answers are for the own machine only as well: [`OwnMachine`].
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, Extension, State};
+use axum::extract::{ConnectInfo, Extension, FromRequestParts, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use manyhands_core::Command;
@@ -22,8 +25,30 @@ const OWN_HEADER: &str = "x-manyhands";
 /// Who asks.
 pub(super) type Caller = Option<Extension<ConnectInfo<SocketAddr>>>;
 
+/// What a handler takes as an argument that answers to this machine only, because what it tells is the room's: its members
+/// prove that they hold the room's key, which a request over HTTP does not.
+pub(super) struct OwnMachine;
+
+impl<S: Sync> FromRequestParts<S> for OwnMachine {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
+        let caller = parts.extensions.get::<ConnectInfo<SocketAddr>>().copied().map(Extension);
+        match check_own_machine(caller, &parts.headers) {
+            Ok(()) => Ok(Self),
+            Err(why) => Err(refuse(StatusCode::FORBIDDEN, why)),
+        }
+    }
+}
+
 /// `POST /api/start`: begin now, whoever is there.
 pub(super) async fn start(State(web): State<Arc<Web>>, caller: Caller, headers: HeaderMap) -> Response {
+    if let Err(why) = check(caller.clone(), &headers) {
+        return refuse(StatusCode::FORBIDDEN, why);
+    }
+    if web.node.as_ref().is_some_and(|node| !node.is_host) {
+        return refuse(StatusCode::CONFLICT, "only the host can start the job");
+    }
     command(&web, caller, &headers, Command::Start)
 }
 
@@ -77,7 +102,7 @@ pub(super) fn check_own_machine(caller: Caller, headers: &HeaderMap) -> Result<(
 }
 
 /// Whether a `Host` header names this machine itself: `localhost`, `127.x.y.z` or `[::1]`, with or without a port.
-fn is_loopback_name(host: &str) -> bool {
+pub(crate) fn is_loopback_name(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         Some(_) | None => host,

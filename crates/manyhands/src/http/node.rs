@@ -1,12 +1,13 @@
 //! The part of the API that is about a node among its peers: who they are, what was said, sleep and waking.
 //!
-//! Reading is open to anyone, like the rest of what a node tells; to speak, to sleep and to leave is for the node's own
-//! machine, as in [`control`](super::control).
+//! All of it is for the node's own machine, as in [`control`](super::control): the room's members are in the mesh, and whoever
+//! only reaches this port is none of them.
 
 use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, extract::DefaultBodyLimit};
@@ -18,7 +19,7 @@ use manyhands_wire::frame::PeerKind;
 use serde::{Deserialize, Serialize};
 
 use super::api::refuse;
-use super::control::{Caller, check, command};
+use super::control::{Caller, OwnMachine, check, command};
 use super::{NodeFace, Web};
 
 /// The longest request here, in bytes: JSON may take six characters for one of a text.
@@ -109,7 +110,7 @@ pub(super) fn routes() -> Router<Arc<Web>> {
 }
 
 /// `GET /api/state`
-async fn state(State(web): State<Arc<Web>>) -> Response {
+async fn state(_: OwnMachine, State(web): State<Arc<Web>>) -> Response {
     let Some(node) = &web.node else { return no_node() };
     let view = node.views.borrow().clone();
     let Some(me) = view.peers.iter().find(|peer| peer.me) else { return no_node() };
@@ -132,7 +133,7 @@ async fn state(State(web): State<Arc<Web>>) -> Response {
 }
 
 /// `GET /api/peers`
-async fn peers(State(web): State<Arc<Web>>) -> Response {
+async fn peers(_: OwnMachine, State(web): State<Arc<Web>>) -> Response {
     let Some(node) = &web.node else { return no_node() };
     Json(neighbours(&node.views.borrow())).into_response()
 }
@@ -155,26 +156,26 @@ fn neighbours(view: &View) -> Vec<Neighbour> {
 }
 
 /// `GET /api/messages`
-async fn messages(State(web): State<Arc<Web>>) -> Response {
+async fn messages(_: OwnMachine, State(web): State<Arc<Web>>) -> Response {
     let Some(node) = &web.node else { return no_node() };
     let messages: Vec<MessageView> = node.views.borrow().messages.clone();
     Json(messages).into_response()
 }
 
 /// `GET /api/news`
-async fn news(State(web): State<Arc<Web>>) -> Response {
+async fn news(_: OwnMachine, State(web): State<Arc<Web>>) -> Response {
     let Some(node) = &web.node else { return no_node() };
     let news: Vec<NewsView> = node.views.borrow().news.clone();
     Json(news).into_response()
 }
 
 /// `POST /api/messages`: says something to everybody.
-async fn say(State(web): State<Arc<Web>>, caller: Caller, headers: HeaderMap, body: Bytes) -> Response {
-    let Saying { text } = match read(caller, &headers, &body) {
+async fn say(State(web): State<Arc<Web>>, caller: Caller, headers: HeaderMap, body: Posted) -> Response {
+    let Saying { text } = match read(caller, &headers, body) {
         Ok(saying) => saying,
         Err((status, why)) => return refuse(status, &why),
     };
-    if text.is_empty() {
+    if text.trim().is_empty() {
         return refuse(StatusCode::BAD_REQUEST, "the text is empty");
     }
     if text.len() > TEXT_BYTES_MAX {
@@ -185,8 +186,8 @@ async fn say(State(web): State<Arc<Web>>, caller: Caller, headers: HeaderMap, bo
 }
 
 /// `POST /api/news`: tells a discovery to everybody.
-async fn discover(State(web): State<Arc<Web>>, caller: Caller, headers: HeaderMap, body: Bytes) -> Response {
-    let Discovery { what, value } = match read(caller, &headers, &body) {
+async fn discover(State(web): State<Arc<Web>>, caller: Caller, headers: HeaderMap, body: Posted) -> Response {
+    let Discovery { what, value } = match read(caller, &headers, body) {
         Ok(discovery) => discovery,
         Err((status, why)) => return refuse(status, &why),
     };
@@ -215,13 +216,22 @@ async fn leave(State(web): State<Arc<Web>>, caller: Caller, headers: HeaderMap) 
     command(&web, caller, &headers, Command::Leave)
 }
 
+/// What was posted, or why it could not be read.
+type Posted = Result<Bytes, BytesRejection>;
+
 /// Why somebody is not listened to.
 type Refusal = (StatusCode, String);
 
 /// What is to be said, from somebody who may say it.
-fn read<T: for<'a> Deserialize<'a>>(caller: Caller, headers: &HeaderMap, body: &[u8]) -> Result<T, Refusal> {
+fn read<T: for<'a> Deserialize<'a>>(caller: Caller, headers: &HeaderMap, body: Posted) -> Result<T, Refusal> {
     check(caller, headers).map_err(|why| (StatusCode::FORBIDDEN, why.to_owned()))?;
-    serde_json::from_slice(body)
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            (StatusCode::PAYLOAD_TOO_LARGE, format!("more than {SAYING_BYTES_MAX} bytes"))
+        }
+        status => (status, rejection.body_text()),
+    })?;
+    serde_json::from_slice(&body)
         .map_err(|error| (StatusCode::BAD_REQUEST, format!("this is not the JSON asked for: {error}")))
 }
 

@@ -3,6 +3,10 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use axum::body::to_bytes;
+use axum::extract::ConnectInfo;
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
 use manyhands_core::view::{JobView, LinkState, MessageView, NewsView, PeerView, Phase};
 use manyhands_signaling::ServedRooms;
 use manyhands_wire::flood::{Body, TEXT_BYTES_MAX};
@@ -101,6 +105,49 @@ async fn start_reaches_the_node_from_the_own_page_only() {
     assert_eq!(host.commands.try_recv(), Ok(Command::Start));
     assert!(host.commands.try_recv().is_err());
     assert_eq!(host.get("/api/start").await.status, 405);
+}
+
+#[tokio::test]
+async fn a_friend_cannot_start_the_hosts_job() {
+    let mut friend = Fixture::start(false, None).await;
+
+    let refused = friend.post("/api/start", &[("x-manyhands", "1")]).await;
+    let stranger = friend.post("/api/start", &[]).await;
+
+    assert_eq!((refused.status, stranger.status), (409, 403));
+    assert_eq!(refused.json()["error"], "only the host can start the job");
+    assert_eq!(friend.get("/api/room").await.json()["is_host"], false);
+    assert_eq!(Fixture::host(None).await.get("/api/room").await.json()["is_host"], true);
+    assert!(friend.commands.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn what_the_room_says_is_told_to_this_machine_only() {
+    let node = Fixture::start(false, None).await;
+    let own = format!("{}", node.address);
+    let routes = ["/api/messages", "/api/news", "/api/peers", "/api/state"];
+
+    for (from, host, status) in [
+        ("127.0.0.1:40000", own.as_str(), 200),
+        ("[::1]:40000", "localhost", 200),
+        ("192.168.1.9:40000", own.as_str(), 403),
+        ("192.168.1.9:40000", "192.168.1.7:8080", 403),
+        ("127.0.0.1:40000", "rebound.evil.example", 403),
+    ] {
+        for route in routes {
+            let answer = node.ask_from(from, host, route).await;
+            assert_eq!(answer.status, status, "{route} from {from} at {host}");
+            assert_eq!(answer.json().get("error").is_some(), status == 403, "{}", answer.body);
+        }
+        let view = &node.ask_from(from, host, "/api/status").await.json()["view"];
+        let is_told = [
+            view["messages"] != serde_json::json!([]),
+            view["news"] != serde_json::json!([]),
+            view["peers"].as_array().unwrap().iter().any(|peer| peer["address"] != ""),
+        ];
+        assert_eq!(is_told, [status == 200; 3], "/api/status from {from} at {host}");
+        assert_eq!(view["job"]["done_units"], 1);
+    }
 }
 
 #[tokio::test]
@@ -218,6 +265,7 @@ async fn what_cannot_be_said_is_told_why() {
         ("/api/messages", "apple", 400),
         ("/api/messages", r#"{ "text": 7 }"#, 400),
         ("/api/messages", r#"{ "text": "" }"#, 400),
+        ("/api/messages", r#"{ "text": " \n\t" }"#, 400),
         ("/api/messages", r#"{ "text": "a", "to": "b" }"#, 400),
         ("/api/messages", &long, 413),
         ("/api/messages", &huge, 413),
@@ -225,15 +273,19 @@ async fn what_cannot_be_said_is_told_why() {
         ("/api/news", r#"{ "what": "prime", "value": -1 }"#, 400),
         ("/api/news", &format!(r#"{{ "what": "{}", "value": 1 }}"#, "p".repeat(33)), 413),
     ] {
-        assert_eq!(node.say(path, body).await.status, status, "{path} {body:.40}");
+        let answer = node.say(path, body).await;
+        assert_eq!(answer.status, status, "{path} {body:.40}");
+        assert!(answer.json()["error"].is_string(), "{path} {body:.40}: {}", answer.body);
     }
     let text = r#"{ "text": "a" }"#;
     let url = format!("http://{}/api/messages", node.address);
-    let foreign = call(move |agent| agent.post(url).send(text)).await;
+    let foreign_url = url.clone();
+    let foreign = call(move |agent| agent.post(foreign_url).send(text)).await;
+    let huge_and_foreign = call(move |agent| agent.post(url).send(huge)).await;
     node.views.send_modify(|view| view.asleep = true);
     let asleep = node.say("/api/messages", text).await;
 
-    assert_eq!((foreign.status, asleep.status), (403, 409));
+    assert_eq!((foreign.status, huge_and_foreign.status, asleep.status), (403, 403, 409));
     assert!(asleep.body.contains("wake it first"), "{}", asleep.body);
     assert!(node.commands.try_recv().is_err());
 }
@@ -267,6 +319,8 @@ struct Fixture {
     address: SocketAddr,
     commands: mpsc::Receiver<Command>,
     serving: Serving,
+    /// The same routes without a connection, to ask from any address.
+    routes: Router,
     views: watch::Sender<View>,
     _progress: watch::Sender<Progress>,
 }
@@ -326,9 +380,26 @@ impl Fixture {
         let node =
             NodeFace { is_host, views, progress, commands: commands_tx, task, lan: vec![LAN.to_owned()] };
         let signaling = Some(Server::new(ServedRooms::Any));
-        let (address, serving) =
-            Self::serve(Web { signaling, node: Some(node), started: Instant::now() }).await;
-        Self { address, commands, serving, views: views_tx, _progress: progress_tx }
+        let routes = router(Web { signaling, node: Some(node), started: Instant::now() });
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serving = Serving::start(listener, routes.clone());
+        Self { address, commands, serving, routes, views: views_tx, _progress: progress_tx }
+    }
+
+    /// A question as it comes from this address, to this name.
+    async fn ask_from(&self, address: &str, host: &str, path: &str) -> Answer {
+        let from: SocketAddr = address.parse().unwrap();
+        let request = Request::get(path)
+            .header(header::HOST, host)
+            .extension(ConnectInfo(from))
+            .body(axum::body::Body::empty())
+            .unwrap();
+        let answer = TowerToHyperService::new(self.routes.clone()).call(request).await.unwrap();
+        let (head, body) = answer.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        Answer { status: head.status.as_u16(), headers: head.headers, body }
     }
 
     async fn serve(web: Web) -> (SocketAddr, Serving) {
@@ -379,7 +450,7 @@ fn peer(id: &str, me: bool) -> PeerView {
         holding_units: 0,
         link: if me { LinkState::Own } else { LinkState::Open },
         links: vec![u16::from(me)],
-        address: String::new(),
+        address: LAN.to_owned(),
         heard_ms: if me { 0 } else { 40 },
         round_trip_ms: None,
     }
