@@ -8,11 +8,14 @@
 //! Tabs of one browser share the record. All of them are in the same room and tell each other what they finish, so their
 //! ledgers are soon the same and no union has to be made here: in one transaction, a tab looks at what is there and writes
 //! over it unless that has more finished units of the same job. A newer job replaces the older one. A ledger that shrank,
-//! since a liar was found, replaces what this tab wrote before.
+//! since a liar was found, replaces what this tab wrote or read before. What cannot be read is deleted, or it would keep
+//! out what can.
 //!
-//! The newest [`ROOMS_MAX`] rooms are kept. Where storage is forbidden, full or silent, all goes on without.
+//! The newest [`ROOMS_MAX`] rooms are kept. Where storage is forbidden, full or silent, all goes on without, and what was
+//! not written is tried again.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::time::Duration;
 
 use js_sys::{Array, Date, Function, Object, Promise, Reflect, Uint8Array};
@@ -40,9 +43,47 @@ const ROOMS: &str = "rooms";
 pub struct Memory {
     room: String,
     database: Option<IdbDatabase>,
-    /// The job, whether it has begun and how many units were finished when it was last written.
-    kept: RefCell<Option<(String, bool, u64)>>,
+    kept: Rc<RefCell<Kept>>,
     due: Cell<Time>,
+    is_too_large: Cell<bool>,
+}
+
+/// What this page knows of its record.
+#[derive(Default)]
+struct Kept {
+    job: String,
+    /// As many finished units as the record can have from this page, until a write has ended well: those it read, or the
+    /// most it asked to be written.
+    units_max: u64,
+    /// What was so when a write last ended well.
+    written: Option<State>,
+}
+
+/// Whether the job has begun, and the version of its ledger.
+type State = (bool, u64);
+
+impl Kept {
+    /// Whether this was written.
+    fn has(&self, job: &str, state: State) -> bool {
+        self.job == job && self.written == Some(state)
+    }
+
+    /// A write begins. Whether the ledger shrank, so that what is there has to go although it has more.
+    fn ask(&mut self, job: &str, done_units: u64) -> bool {
+        if self.job != job {
+            *self = Self { job: job.to_owned(), ..Self::default() };
+        }
+        let shrank = done_units < self.units_max;
+        self.units_max = self.units_max.max(done_units);
+        shrank
+    }
+
+    /// A write ended well.
+    fn wrote(&mut self, job: &str, done_units: u64, state: State) {
+        if self.job == job {
+            (self.units_max, self.written) = (done_units, Some(state));
+        }
+    }
 }
 
 impl Memory {
@@ -57,33 +98,44 @@ impl Memory {
         });
         let (database, remembered) = opened.await.unzip();
         let remembered = remembered.flatten();
-        (Self { room, database, kept: RefCell::default(), due: Cell::new(Time::ZERO) }, remembered)
+        let kept = remembered.as_ref().map_or_else(Kept::default, |memory| Kept {
+            job: memory.job.spec.id().to_string(),
+            units_max: memory.ledger.done_units(),
+            written: None,
+        });
+        let (kept, due) = (Rc::new(RefCell::new(kept)), Cell::new(Time::ZERO));
+        (Self { room, database, kept, due, is_too_large: Cell::default() }, remembered)
     }
 
-    /// Writes what `node` knows, if it is more than what was written, and if it is time to or has to be `at_once`.
+    /// Writes what `node` knows, if it is not what was written, and if it is time to or has to be `at_once`.
     pub fn keep(&self, node: &Node, now: Time, at_once: bool) {
         let Some(database) = self.database.as_ref().filter(|_| at_once || now >= self.due.get()) else {
             return;
         };
         let (Some(job), Some(ledger)) = (node.job(), node.ledger()) else { return };
         self.due.set(now + KEEP_EVERY);
-        let (job, done_units) = (job.id().to_string(), ledger.done_units());
+        let (job, done_units, version) = (job.id().to_string(), ledger.done_units(), ledger.version());
         let Some(memory) = node.memory() else { return };
-        let state = (job, memory.start.is_some(), done_units);
-        if self.kept.borrow().as_ref() == Some(&state) {
+        let state = (memory.start.is_some(), version);
+        if self.kept.borrow().has(&job, state) {
             return;
         }
         let bytes = memory.to_bytes();
-        if bytes.len() <= MEMORY_BYTES_MAX {
-            let shrank = self.kept.borrow().as_ref().is_some_and(|(_, _, units)| done_units < *units);
-            let record = Record { room: self.room.clone(), job: state.0.clone(), done_units, shrank, bytes };
-            let database = database.clone();
-            spawn_local(async move {
-                // A full or forbidden storage is no reason to stop.
-                let _ = record.write(&database).await;
-            });
-            *self.kept.borrow_mut() = Some(state);
+        if bytes.len() > MEMORY_BYTES_MAX {
+            if !self.is_too_large.replace(true) {
+                web_sys::console::info_1(&"The ledger is too large for this browser to keep.".into());
+            }
+            return;
         }
+        let shrank = self.kept.borrow_mut().ask(&job, done_units);
+        let record = Record { room: self.room.clone(), job, done_units, shrank, bytes };
+        let (database, kept) = (database.clone(), Rc::clone(&self.kept));
+        spawn_local(async move {
+            // A full or forbidden storage is no reason to stop. It may have room later.
+            if record.write(&database).await.is_ok() {
+                kept.borrow_mut().wrote(&record.job, done_units, state);
+            }
+        });
     }
 }
 
@@ -112,7 +164,8 @@ impl Record {
         Reflect::set(&record, &"time".into(), &Date::now().into())?;
         Reflect::set(&record, &"bytes".into(), &Uint8Array::from(self.bytes.as_slice()))?;
         answer(&store.put(&record)?).await?;
-        Ok(())
+        // Storage may turn out to be full only now.
+        first_of(&store.transaction(), ["complete", "abort"]).await
     }
 }
 
@@ -146,8 +199,13 @@ async fn read(database: &IdbDatabase, room: String) -> Result<Option<Remembered>
     for old in records.iter().filter(|record| !is_ours(record)).skip(ROOMS_MAX - 1) {
         store.delete(&field(old, "room"))?;
     }
-    let bytes = ours.and_then(|record| field(&record, "bytes").dyn_into::<Uint8Array>().ok());
-    Ok(bytes.and_then(|bytes| Remembered::from_bytes(&bytes.to_vec())))
+    let Some(ours) = ours else { return Ok(None) };
+    let bytes = field(&ours, "bytes").dyn_into::<Uint8Array>().ok();
+    let remembered = bytes.and_then(|bytes| Remembered::from_bytes(&bytes.to_vec()));
+    if remembered.is_none() {
+        store.delete(&room.into())?;
+    }
+    Ok(remembered)
 }
 
 fn time(record: &JsValue) -> f64 {
@@ -207,4 +265,60 @@ async fn within_patience<T: 'static>(work: impl Future<Output = Result<T, JsValu
     let _ = JsFuture::from(promise).await;
     drop(timeout);
     result.take()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Kept;
+
+    #[test]
+    fn what_was_not_written_is_tried_again() {
+        let mut kept = Kept::default();
+
+        kept.ask("job", 10);
+        assert!(!kept.has("job", (true, 1)));
+        kept.wrote("job", 10, (true, 1));
+
+        assert!(kept.has("job", (true, 1)));
+    }
+
+    #[test]
+    fn as_many_units_in_place_of_a_lie_are_written() {
+        let mut kept = Kept::default();
+        kept.ask("job", 10);
+        kept.wrote("job", 10, (true, 1));
+
+        assert!(!kept.has("job", (true, 3)));
+    }
+
+    #[test]
+    fn a_ledger_that_shrank_replaces_what_was_read() {
+        let mut kept = Kept { job: "job".to_owned(), units_max: 10, written: None };
+
+        assert!(kept.ask("job", 8));
+        // That write failed, so what was read is still there.
+        assert!(kept.ask("job", 9));
+        kept.wrote("job", 9, (true, 4));
+
+        assert!(!kept.ask("job", 9));
+    }
+
+    #[test]
+    fn a_ledger_that_shrank_replaces_what_is_still_being_written() {
+        let mut kept = Kept::default();
+        assert!(!kept.ask("job", 10));
+
+        assert!(kept.ask("job", 9));
+    }
+
+    #[test]
+    fn another_job_is_another_record() {
+        let mut kept = Kept::default();
+        kept.ask("job", 10);
+
+        assert!(!kept.ask("other", 1));
+        kept.wrote("job", 10, (true, 1));
+
+        assert!(!kept.has("other", (true, 1)));
+    }
 }
