@@ -101,8 +101,13 @@ impl El {
 
     /// With a reaction to an event, for as long as the page lives.
     pub(crate) fn on(self, event: &'static str, react: impl FnMut(Event) + 'static) -> Self {
-        std::mem::forget(Listener::new(&self.0, event, react));
+        std::mem::forget(self.listen(event, react));
         self
+    }
+
+    /// Reacts to an event until the listener is dropped.
+    pub(crate) fn listen(&self, event: &'static str, react: impl FnMut(Event) + 'static) -> Listener {
+        Listener::new(&self.0, event, react)
     }
 
     /// Shows this text and nothing else.

@@ -1,6 +1,7 @@
 //! What is said in the room, and what was discovered: a quiet part of the page, the latest first.
 //!
-//! The path of each is a button that shows it on the drawing of the network once more.
+//! The path of each is a button that shows it on the drawing of the network once more. So a row stays with what it was made
+//! for, and new ones come beside it: what has the focus never becomes something else.
 //!
 //! Texts come from friends, so they are shown as text and never as markup.
 
@@ -8,12 +9,13 @@ use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 
 use manyhands_core::Command;
-use manyhands_core::view::{MessageView, NewsView, Phase};
+use manyhands_core::view::{NewsView, Phase};
 use manyhands_wire::flood::Body;
 
 use super::dom::{El, by_id, el, told};
 use super::format::{ago, capitalised, whole};
 use super::state::{Flight, Room, Scene};
+use crate::listen::Listener;
 
 /// The longest text that can be typed, in UTF-16 units: at three bytes each it is still within the wire's 8 KiB.
 const TEXT_UNITS_MAX: &str = "2700";
@@ -27,28 +29,22 @@ pub(crate) struct Messages {
     rows: RefCell<Vec<Row>>,
     news_title: El,
     news: El,
-    news_rows: RefCell<Vec<Discovery>>,
+    news_rows: RefCell<Vec<Row>>,
     form: [El; 2],
 }
 
+/// Something that was said or discovered.
 struct Row {
     el: El,
+    head: El,
     from: El,
     ago: El,
     text: El,
-    path: Path,
-}
-
-struct Discovery {
-    el: El,
-    text: El,
-    path: Path,
-}
-
-/// The way that something came.
-struct Path {
-    el: El,
-    ids: Rc<RefCell<Flight>>,
+    path: El,
+    /// What it is for: the ids of its path, and the text or the kind of the discovery.
+    ids: Flight,
+    what: String,
+    _pressed: Listener,
 }
 
 impl Messages {
@@ -108,79 +104,72 @@ impl Messages {
         self.nothing.show_if(messages.is_empty());
         self.list.show_if(!messages.is_empty());
         let mut rows = self.rows.borrow_mut();
-        if rows.len() != messages.len() {
-            rows.resize_with(messages.len(), || Row::new(&self.room));
-            self.list.hold(rows.iter().map(|row| &row.el));
+        let keys = messages.iter().map(|message| (&*message.path_ids, &*message.text));
+        // The oldest first, so that of two that are alike each keeps its row.
+        if self.tend(&mut rows, keys) {
+            self.list.hold(rows.iter().rev().map(|row| &row.el));
         }
-        for (row, message) in rows.iter().zip(messages.iter().rev()) {
-            row.draw(message);
+        for (row, message) in rows.iter().zip(messages) {
+            row.from.say(&message.from);
+            row.ago.say(&ago(message.heard_ms));
+            row.draw(&message.text, &message.path);
         }
 
         self.news_title.show_if(!news.is_empty());
         self.news.show_if(!news.is_empty());
         let mut rows = self.news_rows.borrow_mut();
-        if rows.len() != news.len() {
-            rows.resize_with(news.len(), || Discovery::new(&self.room));
+        if self.tend(&mut rows, news.iter().map(|news| (&*news.path_ids, &*news.what))) {
             self.news.hold(rows.iter().map(|row| &row.el));
         }
         for (row, news) in rows.iter().zip(news) {
-            row.draw(news);
+            row.head.show_if(false);
+            row.draw(&sentence(news), &news.path);
         }
 
         for part in &self.form {
             part.enable_if(scene.view.phase != Phase::Left);
         }
     }
+
+    /// Has one row for each key, in this order, and takes the others out of the page. Whether anything changed.
+    fn tend<'a>(&self, rows: &mut Vec<Row>, keys: impl Iterator<Item = (&'a [String], &'a str)>) -> bool {
+        let mut changed = false;
+        let mut old = std::mem::take(rows);
+        for (ids, what) in keys {
+            let place = old.iter().position(|row| row.ids == ids && row.what == what);
+            changed |= place != Some(0);
+            rows.push(match place {
+                Some(place) => old.remove(place),
+                None => Row::new(&self.room, ids, what),
+            });
+        }
+        // Before the others are put in order: what is in its place already need not move then, and keeps the focus.
+        old.iter().for_each(|row| row.el.remove());
+        changed || !old.is_empty()
+    }
 }
 
 impl Row {
-    fn new(room: &Weak<Room>) -> Self {
-        let (from, ago) = (el("span").class("name"), el("span").class("muted"));
-        let (text, path) = (el("p"), Path::new(room));
-        let el = el("li").with(&[&el("p").with(&[&from]).text(" ").with(&[&ago]), &text, &path.el]);
-        Self { el, from, ago, text, path }
-    }
-
-    fn draw(&self, message: &MessageView) {
-        self.from.say(&message.from);
-        self.ago.say(&ago(message.heard_ms));
-        self.text.say(&message.text);
-        self.path.draw(&message.path, &message.path_ids);
-    }
-}
-
-impl Discovery {
-    fn new(room: &Weak<Room>) -> Self {
-        let (text, path) = (el("p"), Path::new(room));
-        Self { el: el("li").with(&[&text, &path.el]), text, path }
-    }
-
-    fn draw(&self, news: &NewsView) {
-        self.text.say(&sentence(news));
-        self.path.draw(&news.path, &news.path_ids);
-    }
-}
-
-impl Path {
-    fn new(room: &Weak<Room>) -> Self {
-        let ids: Rc<RefCell<Flight>> = Rc::default();
-        let (room, way) = (room.clone(), Rc::clone(&ids));
-        let button = el("button").class("path").attr("type", "button").attr("title", "Show the way");
-        let el = button.on("click", move |_| {
+    fn new(room: &Weak<Room>, ids: &[String], what: &str) -> Self {
+        let (from, ago, text) = (el("span").class("name"), el("span").class("muted"), el("p"));
+        let (room, way) = (room.clone(), ids.to_vec());
+        let path = el("button").class("path").attr("type", "button").attr("title", "Show the way");
+        // Rows come and go, and take this with them.
+        let pressed = path.listen("click", move |_| {
             if let (Some(room), Some(sketch)) = (room.upgrade(), by_id("network")) {
                 sketch.bring_into_view();
-                room.fly(way.borrow().clone());
+                room.fly(way.clone());
             }
         });
-        Self { el, ids }
+        let head = el("p").with(&[&from]).text(" ").with(&[&ago]);
+        let el = el("li").with(&[&head, &text, &path]);
+        Self { el, head, from, ago, text, path, ids: ids.to_vec(), what: what.to_owned(), _pressed: pressed }
     }
 
-    fn draw(&self, names: &[String], ids: &[String]) {
-        if self.ids.borrow().as_slice() != ids {
-            *self.ids.borrow_mut() = ids.to_vec();
-        }
+    fn draw(&self, text: &str, path: &[String]) {
+        self.text.say(text);
         // What this node said itself has come no way.
-        self.el.say_if((names.len() > 1).then(|| names.join(" → ")).as_deref());
+        self.path.say_if((path.len() > 1).then(|| path.join(" → ")).as_deref());
     }
 }
 
