@@ -9,8 +9,8 @@ use wasm_bindgen_futures::spawn_local;
 
 use super::dom::{El, el, reload, told};
 use super::format::{capitalised, grouped, per_mille, percent, rounded, span, whole, with_grouped_numbers};
-use super::is_hosts_own_page;
-use super::room_info::start_job;
+use super::is_own_computers_page;
+use super::room_info::{RoomInfo, start_job};
 use super::state::{Room, Scene};
 
 /// How many seats are drawn at most.
@@ -172,7 +172,14 @@ impl Lobby {
                 }
             });
         });
-        start.show_if(is_hosts_own_page());
+        start.show_if(false);
+        if is_own_computers_page() {
+            // A friend's program serves this page too, but only the host's can start the job.
+            let button = start.clone();
+            spawn_local(async move {
+                button.show_if(RoomInfo::fetch().await.is_some_and(|info| info.is_host));
+            });
+        }
         Self { el: el("div").class("lobby").id("lobby").with(&[&sentence, &seats, &start]), count, seats }
     }
 

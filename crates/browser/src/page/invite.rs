@@ -10,7 +10,7 @@ use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{Location, window};
 
 use super::dom::{El, el, told};
-use super::is_hosts_own_page;
+use super::is_own_computers_page;
 use super::room_info::RoomInfo;
 
 /// The light border around a code that scanners need, in modules.
@@ -57,7 +57,7 @@ pub(crate) fn invite() -> El {
         &only_here,
         &told("p", "why", "Anyone who has the link can join, so share it with friends only."),
     ]);
-    if is_hosts_own_page() {
+    if is_own_computers_page() {
         spawn_local(async move {
             let origin = RoomInfo::fetch().await.and_then(|info| info.lan.into_iter().next());
             only_here.show_if(origin.is_none());

@@ -77,8 +77,8 @@ pub(crate) fn show(root: &El, parts: &[&El]) {
     root.hold(parts.iter().copied());
 }
 
-/// Whether the page comes from the computer it is shown on: the host's own.
-pub(crate) fn is_hosts_own_page() -> bool {
+/// Whether the page comes from the computer it is shown on: the host's own, or that of a friend who runs the program too.
+pub(crate) fn is_own_computers_page() -> bool {
     let host = window().and_then(|window| window.location().hostname().ok()).unwrap_or_default();
     matches!(host.as_str(), "localhost" | "[::1]") || host.starts_with("127.")
 }

@@ -24,6 +24,8 @@ pub(crate) struct RoomInfo {
     pub(crate) done_units: u64,
     /// Where friends reach the room, the best first; told on the host's own computer only.
     pub(crate) lan: Vec<String>,
+    /// Whether its server is the host, which alone can start the job.
+    pub(crate) is_host: bool,
 }
 
 impl RoomInfo {
