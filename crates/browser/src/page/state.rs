@@ -205,7 +205,7 @@ impl Room {
 
     fn hear_event(&self, event: Event) {
         match event {
-            Event::LinkUp { peer } => self.announce(&[&peer.nickname(), " is here."].concat()),
+            Event::LinkUp { peer } => self.announce(&[&self.name(&peer), " is here."].concat()),
             Event::JobKnown => *self.trouble.borrow_mut() = None,
             Event::Started => self.announce("The job has begun."),
             Event::SignalingRefused { message } => self.complain([&capitalised(&message), "."].concat()),
@@ -227,14 +227,21 @@ impl Room {
             Event::Heard { from, path, body: Body::Message(text) } => {
                 self.fly_here(&from, &path);
                 let beginning: String = text.chars().take(ANNOUNCED_CHARS_MAX).collect();
-                self.announce(&[&from.nickname(), " says: ", &beginning].concat());
+                self.announce(&[&self.name(&from), " says: ", &beginning].concat());
             }
             Event::Heard { from, path, body: Body::News { what, value } } => {
                 self.fly_here(&from, &path);
-                self.announce(&[&from.nickname(), " found ", &what, " ", &whole(value), "."].concat());
+                self.announce(&[&self.name(&from), " found ", &what, " ", &whole(value), "."].concat());
             }
             Event::LinkDown { .. } | Event::TookBack { .. } => {}
         }
+    }
+
+    /// The name that the page shows for this peer.
+    fn name(&self, peer: &PeerId) -> String {
+        let id = id_text(peer);
+        let peers = self.driver.get().map(|driver| driver.view().peers).unwrap_or_default();
+        peers.into_iter().find(|shown| shown.id == id).map_or_else(|| peer.nickname(), |shown| shown.name)
     }
 
     fn fly_here(&self, from: &PeerId, path: &[PeerId]) {
