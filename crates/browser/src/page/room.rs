@@ -7,7 +7,7 @@ use manyhands_core::view::{LinkState, PeerView, Phase};
 use manyhands_core::{RoomKey, View};
 
 use super::controls::Controls;
-use super::dom::{El, el};
+use super::dom::{El, el, set_root_data};
 use super::format::per_mille;
 use super::hero::Hero;
 use super::map::Map;
@@ -15,7 +15,7 @@ use super::messages::Messages;
 use super::network::Network;
 use super::numbers::Numbers;
 use super::peers::Peers;
-use super::state::{Room, Scene};
+use super::state::{Room, Scene, phase_word};
 use super::tabs::{Side, Tabs};
 use super::{invite, show};
 
@@ -72,6 +72,11 @@ pub(crate) async fn enter(root: El, key: RoomKey, name: String, threads: u16) {
         lonely.say_if((alone.get() > ALONE_DRAWINGS && scene.trouble.is_none()).then_some(why));
         // A room may have no job: then there is the network. Before that is clear there is nothing to see.
         let is_jobless = jobless.get() > JOBLESS_DRAWINGS;
+        let word = match scene.view.phase {
+            Phase::Connecting if is_jobless => "no-job",
+            phase => phase_word(phase),
+        };
+        set_root_data("phase", word);
         if has_job != had_job.replace(has_job) || (is_jobless && tabs.shown() == Side::Job) {
             tabs.show(if has_job { Side::Job } else { Side::Network });
         }

@@ -12,7 +12,7 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::closure::Closure;
 use web_sys::window;
 
-use super::dom::{document, set_root_data};
+use super::dom::document;
 use super::format::{capitalised, grouped, whole};
 use crate::listen::Interval;
 use crate::memory::Memory;
@@ -180,7 +180,6 @@ impl Room {
             trouble: self.trouble.borrow().clone(),
             flights: self.flights.take(),
         };
-        set_root_data("phase", phase_word(scene.view.phase));
         draw(&scene);
     }
 
@@ -263,7 +262,7 @@ fn id_text(peer: &PeerId) -> String {
         .collect()
 }
 
-/// The phase as one word: the `data-phase` of the page.
+/// The phase as one word: the `data-phase` of the page, but for a room that has no job.
 pub(crate) fn phase_word(phase: Phase) -> &'static str {
     match phase {
         Phase::Connecting => "connecting",
