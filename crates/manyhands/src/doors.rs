@@ -6,6 +6,7 @@
 
 use std::net::SocketAddr;
 
+use crate::http::is_loopback_name;
 use crate::invites::reachable;
 
 /// A node's addresses, as its core wants them.
@@ -19,6 +20,17 @@ pub(crate) struct Doors {
 /// The address at which this machine reaches its own server.
 pub(crate) fn own_address(listener: SocketAddr) -> String {
     format!("http://{}", SocketAddr::new(reachable(listener.ip()), listener.port()))
+}
+
+/// What a node tells others of where it is reached: the best of its addresses, and nothing where that is for this machine
+/// only while the room, as far as the invite tells, is on others too: there, the address would be their own.
+pub(crate) fn announced(best: &str, invite: &str) -> String {
+    if is_loopback(best) && !is_loopback(invite) { String::new() } else { best.to_owned() }
+}
+
+/// Whether an address such as `http://127.0.0.1:8080` is this machine's own and nobody else's.
+pub(crate) fn is_loopback(origin: &str) -> bool {
+    is_loopback_name(origin.split_once("://").map_or(origin, |(_, host)| host))
 }
 
 /// The servers to enter, each once: the one in the invite, this node's own unless it is empty, and others.
@@ -42,6 +54,17 @@ mod tests {
 
         assert_eq!(entries("http://a:1", "", &others), ["http://a:1", "http://b:1", "http://c:1"]);
         assert_eq!(entries("http://b:1", "http://b:1", &others), ["http://b:1", "http://c:1"]);
+    }
+
+    #[test]
+    fn an_address_for_this_machine_only_is_not_told_to_others() {
+        let (own, lan) = ("http://127.0.0.1:8081", "http://192.168.1.7:8080");
+
+        assert_eq!(announced(own, lan), "");
+        assert_eq!(announced("http://[::1]:8081", "https://liz.example"), "");
+        assert_eq!(announced(lan, own), lan);
+        assert_eq!(announced(own, "http://localhost:8080"), own, "a room on this machine");
+        assert_eq!(announced("", lan), "");
     }
 
     #[test]

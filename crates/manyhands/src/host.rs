@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use crate::cli::HostArgs;
-use crate::doors::{Doors, entries, own_address};
+use crate::doors::{Doors, announced, entries, own_address};
 use crate::exit::{Failure, Outcome};
 use crate::http::{NodeFace, Progress, Web, router};
 use crate::identity::random;
@@ -67,7 +67,7 @@ pub(crate) async fn run(args: HostArgs) -> Outcome {
     };
     let doors = Doors {
         servers: entries(&origin, &own, &args.also),
-        address: Invites::of_listener(address, room).best().origin.clone(),
+        address: announced(&Invites::of_listener(address, room).best().origin, &origin),
     };
     let (peer, saver) = start_peer(&args, job, room, doors)?;
     let (commands, control) = mpsc::channel(COMMANDS_MAX);

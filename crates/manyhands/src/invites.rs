@@ -6,6 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use fast_qr::{ECL, QRBuilder};
 use manyhands_core::{Invite, RoomKey};
 
+use crate::doors::is_loopback;
+
 /// The light border around a code that readers need, in modules.
 const QUIET_ZONE: isize = 2;
 
@@ -37,12 +39,10 @@ impl Invites {
 
     /// Where friends reach the room, the best address first; empty if only this machine does.
     pub(crate) fn origins(&self) -> Vec<String> {
-        const OWN: [&str; 3] = ["http://127.", "http://localhost", "http://[::1]"];
-        let is_own = |origin: &str| OWN.iter().any(|own| origin.starts_with(own));
         let lan = self.lan.iter().map(|(_, invite)| invite);
         lan.chain([&self.local])
             .map(|invite| invite.origin.clone())
-            .filter(|origin| !is_own(origin))
+            .filter(|origin| !is_loopback(origin))
             .collect()
     }
 

@@ -21,7 +21,7 @@ use tokio::time::timeout;
 
 use crate::cli::JoinArgs;
 use crate::copy::TaskCopy;
-use crate::doors::{Doors, entries, own_address};
+use crate::doors::{Doors, announced, entries, own_address};
 use crate::exit::{Failure, Outcome, Reason};
 use crate::http::{NodeFace, Progress, Web, router};
 use crate::identity::{self, random};
@@ -55,7 +55,10 @@ pub(crate) async fn run(args: JoinArgs) -> Outcome {
     let threads = args.work.thread_count();
     let doors = Doors {
         servers: entries(&invite.origin, &address.map(own_address).unwrap_or_default(), &args.also),
-        address: invites.as_ref().map(|invites| invites.best().origin.clone()).unwrap_or_default(),
+        address: invites
+            .as_ref()
+            .map(|invites| announced(&invites.best().origin, &invite.origin))
+            .unwrap_or_default(),
     };
     let config = Config {
         secret: identity.secret,
