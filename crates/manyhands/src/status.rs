@@ -10,6 +10,7 @@ use crate::cli::StatusArgs;
 use crate::exit::{Failure, Outcome, Reason};
 use crate::http::api::Status;
 use crate::numbers;
+use crate::room::has_company;
 use crate::voice::{one_line, print};
 
 /// How long the answer may take.
@@ -108,8 +109,13 @@ fn render(status: &Status) -> String {
     lines.join("\n")
 }
 
-fn state(view: &View) -> String {
+/// How a node is, in words.
+pub(crate) fn state(view: &View) -> String {
+    if view.asleep {
+        return "asleep".to_owned();
+    }
     match view.phase {
+        Phase::Connecting if has_company(view) => "linked, no job".to_owned(),
         Phase::Connecting => "connecting".to_owned(),
         Phase::Lobby { wanted, present } => format!("lobby, {present} of {wanted} friends are here"),
         Phase::Running => format!("running for {}", numbers::span(view.room.elapsed_s)),
@@ -123,12 +129,17 @@ fn state(view: &View) -> String {
 fn peer_table(view: &View, unit_size: Option<u64>) -> Vec<String> {
     let units = view.job.as_ref().map_or(0, |job| job.done_units).max(1) as f64;
     let mut rows = vec![["NAME", "KIND", "STATE", "THREADS", "SPEED", "SHARE", "LINK"].map(str::to_owned)];
-    for peer in &view.peers {
+    // Who has no link to this node may have one to another.
+    let is_elsewhere = |at: usize| {
+        let mut linked = view.peers.iter().filter(|peer| peer.link == LinkState::Open);
+        linked.any(|peer| peer.links.iter().any(|other| usize::from(*other) == at))
+    };
+    for (at, peer) in view.peers.iter().enumerate() {
         let is_here = peer.activity.is_some();
         rows.push([
             one_line(&format!("{} {}{}", peer.name, peer.code, if peer.host { " (host)" } else { "" })),
             kind(peer).to_owned(),
-            activity(peer).to_owned(),
+            activity(peer, is_elsewhere(at)).to_owned(),
             if is_here { peer.threads.to_string() } else { "-".to_owned() },
             if is_here { numbers::speed(peer.speed, unit_size) } else { "-".to_owned() },
             format!("{:.1} %", peer.credit_units as f64 / units * 100.0),
@@ -157,14 +168,21 @@ fn kind(peer: &PeerView) -> &'static str {
     }
 }
 
-fn activity(peer: &PeerView) -> &'static str {
+fn activity(peer: &PeerView, is_elsewhere: bool) -> &'static str {
     match peer.activity {
         Some(Activity::Ready) => "ready",
         Some(Activity::Working) => "working",
         Some(Activity::Paused) => "paused",
         Some(Activity::Watching) => "watching",
         Some(Activity::Finished) => "finished",
-        None => "gone",
+        // Nobody works where there is no job.
+        None => match peer.link {
+            LinkState::Own | LinkState::Open => "-",
+            LinkState::Stale => "silent",
+            LinkState::Connecting => "connecting",
+            LinkState::None if is_elsewhere => "elsewhere",
+            LinkState::None => "gone",
+        },
     }
 }
 
@@ -176,5 +194,57 @@ fn link(peer: &PeerView) -> String {
         (LinkState::Stale, _) => format!("silent for {}", numbers::span(peer.heard_ms as f64 / 1000.0)),
         (LinkState::Open, Some(ms)) => format!("{ms:.1} ms"),
         (LinkState::Open, None) => "open".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(link: LinkState, links: &[u16]) -> PeerView {
+        PeerView {
+            id: String::new(),
+            name: format!("{link:?}"),
+            code: "abcd".to_owned(),
+            me: link == LinkState::Own,
+            host: false,
+            hue: 0,
+            kind: None,
+            activity: None,
+            threads: 0,
+            speed: 0.0,
+            solo_speed: 0.0,
+            credit_units: 0,
+            gross_units: 0,
+            holding_units: 0,
+            link,
+            links: links.to_vec(),
+            address: String::new(),
+            heard_ms: 0,
+            round_trip_ms: None,
+        }
+    }
+
+    #[test]
+    fn a_network_without_a_job_is_linked_and_only_who_has_no_link_is_gone() {
+        let links = [
+            (LinkState::Own, &[1][..]),
+            (LinkState::Open, &[0, 2]),
+            (LinkState::None, &[]),
+            (LinkState::None, &[]),
+        ];
+        let mut view =
+            View { peers: links.map(|(link, links)| peer(link, links)).to_vec(), ..View::default() };
+
+        let table = peer_table(&view, None);
+        let states: Vec<_> =
+            table.iter().map(|row| row.split_whitespace().nth(3).unwrap_or_default()).collect();
+
+        assert_eq!(states[1..], ["-", "-", "elsewhere", "gone"], "{table:?}");
+        assert_eq!(state(&view), "linked, no job");
+        view.asleep = true;
+        assert_eq!(state(&view), "asleep");
+        view = View::default();
+        assert_eq!(state(&view), "connecting");
     }
 }

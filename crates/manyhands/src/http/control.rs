@@ -43,7 +43,7 @@ impl<S: Sync> FromRequestParts<S> for OwnMachine {
 
 /// `POST /api/start`: begin now, whoever is there.
 pub(super) async fn start(State(web): State<Arc<Web>>, caller: Caller, headers: HeaderMap) -> Response {
-    if let Err(why) = check(caller.clone(), &headers) {
+    if let Err(why) = check(caller, &headers) {
         return refuse(StatusCode::FORBIDDEN, why);
     }
     if web.node.as_ref().is_some_and(|node| !node.is_host) {

@@ -40,6 +40,9 @@ pub(crate) struct NodeState {
     pub(crate) uptime_s: f64,
     /// Whether it sleeps.
     pub(crate) asleep: bool,
+    /// How it is, in words.
+    #[serde(default)]
+    pub(crate) state: String,
     /// How far its job is.
     #[serde(flatten)]
     pub(crate) phase: Phase,
@@ -122,6 +125,7 @@ async fn state(_: OwnMachine, State(web): State<Arc<Web>>) -> Response {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_s: web.started.elapsed().as_secs_f64(),
         asleep: view.asleep,
+        state: crate::status::state(&view),
         phase: view.phase,
         signaling: view.signaling,
         links: view.peers.iter().filter(is_linked).map(|peer| peer.id.clone()).collect(),

@@ -236,6 +236,7 @@ async fn peers_messages_and_news_are_told_with_their_ids() {
         (&state["asleep"], &state["phase"], &state["messages"]),
         (&false.into(), &"lobby".into(), &1.into())
     );
+    assert_eq!(state["state"], "lobby, 3 of 9 friends are here");
     assert_eq!(node.get("/api/news").await.json()[0]["value"], 13);
 }
 
