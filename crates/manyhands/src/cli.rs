@@ -94,6 +94,25 @@ pub(crate) enum Command {
     },
 }
 
+impl Command {
+    /// Whether a program reads the output.
+    pub(crate) fn is_json(&self) -> bool {
+        match self {
+            Self::Host(args) => args.json,
+            Self::Join(args) => args.json,
+            Self::Relay(args) => args.json,
+            Self::Status(args) => args.json,
+            Self::StartNetwork(args) => args.which.json,
+            Self::StopNetwork(which) | Self::NetworkStatus(which) | Self::AddNode(which) => which.json,
+            Self::SendMessage(args) => args.which.json,
+            Self::GetMessages(args) | Self::GetPeers(args) => args.which.json,
+            Self::SleepNode(args) | Self::WakeNode(args) => args.which.json,
+            Self::RemoveNode(args) => args.which.json,
+            Self::Node | Self::Completions { .. } => false,
+        }
+    }
+}
+
 /// How to host.
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -13,7 +13,9 @@ Exit codes:
   5    task.json cannot be used: it says what is wrong with it
   6    the port cannot be listened on
   7    the network of nodes is not as the command needs it: it runs already, or the node was removed or sleeps
-  130  interrupted before the job was finished";
+  130  interrupted before the job was finished
+
+With --json a failure is told on the standard output as well: {\"error\":\"why\",\"code\":3}";
 
 /// Why the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +52,11 @@ impl Failure {
     /// A failure with this reason and message.
     pub(crate) fn new(reason: Reason, message: impl fmt::Display) -> Self {
         Self { reason, message: message.to_string() }
+    }
+
+    /// What a program that asked for JSON is told.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({ "error": self.message, "code": self.reason as u8 })
     }
 
     /// The person pressed Ctrl-C before the job was finished. The message was shown at that moment already.

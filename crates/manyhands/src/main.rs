@@ -37,34 +37,57 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use cli::{Cli, Command};
-use exit::Outcome;
+use exit::{Failure, Outcome, Reason};
+use network::log::{LOG_BYTES_MAX, Log};
 
 /// How many files and connections the program may want to have open.
 const FILES_WANTED: u64 = 16 * 1024;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    start_log(cli.verbose);
+    let cli = Cli::try_parse().unwrap_or_else(|error| misunderstood(&error));
+    let is_json = cli.command.is_json();
+    // What a node says goes into a file, which must not fill the disk.
+    let log = Log::new(LOG_BYTES_MAX);
+    if matches!(cli.command, Command::Node) {
+        let log = log.clone();
+        start_log(cli.verbose, move || log.clone());
+    } else {
+        start_log(cli.verbose, std::io::stderr);
+    }
     // A relay has thousands of connections, where systems allow a program a thousand files unless it asks for more.
     if let Err(error) = rlimit::increase_nofile_limit(FILES_WANTED) {
         tracing::debug!("the limit of open files stays as it is: {error}");
     }
-    match run(cli.command) {
+    match run(cli.command, &log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !failure.message.is_empty() {
                 voice::print_error(&format!("manyhands: {}", failure.message));
+                if is_json {
+                    voice::print(&failure.to_json().to_string());
+                }
             }
             ExitCode::from(failure.reason as u8)
         }
     }
 }
 
-fn run(command: Command) -> Outcome {
+/// Ends the program over a command line that is none, or that asks for help.
+fn misunderstood(error: &clap::Error) -> ! {
+    // Whoever wants JSON gets it for this as well; where the line went wrong, only its words can tell.
+    if error.use_stderr() && std::env::args().any(|word| word == "--json") {
+        let message = error.render().to_string();
+        voice::print(&Failure::new(Reason::Usage, message.trim()).to_json().to_string());
+    }
+    error.exit()
+}
+
+fn run(command: Command, log: &Log) -> Outcome {
     match command {
         Command::Host(args) => block_on(host::run(*args)),
         Command::Join(args) => block_on(join::run(args)),
@@ -80,7 +103,7 @@ fn run(command: Command) -> Outcome {
         Command::RemoveNode(args) => network::remove_node(&args),
         Command::SleepNode(args) => network::set_asleep(&args, true),
         Command::WakeNode(args) => network::set_asleep(&args, false),
-        Command::Node => network::node::run(),
+        Command::Node => network::node::run(log),
         Command::Completions { shell } => {
             let mut script = vec![];
             clap_complete::generate(shell, &mut Cli::command(), "manyhands", &mut script);
@@ -98,8 +121,11 @@ fn block_on(command: impl Future<Output = Outcome>) -> Outcome {
     outcome
 }
 
-/// Sends what the parts log to the error output: warnings always, the rest when asked for.
-fn start_log(verbose: u8) {
+/// Sends what the parts log to where errors are told: warnings always, the rest when asked for.
+fn start_log<W>(verbose: u8, writer: W)
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     // The libraries below are talkative about things that are as they should be, such as a friend who left.
     let ordinary = match verbose {
         0 => "error,manyhands=warn",
@@ -110,7 +136,7 @@ fn start_log(verbose: u8) {
     let chosen = std::env::var("MANYHANDS_LOG").ok();
     let filter = chosen.as_deref().unwrap_or(ordinary).parse::<Targets>().unwrap_or_default();
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(writer)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(verbose > 1);
     tracing_subscriber::registry().with(filter).with(lines).init();

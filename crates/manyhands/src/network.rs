@@ -6,12 +6,13 @@
 //! - [`start`]: starting processes, and leaving none behind. [`stop`]: ending them.
 //! - [`state`]: what is known between two commands. [`ask`]: questions to nodes.
 //! - [`show`]: what the commands print.
-//! - [`node`]: the process itself.
+//! - [`node`]: the process itself. [`log`]: what it says.
 
 pub(crate) mod args;
 mod ask;
 mod graph;
 mod linked;
+pub(crate) mod log;
 pub(crate) mod node;
 mod show;
 mod start;
@@ -31,7 +32,7 @@ use crate::voice::{print, print_error};
 
 use args::{NodeArgs, RemoveArgs, SendArgs, StartArgs, WhichArgs};
 use ask::Client;
-use start::{Starting, ask_all, check_ports};
+use start::{Starting, ask_all, check_ports, next_free_port, wait_for_abandoned};
 use state::{Folder, Network, Node};
 
 /// The most nodes that a network starts with.
@@ -61,6 +62,9 @@ pub(crate) fn start_network(args: &StartArgs) -> Outcome {
     }
     let folder = open(&args.which)?;
     let _change = folder.change()?;
+    if let Ok(None) = folder.read() {
+        wait_for_abandoned(&folder);
+    }
     let alive = folder.alive();
     if !alive.is_empty() {
         let message = format!(
@@ -86,6 +90,7 @@ pub(crate) fn start_network(args: &StartArgs) -> Outcome {
     check_ports(&nodes)?;
     let mut network = Network { room: room.fragment(), base_port: args.base_port, nodes };
 
+    folder.allow(&network.room)?;
     let mut starting = Starting::new();
     for node in &network.nodes {
         starting.start(&folder, &network, node)?;
@@ -106,8 +111,15 @@ pub(crate) fn start_network(args: &StartArgs) -> Outcome {
 pub(crate) fn stop_network(args: &WhichArgs) -> Outcome {
     let folder = open(args)?;
     let _change = folder.change()?;
-    let Some(network) = folder.read()? else { return Err(no_network(&folder)) };
-    let nodes: Vec<&Node> = network.present().collect();
+    // Without a description, or with one that is damaged, the locks still tell who runs.
+    let described = match folder.read() {
+        Ok(None) if folder.alive().is_empty() => return Err(no_network(&folder)),
+        Ok(described) => described.map(|network| network.nodes).unwrap_or_default(),
+        Err(_) => vec![],
+    };
+    folder.forbid();
+    let strays = folder.strays(&described);
+    let nodes: Vec<&Node> = described.iter().chain(&strays).collect();
     let stopped = stop::stop(&folder, &nodes, false)?;
     folder.clear();
     if args.json {
@@ -215,15 +227,17 @@ pub(crate) fn add_node(args: &WhichArgs) -> Outcome {
     let _change = folder.change()?;
     let (_, mut network) = running(args)?;
     let number = network.nodes.last().map_or(0, |node| node.number) + 1;
-    let port = network.base_port.checked_add(number - 1);
-    let Some(port) = port.filter(|_| number <= NUMBERS_MAX) else {
+    if number > NUMBERS_MAX {
         let message = format!("the network `{}` has no room for a node {number}", folder.name);
         return Err(Failure::new(Reason::Usage, message));
+    }
+    // Its own port, as the others have theirs, or the next that is free.
+    let first = network.base_port.checked_add(number - 1);
+    let Some(port) = first.and_then(|first| next_free_port(first, &network.nodes)) else {
+        let message = format!("no port is free for a node {number}, from the network's own on");
+        return Err(Failure::new(Reason::Port, message));
     };
-    let alive = network.nodes.iter().rev().filter(|node| folder.process(node.number).is_some());
-    let from = alive.map(|node| node.number).take(2).collect();
-    let mut node = Node { number, id: String::new(), port, from, removed: false };
-    check_ports(std::slice::from_ref(&node))?;
+    let mut node = Node { number, id: String::new(), port, from: entrances(&network)?, removed: false };
     network.nodes.push(node.clone());
 
     let mut starting = Starting::new();
@@ -247,7 +261,8 @@ pub(crate) fn add_node(args: &WhichArgs) -> Outcome {
 pub(crate) fn remove_node(args: &RemoveArgs) -> Outcome {
     let folder = open(&args.which)?;
     let _change = folder.change()?;
-    let (_, mut network, node) = node(&args.which, args.number)?;
+    // One that has died is as good as removed.
+    let (_, mut network, node) = present(&args.which, args.number)?;
     let stopped = stop::stop(&folder, &[&node], args.kill)?;
     for known in &mut network.nodes {
         known.removed |= known.number == node.number;
@@ -285,8 +300,44 @@ fn running(args: &WhichArgs) -> Result<(Folder, Network), Failure> {
     Err(Failure::new(Reason::Unreachable, message))
 }
 
+/// The nodes that a new one starts from: the last two that are awake.
+fn entrances(network: &Network) -> Result<Vec<u16>, Failure> {
+    let present: Vec<Node> = network.present().cloned().collect();
+    let states = ask_all(&Client::new(), &present);
+    let answering: Vec<(u16, bool)> = present
+        .iter()
+        .zip(&states)
+        .filter_map(|(node, state)| Some((node.number, state.as_ref()?.asleep)))
+        .collect();
+    if answering.is_empty() {
+        return Err(Failure::new(Reason::Unreachable, "no node of the network answers"));
+    }
+    let awake: Vec<u16> =
+        answering.iter().rev().filter(|(_, asleep)| !asleep).map(|(number, _)| *number).take(2).collect();
+    if awake.is_empty() {
+        let message = "all nodes sleep: wake one first (manyhands wake-node NODE)";
+        return Err(Failure::new(Reason::Network, message));
+    }
+    Ok(awake)
+}
+
 /// A node that runs, and its network.
 fn node(args: &WhichArgs, number: u16) -> Result<(Folder, Network, Node), Failure> {
+    let (folder, network, node) = present(args, number)?;
+    if folder.process(number).is_none() {
+        let log = folder.log_path(number);
+        let message = format!(
+            "node {number} does not run any more, though nobody removed it; see {} \
+             (manyhands remove-node {number} takes it from the list)",
+            log.display()
+        );
+        return Err(Failure::new(Reason::Unreachable, message));
+    }
+    Ok((folder, network, node))
+}
+
+/// A node that was not removed, whether it runs or not, and its network.
+fn present(args: &WhichArgs, number: u16) -> Result<(Folder, Network, Node), Failure> {
     let (folder, network) = running(args)?;
     let Some(node) = network.nodes.iter().find(|node| node.number == number).cloned() else {
         let last = network.nodes.last().map_or(0, |node| node.number);
@@ -296,12 +347,6 @@ fn node(args: &WhichArgs, number: u16) -> Result<(Folder, Network, Node), Failur
     };
     if node.removed {
         return Err(Failure::new(Reason::Network, format!("node {number} was removed from the network")));
-    }
-    if folder.process(number).is_none() {
-        let log = folder.log_path(number);
-        let message =
-            format!("node {number} does not run any more, though nobody removed it; see {}", log.display());
-        return Err(Failure::new(Reason::Unreachable, message));
     }
     Ok((folder, network, node))
 }

@@ -107,6 +107,38 @@ fn a_node_can_be_added_and_hears_what_was_said_before() {
 }
 
 #[test]
+fn a_node_is_added_beside_those_that_are_awake_at_a_port_that_is_free() {
+    let network = Network::start(3);
+    let taken = TcpListener::bind(("127.0.0.1", network.base_port + 3)).ok();
+    network.ok(&["sleep-node", "2"]);
+    network.ok(&["sleep-node", "3"]);
+
+    let added = network.json(&["add-node"]);
+    network.ok(&["sleep-node", "1"]);
+    network.ok(&["sleep-node", "4"]);
+    let refused = network.run(&["add-node"]);
+
+    assert_eq!((&added["node"], &added["from"]), (&4.into(), &serde_json::json!([1])));
+    assert!(added["port"].as_u64().unwrap() > u64::from(network.base_port + 3), "{added}");
+    assert_eq!(refused.code, 7, "{}", refused.err);
+    assert!(refused.err.contains("all nodes sleep"), "{}", refused.err);
+    drop(taken);
+}
+
+#[test]
+fn text_that_looks_like_an_option_is_said_and_kept_out_of_the_logs() {
+    let network = Network::start(2);
+
+    network.ok(&["send-message", "1", "-5"]);
+    assert_eq!(network.json(&["send-message", "1", "--wunderbar"])["said"], "--wunderbar");
+    network.hears(2, "-5");
+    network.hears(2, "--wunderbar");
+
+    let log = fs::read_to_string(network.folder.path("state/manyhands/networks/default/node-2.log")).unwrap();
+    assert!(log.contains("\"heard\"") && !log.contains("wunderbar"), "{log}");
+}
+
+#[test]
 fn what_cannot_be_done_is_told_with_a_code() {
     let network = Network::start(1);
     let long = "a".repeat(8193);
@@ -115,6 +147,7 @@ fn what_cannot_be_done_is_told_with_a_code() {
         (&["get-messages", "99"], 2, "there is no node 99"),
         (&["remove-node", "0"], 2, "there is no node 0"),
         (&["send-message", "1", ""], 2, "the text is empty"),
+        (&["send-message", "1", "  "], 2, "the text is empty"),
         (&["send-message", "1", &long], 2, "8192 is the most"),
         (&["send-message", "1"], 2, "<TEXT>"),
         (&["get-peers", "one"], 2, "invalid"),
@@ -128,6 +161,10 @@ fn what_cannot_be_done_is_told_with_a_code() {
         let refused = network.run(arguments);
         assert_eq!(refused.code, code, "{arguments:?}: {}", refused.err);
         assert!(refused.err.contains(why), "{arguments:?}: {}", refused.err);
+        let as_json = network.run(&[arguments, &["--json"]].concat());
+        let told: Value = serde_json::from_str(&as_json.out).unwrap();
+        assert_eq!((as_json.code, &told["code"]), (code, &code.into()), "{arguments:?}: {told}");
+        assert!(told["error"].as_str().unwrap().contains(why), "{arguments:?}: {told}");
     }
     assert_eq!(network.ok(&["get-messages", "1"]), "Node 1 has heard nothing yet.\n");
     assert_eq!(network.json(&["get-messages", "1"]), serde_json::json!([]));
@@ -148,18 +185,62 @@ fn a_taken_port_is_told_before_anything_runs() {
 }
 
 #[test]
-fn a_start_that_is_broken_off_leaves_nothing_running() {
-    let folder = Folder::new();
-    let base = free_ports(24);
+fn a_start_that_is_broken_off_leaves_nothing_running_and_can_be_begun_again_at_once() {
+    let network = Network { folder: Folder::new(), base_port: free_ports(24) };
+    let port = network.base_port.to_string();
+    let break_off = || {
+        let mut start = network.folder.start(&["start-network", "--nodes", "24", "--base-port", &port]);
+        wait_until("most nodes run", || recorded_processes(&network.folder).len() >= 16);
+        start.crash();
+        recorded_processes(&network.folder)
+    };
 
-    let mut start = folder.start(&["start-network", "--nodes", "24", "--base-port", &base.to_string()]);
-    wait_until("some node runs", || !recorded_processes(&folder).is_empty());
-    start.crash();
-
-    let processes = recorded_processes(&folder);
-    processes.iter().for_each(|pid| wait_for_end(*pid));
-    let status = done(folder.start(&["network-status"]));
+    let first = break_off();
+    first.into_iter().for_each(wait_for_end);
+    wait_until("no node is left", || processes_at(&network.folder).is_empty());
+    let status = network.run(&["network-status"]);
     assert_eq!(status.code, 3, "{}", status.err);
+
+    let second = break_off();
+    network.ok(&["start-network", "--nodes", "3", "--base-port", &port]);
+
+    second.into_iter().for_each(wait_for_end);
+    wait_until("only the new nodes are left", || processes_at(&network.folder).len() <= 3);
+    assert_eq!(network.processes().len(), 3);
+}
+
+#[test]
+fn a_network_whose_description_is_lost_or_damaged_can_be_stopped_and_begun_again() {
+    let network = Network::start(2);
+    let description = network.folder.path("state/manyhands/networks/default/network.json");
+    let processes = network.processes();
+    fs::write(&description, "{").unwrap();
+    let damaged = network.run(&["network-status"]);
+    let again = network.run(&["start-network", "--nodes", "1"]);
+    assert_eq!((damaged.code, again.code), (7, 7), "{} {}", damaged.err, again.err);
+    assert!(damaged.err.contains("is damaged"), "{}", damaged.err);
+
+    assert_eq!(network.json(&["stop-network"])["stopped"], 2);
+    processes.into_iter().for_each(wait_for_end);
+    assert_eq!(network.run(&["stop-network"]).code, 3);
+
+    let port = network.base_port.to_string();
+    network.ok(&["start-network", "--nodes", "2", "--base-port", &port]);
+    let processes = network.processes();
+    fs::remove_file(&description).unwrap();
+    assert_eq!(network.json(&["stop-network"])["stopped"], 2);
+    processes.into_iter().for_each(wait_for_end);
+}
+
+#[test]
+fn nodes_end_by_themselves_when_their_folder_is_gone() {
+    let network = Network::start(3);
+    let processes = network.processes();
+
+    fs::remove_dir_all(network.folder.path("state")).unwrap();
+
+    assert_eq!(processes.len(), 3);
+    processes.into_iter().for_each(wait_for_end);
 }
 
 #[test]
@@ -193,6 +274,10 @@ fn a_node_that_died_is_told_by_its_number_while_the_others_go_on() {
     network.hears(3, "still here");
     assert_eq!(dead.code, 3, "{}", dead.err);
     assert!(dead.err.contains("node 2 does not run any more"), "{}", dead.err);
+
+    network.ok(&["remove-node", "2"]);
+    assert_eq!(network.json(&["network-status"])["nodes"][1]["state"], "removed");
+    assert_eq!(network.run(&["remove-node", "2"]).code, 7);
 }
 
 /// A network, stopped at the end of its test, however that ends.
@@ -278,6 +363,14 @@ fn recorded_processes(folder: &Folder) -> Vec<u32> {
         .filter(|entry| is_lock(&entry.file_name().to_string_lossy()))
         .filter_map(|entry| fs::read_to_string(entry.path()).unwrap().parse().ok())
         .collect()
+}
+
+/// The processes that run in the network's folder, where the system tells; they are found before they have locked anything.
+fn processes_at(folder: &Folder) -> Vec<u32> {
+    let Ok(home) = fs::canonicalize(folder.path("state/manyhands/networks/default")) else { return vec![] };
+    let Ok(entries) = fs::read_dir("/proc") else { return vec![] };
+    let is_there = |pid: &u32| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|at| at == home);
+    entries.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok()).filter(is_there).collect()
 }
 
 fn wait_for_end(pid: u32) {

@@ -60,12 +60,14 @@ pub(crate) struct NodeArgs {
 Examples:
   manyhands send-message 4 apple
   manyhands send-message 4 \"any text at all\"
-  manyhands send-message 4 -- \"-even this\"")]
+  manyhands send-message 4 -5
+  manyhands send-message 4 -- --json                 even what would be an option")]
 pub(crate) struct SendArgs {
     /// The number of the node that says it
     #[arg(value_name = "NODE")]
     pub(crate) number: u16,
     /// The text, of at most 8192 bytes; in quotes if it has spaces
+    #[arg(allow_hyphen_values = true)]
     pub(crate) text: String,
     #[command(flatten)]
     pub(crate) which: WhichArgs,

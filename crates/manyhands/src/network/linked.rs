@@ -43,6 +43,7 @@ mod tests {
             version: String::new(),
             uptime_s: 0.0,
             asleep: false,
+            state: String::new(),
             phase: Phase::Connecting,
             signaling: true,
             links: links.map(|link| link.to_string()).collect(),

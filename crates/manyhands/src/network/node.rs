@@ -20,7 +20,8 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::state::live;
+use super::log::Log;
+use super::state::{is_allowed, live};
 use crate::cli::ListenArgs;
 use crate::doors::entries;
 use crate::exit::{Failure, Outcome, Reason};
@@ -28,12 +29,14 @@ use crate::http::{NodeFace, Web, router};
 use crate::identity::random;
 use crate::listen::{Serving, listen};
 use crate::signals::Signals;
-use crate::voice::{self, Voice};
+use crate::voice;
 
 /// What a node is told when it may stay.
 pub(super) const STAY: &str = "stay";
 /// How many commands over HTTP may wait.
 const COMMANDS_MAX: usize = 16;
+/// How often a node looks whether it may still run: whoever started it may have removed its folder, and forgotten it.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How long a peer that was told to leave at once may take.
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 
@@ -53,22 +56,25 @@ pub(super) struct Orders {
 }
 
 /// Runs a node until it is told to leave.
-pub(crate) fn run() -> Outcome {
+pub(crate) fn run(log: &Log) -> Outcome {
     let mut line = String::new();
     stdin().lock().read_line(&mut line)?;
     let orders: Orders = serde_json::from_str(&line).map_err(|error| {
         Failure::new(Reason::Usage, format!("a node is told on its input what to be: {error}"))
     })?;
     let _alive = live(&orders.lock)?;
+    // Only now: whoever takes the permission away looks at the lock after that.
+    if !is_allowed(&orders.lock, &orders.room) {
+        return Ok(());
+    }
     // One thread is enough for links that are mostly silent, and keeps the memory of many nodes small.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let outcome = runtime.block_on(serve(orders));
+    let outcome = runtime.block_on(serve(orders, log));
     runtime.shutdown_background();
     outcome
 }
 
-async fn serve(orders: Orders) -> Outcome {
-    let voice = Voice::new(true);
+async fn serve(orders: Orders, log: &Log) -> Outcome {
     let mut signals = Signals::new()?;
     let abandoned = abandoned();
     tokio::pin!(abandoned);
@@ -82,7 +88,7 @@ async fn serve(orders: Orders) -> Outcome {
         secret: random()?,
         room,
         seed: random()?,
-        name: orders.name,
+        name: orders.name.clone(),
         kind: PeerKind::Native,
         threads: 0,
         servers: entries(&own, "", &orders.from),
@@ -106,6 +112,7 @@ async fn serve(orders: Orders) -> Outcome {
     let web = Web { signaling: Some(server.clone()), node: Some(node), started: Instant::now() };
     let serving = Serving::start(listener, router(web));
 
+    let mut looks = tokio::time::interval(LOOK_EVERY);
     loop {
         tokio::select! {
             Some(command) = control.recv() => peer.command(command).await,
@@ -114,12 +121,17 @@ async fn serve(orders: Orders) -> Outcome {
                 Ok(event) => {
                     let mut told = voice::event(&event, &views.borrow());
                     told["at_ms"] = json!(unix_ms());
-                    voice.emit(&told);
+                    if let Some(fields) = told.as_object_mut().filter(|_| matches!(event, Event::Heard { .. })) {
+                        // What people say to each other is not for a file.
+                        fields.remove("text");
+                    }
+                    log.tell(&told);
                 }
                 Err(RecvError::Lagged(missed)) => tracing::debug!(missed, "events were missed"),
             },
             () = signals.recv() => break,
             () = &mut abandoned => break,
+            _ = looks.tick() => if !is_allowed(&orders.lock, &orders.room) { break },
         }
     }
     peer.command(manyhands_core::Command::Leave).await;

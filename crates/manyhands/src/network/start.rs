@@ -1,12 +1,13 @@
 //! Starting nodes: all at once, each a process of its own, and none that is left behind when it fails.
 //!
-//! 1. Everything that can be wrong is looked at before anything runs: a network that runs already, ports that are taken.
+//! 1. Everything that can be wrong is looked at before anything runs: a network that runs already, ports that are taken. What
+//!    a start that was broken off has left is given the time to end.
 //! 2. The processes start. Each holds the other end of a pipe from here; if this program ends, however, they end.
 //! 3. They are asked until all are linked. A process that ends by itself, or a time that is over, is the end of all.
 //! 4. The network is written down, and the nodes are told to stay.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::thread::{scope, sleep};
@@ -22,6 +23,10 @@ use crate::http::node::NodeState;
 
 /// How often the nodes are asked whether they are linked.
 const ASK_EVERY: Duration = Duration::from_millis(100);
+/// How long nodes whose start was broken off may take to end.
+const ABANDONED_WITHIN: Duration = Duration::from_secs(10);
+/// How many ports are tried for a node that is added.
+const PORTS_TRIED: usize = 256;
 
 /// Processes that were started and may not stay yet. Dropping it ends them.
 pub(super) struct Starting {
@@ -149,10 +154,29 @@ pub(super) fn ask_all(client: &Client, nodes: &[Node]) -> Vec<Option<NodeState>>
     })
 }
 
+/// The first port from `first` on that is free and that no other node has.
+pub(super) fn next_free_port(first: u16, nodes: &[Node]) -> Option<u16> {
+    let is_new = |port: &u16| nodes.iter().all(|node| node.port != *port);
+    (first..=u16::MAX).filter(is_new).take(PORTS_TRIED).find(|port| try_port(*port).is_ok())
+}
+
+fn try_port(port: u16) -> io::Result<()> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map(drop)
+}
+
+/// Waits until what was left by a start that was broken off has ended; some of it may stay.
+pub(super) fn wait_for_abandoned(folder: &Folder) {
+    folder.forbid();
+    let deadline = Instant::now() + ABANDONED_WITHIN;
+    while !folder.alive().is_empty() && Instant::now() < deadline {
+        sleep(ASK_EVERY);
+    }
+}
+
 /// Finds out whether all these ports are free.
 pub(super) fn check_ports(nodes: &[Node]) -> Outcome {
     for node in nodes {
-        if let Err(error) = TcpListener::bind((Ipv4Addr::LOCALHOST, node.port)) {
+        if let Err(error) = try_port(node.port) {
             let message = format!(
                 "port {} of node {} cannot be used: {error}. Nothing was started; choose other ports with --base-port",
                 node.port, node.number

@@ -1,5 +1,7 @@
 //! What is known of a network between two commands: a folder with a description, and a lock for each node.
 //!
+//! - `room` says for which room nodes may run here. It is the first thing a start writes, and the first that a stop removes;
+//!   a node whose room it is not ends by itself, so that none is left behind, even one that nobody has seen yet.
 //! - `network.json` lists the nodes. It is written once all of them are up.
 //! - `node-K.lock` is locked by the process of node K for as long as it lives, and holds its process number. The lock is
 //!   the system's and ends with the process, however that ends; so whoever finds it locked knows that the number
@@ -8,13 +10,16 @@
 //! - `busy.lock` is locked by the command that changes the network at the moment.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::{Failure, Reason};
+
+/// The file that says for which room nodes may run.
+const ROOM: &str = "room";
 
 /// A network that was started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +39,7 @@ pub(super) struct Node {
     pub(super) number: u16,
     /// Its public key in hexadecimal, once it is up.
     pub(super) id: String,
-    /// Its port.
+    /// Its port; 0 for one that is not known.
     pub(super) port: u16,
     /// The numbers of the nodes that it started from.
     pub(super) from: Vec<u16>,
@@ -107,9 +112,14 @@ impl Folder {
         match fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| {
                 let path = path.display();
-                Failure::new(Reason::Network, format!("{path} is damaged: {error}; remove it to start anew"))
+                Failure::new(
+                    Reason::Network,
+                    format!(
+                        "{path} is damaged: {error}; manyhands stop-network ends what runs, to start anew"
+                    ),
+                )
             }),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => {
                 Err(anyhow::Error::from(error).context(format!("cannot read {}", path.display())).into())
             }
@@ -127,6 +137,20 @@ impl Folder {
             .with_context(|| format!("cannot write {}", path.display()))
     }
 
+    /// Lets nodes of this room run, and of no other.
+    pub(super) fn allow(&self, room: &str) -> anyhow::Result<()> {
+        let path = self.path.join(ROOM);
+        create_private(&path)?
+            .write_all(room.as_bytes())
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Lets no nodes run: those that do end by themselves, soon.
+    pub(super) fn forbid(&self) {
+        // It may not be there.
+        let _ = fs::remove_file(self.path.join(ROOM));
+    }
+
     /// Removes all that is known of the network. Nothing of it should run any more.
     pub(super) fn clear(&self) {
         let Ok(entries) = fs::read_dir(&self.path) else { return };
@@ -141,6 +165,13 @@ impl Folder {
     /// Where it is.
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Nodes that live and that no description tells of.
+    pub(super) fn strays(&self, known: &[Node]) -> Vec<Node> {
+        let is_known = |number: &u16| known.iter().any(|node| node.number == *number);
+        let stray = |number| Node { number, id: String::new(), port: 0, from: vec![], removed: false };
+        self.alive().into_iter().filter(|number| !is_known(number)).map(stray).collect()
     }
 
     /// Where a node's process keeps its lock.
@@ -177,6 +208,14 @@ impl Folder {
     /// The numbers of all nodes that live, whether the description knows them or not.
     pub(super) fn alive(&self) -> Vec<u16> {
         (1..=super::NUMBERS_MAX).filter(|number| self.process(*number).is_some()).collect()
+    }
+}
+
+/// Whether a node of this room, with this lock, may run. If it cannot be told, it may.
+pub(super) fn is_allowed(lock: &Path, room: &str) -> bool {
+    match fs::read_to_string(lock.with_file_name(ROOM)) {
+        Ok(allowed) => allowed == room,
+        Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
     }
 }
 
@@ -238,6 +277,35 @@ mod tests {
         assert_eq!((folder.process(3), folder.alive()), (Some(std::process::id()), vec![3]));
         drop(held);
         assert_eq!((folder.process(3), folder.alive()), (None, vec![]));
+    }
+
+    #[test]
+    fn a_node_may_run_for_as_long_as_its_room_is_the_one() {
+        let state = tempfile::tempdir().unwrap();
+        let folder = Folder::open(state.path(), "default").unwrap();
+        let lock = folder.lock_path(1);
+
+        assert!(!is_allowed(&lock, "ours"));
+        folder.allow("ours").unwrap();
+        assert!(is_allowed(&lock, "ours"));
+        folder.allow("theirs").unwrap();
+        assert!(!is_allowed(&lock, "ours"));
+        folder.forbid();
+        assert!(!is_allowed(&lock, "theirs"));
+        drop(state);
+        assert!(!is_allowed(&lock, "theirs"), "the folder is gone");
+    }
+
+    #[test]
+    fn who_lives_without_a_description_is_a_stray() {
+        let state = tempfile::tempdir().unwrap();
+        let folder = Folder::open(state.path(), "default").unwrap();
+        let _held = [2, 5].map(|number| live(&folder.lock_path(number)).unwrap());
+        let known = Node { number: 2, id: String::new(), port: 7002, from: vec![], removed: true };
+
+        let strays = |known: &[Node]| folder.strays(known).iter().map(|node| node.number).collect::<Vec<_>>();
+
+        assert_eq!((strays(&[]), strays(&[known])), (vec![2, 5], vec![5]));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::ask::Client;
 use super::state::{Folder, Node};
 use crate::exit::{Failure, Outcome, Reason};
 
-/// How long nodes may take to say goodbye.
+/// How long nodes may take to say goodbye, those included that must first see that they may not run any more.
 const LEFT_WITHIN: Duration = Duration::from_secs(8);
 /// How long a process may take to end once it was killed.
 const KILLED_WITHIN: Duration = Duration::from_secs(5);
@@ -42,7 +42,8 @@ pub(super) fn stop(folder: &Folder, nodes: &[&Node], kill: bool) -> Result<Stopp
     if !kill {
         let client = Client::new();
         scope(|scope| {
-            for node in &running {
+            // Where a stray listens nobody knows; it is not allowed to run any more, and finds that out by itself.
+            for node in running.iter().filter(|node| node.port != 0) {
                 let client = &client;
                 // One that does not hear it is killed below.
                 scope.spawn(move || drop(client.post(node, "/api/leave", None)));
