@@ -33,6 +33,7 @@ use crate::post::Post;
 use crate::seal;
 use crate::table::{Set, Table};
 use crate::time::Time;
+use crate::views::FULL_MESH_MAX;
 
 /// Calls under way at once. Further ones wait.
 const CALLS_MAX: usize = 32;
@@ -43,6 +44,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(25);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
 /// How many calls a node makes at once in a room too large for links to all.
 const CALLS_SPARSE_MAX: usize = 4;
+/// How many introductions are planned upon one neighbour's word.
+const PLANS_MAX: usize = FULL_MESH_MAX;
 /// A caller with fewer links than this is let in even by a peer that has enough.
 const NEEDY: u16 = 3;
 /// The wait before a failed or lost link is dialled anew; doubled each time.
@@ -314,7 +317,7 @@ impl Calls {
     /// A linked peer told whom it has links to. In a room small enough for links to all, those that this node has none to
     /// are called over it, unless they call first or signaling brings the two together.
     pub(crate) fn on_neighbours(&mut self, desk: &Desk<'_>, via: PeerId, peers: Set<PeerId>) {
-        for peer in peers.iter().filter(|_| !desk.sparse && desk.links < desk.links_max) {
+        for peer in peers.iter().filter(|_| !desk.sparse && desk.links < desk.links_max).take(PLANS_MAX) {
             let wait = if self.me < *peer { INTRODUCTION } else { INTRODUCTION + REDIAL_SECOND };
             self.plan(desk, *peer, wait);
         }

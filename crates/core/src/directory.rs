@@ -190,20 +190,23 @@ impl Directory {
     pub(crate) fn known_peers(&self, me: PeerId, up: &Table<PeerId, LinkId>) -> (usize, usize) {
         // Everybody spoken of, and who is not spoken of but linked, or this node itself.
         let silent = up.keys().chain([&me]).filter(|peer| !self.spoken_of.contains_key(peer)).count();
-        let members = self.servers.values().map(|server| server.members.len() + 1).max();
+        // What is only visited may belong to another room's crowd.
+        let entered = self.servers.values().filter(|server| server.visited.is_none());
+        let members = entered.map(|server| server.members.len() + 1).max();
         (self.spoken_of.len() + silent, members.unwrap_or(0))
     }
 
     /// How a letter to `peer` may travel now. Each try goes another way: an introducer may be gone without anybody knowing.
     pub(crate) fn route_to(&self, up: &Table<PeerId, LinkId>, peer: &PeerId, tries: usize) -> Option<Route> {
-        if let Some((server, member)) = self.member_of.get(peer) {
-            return Some(Route::Server(*server, *member));
-        }
+        let server = self.member_of.get(peer).map(|(server, member)| Route::Server(*server, *member));
         let introducers = || {
             let knows = |(via, peers): &(&PeerId, &Set<PeerId>)| peers.contains(peer) && up.contains_key(via);
             self.neighbours.iter().filter(knows).map(|(via, _)| *via)
         };
         let count = introducers().count();
-        introducers().nth(tries % count.max(1)).map(Route::Mesh)
+        if count == 0 || (server.is_some() && tries.is_multiple_of(2)) {
+            return server;
+        }
+        introducers().nth(tries / 2 % count).map(Route::Mesh)
     }
 }

@@ -75,6 +75,8 @@ pub(crate) struct Gossip {
     kept: Table<FloodId, Kept>,
     order: Table<u64, FloodId>,
     heard: u64,
+    /// The greatest discovery of each kind: what, its value, its name.
+    best: Vec<(String, u64, FloodId)>,
     /// Names heard without their payload.
     wanted: Table<FloodId, Wanted>,
     lazy: Set<PeerId>,
@@ -95,6 +97,7 @@ impl Gossip {
             kept: Table::new(),
             order: Table::new(),
             heard: 0,
+            best: Vec::new(),
             wanted: Table::new(),
             lazy: Set::new(),
             compared: Time::ZERO,
@@ -273,12 +276,13 @@ impl Gossip {
 
     fn keep(&mut self, now: Time, flood: Flood) {
         let (id, ttl_max) = (flood.id, flood.ttl);
+        self.weigh(id, &flood.body);
         self.kept.insert(id, Kept { flood, heard: now, ttl_max });
         self.order.insert(self.heard, id);
         self.heard += 1;
         while self.kept.len() > KEPT_MAX {
-            let best = self.best();
-            let oldest = self.order.iter().find(|(_, id)| !best.contains(*id));
+            let is_best = |id: &FloodId| self.best().any(|best| best == *id);
+            let oldest = self.order.iter().find(|(_, id)| !is_best(id));
             let Some((at, id)) = oldest.map(|(at, id)| (*at, *id)) else { break };
             self.order.remove(&at);
             self.kept.remove(&id);
@@ -286,20 +290,20 @@ impl Gossip {
     }
 
     /// The greatest discovery of each kind, of two equal ones that of the smaller id: these are not forgotten.
-    pub(crate) fn best(&self) -> Vec<FloodId> {
-        let mut best: Vec<(&str, u64, FloodId)> = Vec::new();
-        for kept in self.kept.values() {
-            let (id, Body::News { what, value }) = (kept.flood.id, &kept.flood.body) else { continue };
-            match best.iter_mut().find(|(kind, ..)| kind == what) {
-                Some((_, most, of)) => {
-                    if *value > *most || (*value == *most && id < *of) {
-                        (*most, *of) = (*value, id);
-                    }
-                }
-                None => best.push((what, *value, id)),
+    pub(crate) fn best(&self) -> impl Iterator<Item = FloodId> + '_ {
+        self.best.iter().map(|(_, _, id)| *id)
+    }
+
+    /// Compares a discovery with the greatest of its kind. The first kinds that were heard of count.
+    fn weigh(&mut self, id: FloodId, body: &Body) {
+        let Body::News { what, value } = body else { return };
+        if let Some((_, most, of)) = self.best.iter_mut().find(|(kind, ..)| kind == what) {
+            if *value > *most || (*value == *most && id < *of) {
+                (*most, *of) = (*value, id);
             }
+        } else if self.best.len() < KINDS_MAX {
+            self.best.push((what.clone(), *value, id));
         }
-        best.into_iter().take(KINDS_MAX).map(|(.., id)| id).collect()
     }
 
     /// Everything known, in the order it was heard.

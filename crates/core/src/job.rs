@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use manyhands_ledger::Ledger;
+use manyhands_wire::frame::Record;
 use manyhands_wire::{JobId, JobKind, PeerId, Signature, SignedJob, UnitRange};
 
 use crate::checks::Checks;
@@ -15,11 +16,15 @@ use crate::replica::Replica;
 use crate::sharing::Sharing;
 use crate::table::Set;
 use crate::time::Time;
-use crate::work::Work;
+use crate::work::{Work, units_in};
 
 /// How long a complete ledger waits for the checks of its last results to be told, and to be made.
 const SETTLE: Duration = Duration::from_millis(250);
-const SETTLE_MAX: Duration = Duration::from_secs(10);
+const SETTLE_MAX: Duration = Duration::from_secs(30);
+/// How long a result may have taken at the most, for one as fast as its computer says: slices are far shorter.
+const RESULT_MAX: Duration = Duration::from_secs(4);
+/// How many times faster than this node a computer is believed to be.
+const FASTER_MAX: u64 = 256;
 
 /// The job and everything about it.
 pub(crate) struct Job {
@@ -104,6 +109,23 @@ impl Job {
             JobKind::Sum { .. } => true,
             JobKind::Delay { .. } => false,
         }
+    }
+
+    /// Whether a result is of more units than its computer can have computed in some slices.
+    pub(crate) fn is_too_large(&self, now: Time, record: &Record) -> bool {
+        let ours = self.work.capacity(now);
+        // What lies beyond the job is refused for that.
+        let is_within = record.block.range().end <= self.replica.ledger.units();
+        if !self.is_checkable() || !is_within || ours == 0 {
+            return false;
+        }
+        let theirs = self
+            .sharing
+            .theirs
+            .get(&record.signer)
+            .map_or(0, |theirs| theirs.status.solo_speed.max(theirs.status.speed));
+        let speed = theirs.min(ours.saturating_mul(FASTER_MAX)).max(ours);
+        record.block.len() > units_in(speed, RESULT_MAX).next_power_of_two()
     }
 
     /// Whether the job has just come to its end: every unit is finished, and no check of the last results is left, here or at

@@ -61,6 +61,8 @@ pub(crate) struct Profile {
     pub(crate) kind: PeerKind,
     /// Where it serves signaling; empty if nowhere.
     pub(crate) address: String,
+    /// Whether it said so itself, in a handshake; what others say of it does not replace that.
+    pub(crate) by_itself: bool,
 }
 
 impl Link {

@@ -50,8 +50,10 @@ const STATUS_PAUSE: Duration = Duration::from_millis(100);
 /// How often peers are told whom this node has links to, and how long after a change.
 const NEIGHBOURS_EVERY: Duration = Duration::from_secs(30);
 const NEIGHBOURS_PAUSE: Duration = Duration::from_millis(500);
-/// How many peers that are gone are remembered by name.
-const PROFILES_MAX: usize = 1024;
+/// The same where introductions are no hurry, as not everybody is to meet everybody.
+const NEIGHBOURS_PAUSE_LARGE: Duration = Duration::from_secs(2);
+/// How many peers are known by name, linked or not.
+const PROFILES_MAX: usize = 256;
 
 /// What a node is made from.
 pub struct Config {
@@ -145,7 +147,7 @@ impl Node {
             room,
             keys,
             rng,
-            own: Profile { name, kind, address },
+            own: Profile { name, kind, address, by_itself: true },
             threads,
             out: VecDeque::new(),
             post: Post::default(),
@@ -361,7 +363,7 @@ impl Node {
                 let refused = job.replica.on_computed(&self.me, &blocks, &links, &mut self.post);
                 let me = Some(self.me.id());
                 job.sharing.on_finished(now, &[slice], me, &mut job.work);
-                self.keep_own(&blocks);
+                self.keep_own(now, &blocks);
                 if let Some(why) = refused {
                     self.out.push_back(Output::Event(Event::Disputed { units: slice, why }));
                 }
@@ -443,7 +445,13 @@ impl Node {
             .filter(|(_, link)| now.since(link.pinged) >= PING_EVERY)
             .map(|(id, _)| *id)
             .collect();
-        due.into_iter().for_each(|link| self.ping(now, link));
+        for id in due {
+            // Faults are forgiven with time.
+            if let Some(link) = self.links.get_mut(&id) {
+                link.faults = link.faults.saturating_sub(1);
+            }
+            self.ping(now, id);
+        }
         let silent: Vec<PeerId> = self
             .links
             .values_mut()
@@ -545,9 +553,8 @@ impl Node {
                 job.replica.on_link_up(now, peer, &mut self.post);
             }
         }
-        if let Some(job) = &mut self.job {
-            job.sharing.news = true;
-        }
+        // Who hears it sends what was missed: the job, its start, what was said.
+        self.say_status(now);
     }
 
     /// The host begins the job.
@@ -659,7 +666,12 @@ impl Node {
             }
         }
         let (told, changed) = self.neighbours_told;
-        if now.since(told) >= if changed { NEIGHBOURS_PAUSE } else { NEIGHBOURS_EVERY } {
+        let pause = match changed {
+            false => NEIGHBOURS_EVERY,
+            true if self.room_size > FULL_MESH_MAX => NEIGHBOURS_PAUSE_LARGE,
+            true => NEIGHBOURS_PAUSE,
+        };
+        if now.since(told) >= pause {
             self.neighbours_told = (now, false);
             self.post.send_all(Frame::Neighbours(self.linked().into_iter().take(NEIGHBOURS_MAX).collect()));
         }

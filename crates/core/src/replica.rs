@@ -327,20 +327,18 @@ impl Replica {
 
     /// Enters who computed what.
     pub(crate) fn on_credit(&mut self, runs: &[CreditRun]) -> Option<Refusal> {
-        let mut creditors = self.ledger.creditors().count();
         for run in runs {
-            if self.ledger.credited(&run.by) == 0 {
-                creditors += 1;
-                if creditors > CREDITORS_MAX {
-                    return Some("credit for more peers than there can be".to_owned());
-                }
-            }
             if run.units.end > self.ledger.units() {
                 return Some(format!(
                     "credit for units {:?}, beyond the job's {}",
                     run.units,
                     self.ledger.units()
                 ));
+            }
+            // Who brings it need not have made it up: beyond so many peers it is passed over.
+            let is_known = self.ledger.credited(&run.by) > 0;
+            if !is_known && self.ledger.creditors().count() >= CREDITORS_MAX {
+                continue;
             }
             // Credit goes with finished work only.
             for done in self.ledger.runs(run.units).collect::<Vec<_>>() {

@@ -53,7 +53,11 @@ const STUCK_FACTOR: f64 = 3.0;
 const STUCK_MIN_S: f64 = 10.0;
 const STUCK_MAX_S: f64 = 300.0;
 /// How often beginning to hold units is taken for getting on.
-const BEGIN_PAUSE: Duration = Duration::from_secs(60);
+const BEGIN_PAUSE: Duration = Duration::from_secs(310);
+/// How often a peer that holds the same units is yielded to.
+const YIELD_EVERY: Duration = Duration::from_millis(500);
+/// How long others' word for units that nobody finishes any of is taken.
+const VOUCHED_MAX: Duration = Duration::from_secs(300);
 /// How much of its own work a peer yields at once to another that holds the same units.
 const YIELD: Duration = Duration::from_secs(2);
 /// The highest speed believed, in thousandths of a unit per second: sums of it stay far from overflow.
@@ -101,8 +105,9 @@ struct Pending {
 pub(crate) struct Theirs {
     pub(crate) status: Status,
     pub(crate) holding: UnitSet,
-    /// What it says others hold that this node may have no link to.
+    /// What it says others hold that this node may have no link to, and since when nothing of that was finished.
     vouched: UnitSet,
+    vouched_since: Time,
     at: Time,
     /// When it last finished units, or began to hold some.
     advanced: Time,
@@ -184,6 +189,11 @@ impl Sharing {
         self.room = (size, sees_all);
     }
 
+    /// Whether this node has links to all peers that were ever met.
+    pub(crate) fn sees_all(&self) -> bool {
+        self.room.1
+    }
+
     /// A peer said how it is doing.
     ///
     /// # Errors
@@ -214,9 +224,16 @@ impl Sharing {
             }
             Some(_) | None => (now, now),
         };
+        let vouched_since = match &before {
+            Some(before) if !before.vouched.is_empty() => before.vouched_since,
+            Some(_) | None => now,
+        };
+        let may_yield = before.as_ref().is_none_or(|before| now.since(before.at) >= YIELD_EVERY);
         let granted = before.map(|before| before.granted).unwrap_or_default();
-        let theirs = Theirs { status, holding, vouched, at: now, advanced, began, refused: false, granted };
-        if peer > self.me && !theirs.is_stuck(now) {
+        let at = now;
+        let theirs =
+            Theirs { status, holding, vouched, vouched_since, at, advanced, began, refused: false, granted };
+        if peer > self.me && may_yield && !theirs.is_stuck(now) {
             yield_to(&theirs.holding, now, work);
         }
         if self.gross.len() < GROSS_MAX || self.gross.contains_key(&peer) {
@@ -261,7 +278,11 @@ impl Sharing {
             for theirs in self.theirs.values_mut() {
                 theirs.holding.remove(*range);
                 theirs.granted.remove(*range);
+                let vouched = theirs.vouched.len();
                 theirs.vouched.remove(*range);
+                if theirs.vouched.len() < vouched {
+                    theirs.vouched_since = now;
+                }
             }
         }
     }
@@ -477,9 +498,11 @@ impl Sharing {
         let ours = heir_hash(gone, &self.me);
         let rank = heirs.filter(|heir| heir_hash(gone, heir) > ours).count();
         let wait = INHERIT_AFTER + NEXT_HEIR_AFTER * u32::try_from(rank).unwrap_or(u32::MAX);
-        if self.estates.len() < ESTATES_MAX && !units.is_empty() {
-            self.estates.insert(*gone, (now + wait, units));
+        if units.is_empty() || (self.estates.len() >= ESTATES_MAX && !self.estates.contains_key(gone)) {
+            return;
         }
+        let (_, held) = self.estates.entry(*gone).or_insert_with(|| (now + wait, UnitSet::default()));
+        units.runs().for_each(|run| held.insert(run));
     }
 
     /// The peers that hold what this node granted, or granted something to it lately.
@@ -519,7 +542,8 @@ impl Sharing {
             lost.remove(held);
         }
         // It may have passed some on to peers that only others have links to.
-        for held in self.theirs.values().flat_map(|theirs| theirs.vouched.runs()) {
+        let trusted = self.theirs.values().filter(|theirs| now.since(theirs.vouched_since) < VOUCHED_MAX);
+        for held in trusted.flat_map(|theirs| theirs.vouched.runs()) {
             lost.remove(held);
         }
         lost.runs().for_each(|run| work.mine.insert(run));
@@ -588,7 +612,9 @@ impl Sharing {
                 theirs.holding.runs().for_each(|run| orphans.remove(run));
             }
             // A grantor does not vouch for what it granted to one that is stuck itself.
-            let vouched = theirs.vouched.runs().filter(|run| !self.is_with_the_stuck(now, *run));
+            let is_trusted = now.since(theirs.vouched_since) < VOUCHED_MAX;
+            let vouched =
+                theirs.vouched.runs().filter(|run| is_trusted && !self.is_with_the_stuck(now, *run));
             vouched.for_each(|run| orphans.remove(run));
         }
         self.claims.in_force(now).for_each(|run| orphans.remove(run));

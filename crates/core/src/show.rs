@@ -76,7 +76,7 @@ fn messages(node: &Node, now: Time) -> Vec<MessageView> {
 
 /// The greatest discovery of each kind, by the names of the kinds.
 fn news(node: &Node) -> Vec<NewsView> {
-    let best = node.gossip.best();
+    let best: Vec<_> = node.gossip.best().collect();
     let mut news: Vec<NewsView> = node
         .gossip
         .kept()

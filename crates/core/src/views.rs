@@ -76,7 +76,10 @@ impl Views {
     }
 
     /// A peer that could be linked to later.
-    pub(crate) fn add_backup(&mut self, desk: &mut Desk<'_>, contact: Contact) {
+    pub(crate) fn add_backup(&mut self, desk: &mut Desk<'_>, mut contact: Contact) {
+        if !is_origin(&contact.address) {
+            contact.address.clear();
+        }
         if self.backups.len() >= BACKUPS_TRACKED_MAX && !self.backups.contains_key(&contact.peer) {
             // Any of them makes place: what is left is a random sample.
             let at = below(desk, self.backups.len());
@@ -220,6 +223,15 @@ impl Views {
             desk.out.push_back(Output::Disconnect(server));
         }
     }
+}
+
+/// Whether an address that a peer told is one of a server and nothing more: nobody shall be sent to a page of somebody's choice.
+fn is_origin(address: &str) -> bool {
+    let host = address.strip_prefix("http://").or_else(|| address.strip_prefix("https://"));
+    // The simulator's addresses are plain names.
+    let host = host.unwrap_or(address);
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || ".-:[]".contains(letter);
+    !host.is_empty() && host.chars().all(is_plain)
 }
 
 /// Goes to a server for a moment: its members are called like those of any other. `false` if that cannot be now.

@@ -143,16 +143,13 @@ impl Work {
             if slot.slice.is_some() || slot.calibrating {
                 continue;
             }
-            let check = self.checks.pop_front();
-            let Some(range) = check.or_else(|| self.next_slice(slot.speed.max(1))) else { break };
-            if check.is_none() {
-                self.mine.remove(range);
-            }
-            self.begin(now, index, range, check.is_some(), out);
+            let Some(range) = self.next_slice(slot.speed.max(1)) else { break };
+            self.mine.remove(range);
+            self.begin(now, index, range, false, out);
         }
     }
 
-    /// Gives idle threads what is to be checked, when nothing else is left to do.
+    /// Gives idle threads what is to be checked: before the job's own work, since everybody builds on what is checked.
     pub(crate) fn begin_checks(&mut self, now: Time, out: &mut VecDeque<Output>) {
         for index in 0..usize::from(self.threads) {
             if self.slots[index].slice.is_none()

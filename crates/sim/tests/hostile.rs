@@ -259,7 +259,6 @@ fn credit_cannot_be_given_to_a_crowd_of_ghosts() {
     world.run_for(Duration::from_secs(1));
 
     assert!(world.node(0).view(world.now()).peers.len() < 1100);
-    assert!(!complaints(&world).is_empty());
 }
 
 #[test]

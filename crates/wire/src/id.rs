@@ -3,6 +3,7 @@
 //! A peer is its Ed25519 public key. People see a friendly name and a short code instead (`brave-otter k7qf`),
 //! both derived from the key, so that every node shows the same name without being told.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use base64::Engine as _;
@@ -10,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 /// A peer: its Ed25519 public key, 32 bytes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PeerId(pub [u8; 32]);
 
 /// A job: the BLAKE3 hash of its encoded [`JobSpec`](crate::JobSpec), 32 bytes.
@@ -42,6 +43,20 @@ const ANIMALS: [&str; 64] = [
     "puffin", "quail", "rabbit", "raven", "robin", "salmon", "seal", "sparrow", "swan", "tiger", "toad",
     "turtle", "walrus", "wolf", "wren",
 ];
+
+impl Ord for PeerId {
+    /// As the bytes are ordered. Keys are random, so the first eight nearly always decide, and tables ask all the time.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let first = |id: &Self| id.0.first_chunk::<8>().map(|bytes| u64::from_be_bytes(*bytes));
+        first(self).cmp(&first(other)).then_with(|| self.0.cmp(&other.0))
+    }
+}
+
+impl PartialOrd for PeerId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl PeerId {
     /// The friendly part of the name, such as `brave-otter`. Not unique: see [`PeerId::code`].
@@ -145,6 +160,16 @@ impl<'de> Deserialize<'de> for Signature {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn peers_are_ordered_as_their_bytes() {
+        let mut ids = [PeerId([2; 32]), PeerId([1; 32]), PeerId([1; 32]), PeerId([0xff; 32])];
+        ids[1].0[31] = 2;
+
+        ids.sort();
+
+        assert!(ids.windows(2).all(|pair| pair[0].0 <= pair[1].0));
+    }
 
     #[test]
     fn a_name_is_derived_from_the_key_alone() {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use manyhands_wire::flood::Flood;
-use manyhands_wire::frame::{Contact, Record};
+use manyhands_wire::frame::{Activity, Contact, Record};
 use manyhands_wire::{Frame, PeerId, Signature, SignedJob};
 
 use super::Node;
@@ -79,6 +79,15 @@ impl Node {
             Frame::Status(status) => status.job,
             _ => None,
         };
+        if let Frame::Status(status) = &frame {
+            // It slept when that was said, or does not know the job yet.
+            if status.job.is_none() {
+                self.post.send(peer, Frame::Job(job.signed.clone()));
+            }
+            if let Some(signature) = job.start.filter(|_| status.activity == Activity::Ready) {
+                self.post.send(peer, Frame::Start { job: job.id, signature });
+            }
+        }
         if about != Some(job.id) && frame != Frame::Sated {
             // A peer may not have heard of the job yet, or of its host's newer one.
             if about.is_some() {
@@ -125,12 +134,24 @@ impl Node {
                 }
                 let by = records.first().filter(|record| record.computed).map(|record| record.signer);
                 let signed: Vec<Record> = records.iter().filter(|record| record.computed).cloned().collect();
+                // Nobody computes more at once than some slices.
+                if let Some(large) = signed.iter().find(|record| job.is_too_large(now, record)) {
+                    let why = format!("a result for units {:?}, too many at once", large.block.range());
+                    return self.on_fault(now, id, why);
+                }
                 let (fresh, fault, disputed) = job.replica.on_records(&self.me, records);
                 job.sharing.on_finished(now, &fresh, by, &mut job.work);
                 job.replica.gather(peer, &fresh, by.is_none(), &mut self.post);
                 let ledger = &job.replica.ledger;
                 job.work.stop_where(|slice| ledger.is_done(slice), &mut self.out);
+                let is_disputed = disputed.is_some();
                 self.on_signed_results(signed, fault.is_none(), disputed);
+                if is_disputed {
+                    // Which of the two is wrong is found out; until then nobody is blamed.
+                    let what = fault.unwrap_or_default();
+                    self.out.push_back(Output::Event(Event::Misbehaved { peer, what }));
+                    return;
+                }
                 fault
             }
             Frame::Credit { mut runs, .. } => {
@@ -183,11 +204,13 @@ impl Node {
     /// Others spoke of a peer. What a peer told of itself stands.
     fn hear_of(&mut self, contact: &Contact) {
         let is_news = self.profiles.get(&contact.peer).is_none_or(|known| {
-            (&known.name, known.kind, &known.address) != (&contact.name, contact.kind, &contact.address)
+            !known.by_itself
+                && (&known.name, known.kind, &known.address)
+                    != (&contact.name, contact.kind, &contact.address)
         });
         if is_news && contact.peer != self.me.id() && !self.up.contains_key(&contact.peer) {
             let Contact { peer, kind, name, address } = contact.clone();
-            self.remember(peer, Profile { name, kind, address });
+            self.remember(peer, Profile { name, kind, address, by_itself: false });
         }
     }
 

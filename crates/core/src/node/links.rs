@@ -19,7 +19,7 @@ impl Node {
         };
         let mut nonce = [0; 32];
         self.rng.fill_bytes(&mut nonce);
-        let Profile { name, kind, address } = self.own.clone();
+        let Profile { name, kind, address, .. } = self.own.clone();
         let hello = Hello { peer: self.me.id(), nonce, kind, name, address };
         self.links.insert(link, Link::new(now, Handshake::new(negotiated, hello.clone())));
         self.out.push_back(Output::Send(link, Frame::Hello(hello).encode()));
@@ -34,6 +34,18 @@ impl Node {
             Err(error) => return self.on_fault(now, id, error.to_string()),
         };
         if !link.affords(now, &frame) {
+            // Others may have written what a peer only carries: what is lost of that comes again.
+            let is_carried = matches!(
+                frame,
+                Frame::Flood(_)
+                    | Frame::Known(_)
+                    | Frame::Want(_)
+                    | Frame::Letter { .. }
+                    | Frame::Claim { .. }
+            );
+            if is_carried && link.peer().is_some() {
+                return;
+            }
             return self.on_fault(now, id, "more at once than it may ask".to_owned());
         }
         match &mut link.stage {
@@ -74,7 +86,7 @@ impl Node {
         self.calls.on_linked(&peer);
         self.neighbours_told.1 = true;
         let Hello { name, kind, address, .. } = hello;
-        self.remember(peer, Profile { name, kind, address });
+        self.remember(peer, Profile { name, kind, address, by_itself: true });
         self.count_room();
         if replaced.is_none() {
             self.out.push_back(Output::Event(Event::LinkUp { peer }));
@@ -186,7 +198,7 @@ impl Node {
 
     /// A peer as others are told of it.
     pub(super) fn contact(&self, peer: &PeerId) -> Option<Contact> {
-        let Profile { name, kind, address } = self.profiles.get(peer)?.clone();
+        let Profile { name, kind, address, .. } = self.profiles.get(peer)?.clone();
         Some(Contact { peer: *peer, kind, name, address })
     }
 
@@ -197,9 +209,12 @@ impl Node {
 
     /// What is known of a peer, to be shown and told.
     pub(super) fn remember(&mut self, peer: PeerId, profile: Profile) {
-        if self.profiles.len() < PROFILES_MAX || self.profiles.contains_key(&peer) {
-            self.profiles.insert(peer, profile);
+        if self.profiles.len() >= PROFILES_MAX && !self.profiles.contains_key(&peer) {
+            let far = self.profiles.keys().find(|known| !self.up.contains_key(known)).copied();
+            let Some(far) = far else { return };
+            self.profiles.remove(&far);
         }
+        self.profiles.insert(peer, profile);
     }
 
     pub(super) fn ping(&mut self, now: Time, id: LinkId) {

@@ -3,6 +3,7 @@
 use manyhands_jobs as jobs;
 use manyhands_wire::frame::Record;
 use manyhands_wire::{Block, Frame, Outcome, PeerId, UnitRange};
+use rand_chacha::rand_core::Rng as _;
 
 use super::Node;
 use crate::checks::Verdict;
@@ -29,7 +30,9 @@ impl Node {
             let was_sent =
                 |peer: &PeerId| links.get(peer).is_some_and(|theirs| theirs.contains(&record.signer));
             let able = job.sharing.workers().filter(was_sent).chain(can_check.then_some(me));
-            if let Some(range) = job.checks.draw(me, able, &record) {
+            if let Some(range) =
+                job.checks.draw(me, able, job.sharing.sees_all(), self.rng.next_u64(), &record)
+            {
                 job.work.check(range);
                 job.sharing.news = true;
             }
@@ -37,12 +40,16 @@ impl Node {
         }
     }
 
-    /// This node's own results are evidence as good as any.
-    pub(super) fn keep_own(&mut self, blocks: &[(Block, Outcome)]) {
+    /// This node's own results are evidence as good as any, and show what others signed wrongly.
+    pub(super) fn keep_own(&mut self, now: Time, blocks: &[(Block, Outcome)]) {
+        let me = self.me.id();
         let Some(job) = self.job.as_mut().filter(|job| job.is_checkable()) else { return };
+        let mut lies = Vec::new();
         for (block, outcome) in blocks {
+            lies.extend(job.checks.contradiction(&me, block, outcome));
             job.checks.keep(job.replica.signed(&self.me, *block, outcome));
         }
+        lies.into_iter().for_each(|record| self.on_lie(now, record, true));
     }
 
     /// Whether a thread of this node could compute something anew now.
@@ -60,12 +67,14 @@ impl Node {
         if !job.replica.is_signed(&self.me, &record) {
             return Some("an accusation with a result that the accused did not sign".to_owned());
         }
-        let (range, verdict) = job.checks.on_accused(accuser, record, can_check);
+        let workers = job.sharing.workers().filter(|peer| *peer != record.signer).count();
+        let (range, verdict) = job.checks.on_accused(accuser, record, can_check, workers);
         if let Some(range) = range {
             job.work.check(range);
         }
-        if let Some(verdict) = verdict {
-            self.on_verdict(now, verdict);
+        if let Some(Verdict::Lie(record)) = verdict {
+            // Believed, and not passed on: this node could not answer for it.
+            self.on_lie(now, *record, false);
         }
         None
     }
@@ -89,8 +98,9 @@ impl Node {
         let merged = first.and_then(|first| outcomes.try_fold(first, |sum, next| sum.merge(&next)));
         match whole.zip(merged) {
             Some((block, outcome)) => {
-                let verdict = job.checks.on_computed(block, &outcome);
-                self.on_verdict(now, verdict);
+                for verdict in job.checks.on_computed(block, &outcome) {
+                    self.on_verdict(now, verdict);
+                }
             }
             None => job.checks.on_given_up(range),
         }
@@ -103,12 +113,12 @@ impl Node {
             Verdict::FalselyAccused(accuser) => {
                 self.shun(now, accuser, "it said that a true result is a lie".to_owned());
             }
-            Verdict::Lie(record) => self.on_lie(now, *record),
+            Verdict::Lie(record) => self.on_lie(now, *record, true),
         }
     }
 
     /// A lie is proven: everybody is told, and what the liar may have spoilt is computed anew.
-    fn on_lie(&mut self, now: Time, record: Record) {
+    fn on_lie(&mut self, now: Time, record: Record, is_seen: bool) {
         let liar = record.signer;
         let Some(job) = self.job.as_mut().filter(|_| liar != self.me.id()) else { return };
         if !job.checks.condemn(record.clone()) {
@@ -122,7 +132,9 @@ impl Node {
             job.complete = None;
         }
         let what = format!("its result for units {:?} is wrong", record.block.range());
-        self.post.send_all(Frame::Lie { job: job.id, record });
+        if is_seen {
+            self.post.send_all(Frame::Lie { job: job.id, record });
+        }
         self.say_status(now);
         self.shun(now, liar, what);
     }
@@ -146,7 +158,7 @@ impl Node {
         }
     }
 
-    /// A worker agreed to stop earlier: a check that is cut short is given up when it ends.
+    /// Whether this slot computes another's result anew. A check that is cut short is given up when it ends.
     pub(super) fn is_checking(&self, slot: Slot) -> bool {
         self.job.as_ref().is_some_and(|job| job.work.checked_by(slot).is_some())
     }
