@@ -240,6 +240,7 @@ pub(crate) fn add_node(args: &WhichArgs) -> Outcome {
     let mut node = Node { number, id: String::new(), port, from: entrances(&network)?, removed: false };
     network.nodes.push(node.clone());
 
+    folder.allow(&network.room)?;
     let mut starting = Starting::new();
     starting.start(&folder, &network, &node)?;
     let has_links = |up: &[NodeState]| up.iter().all(|state| state.links.len() >= node.from.len());

@@ -230,6 +230,12 @@ fn a_network_whose_description_is_lost_or_damaged_can_be_stopped_and_begun_again
     fs::remove_file(&description).unwrap();
     assert_eq!(network.json(&["stop-network"])["stopped"], 2);
     processes.into_iter().for_each(wait_for_end);
+
+    network.ok(&["start-network", "--nodes", "2", "--base-port", &port]);
+    let processes = network.processes();
+    fs::remove_file(&description).unwrap();
+    network.ok(&["start-network", "--nodes", "2", "--base-port", &port]);
+    processes.into_iter().for_each(wait_for_end);
 }
 
 #[test]
