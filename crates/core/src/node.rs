@@ -46,6 +46,8 @@ const TICK_IDLE: Duration = Duration::from_millis(500);
 const LATE: Duration = Duration::from_secs(2);
 /// How often a status is sent at least, and how long after a change at most.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
+/// The same while the job is not under way.
+const STATUS_EVERY_IDLE: Duration = Duration::from_secs(5);
 const STATUS_PAUSE: Duration = Duration::from_millis(100);
 /// How often peers are told whom this node has links to, and how long after a change.
 const NEIGHBOURS_EVERY: Duration = Duration::from_secs(30);
@@ -661,7 +663,8 @@ impl Node {
                 }
             }
             let since = now.since(self.status_sent);
-            if since >= STATUS_EVERY || (job.sharing.news && since >= STATUS_PAUSE) {
+            let every = if job.is_running() { STATUS_EVERY } else { STATUS_EVERY_IDLE };
+            if since >= every || (job.sharing.news && since >= STATUS_PAUSE) {
                 self.say_status(now);
             }
         }

@@ -38,8 +38,8 @@ fn forty_peers_have_ten_links_each_at_most_and_finish_exactly() {
     assert!(world.run_until(5 * MINUTE, World::everybody_knows));
 
     assert!(links.iter().all(|links| (5..=10).contains(links)), "{links:?}");
-    // 40 peers of 10 units a second, and 20 seconds gone.
-    assert!(world.now().since(started) < Duration::from_secs(95));
+    // 40 peers of 10 units a second, 20 seconds gone, and an eighth of it checked anew in so short a job.
+    assert!(world.now().since(started) < Duration::from_secs(105));
     assert!(world.gross_units() < 40_400, "{} units were computed", world.gross_units());
 }
 
@@ -68,7 +68,7 @@ fn a_large_room_goes_on_without_its_host_and_a_third_of_its_peers() {
     assert!(world.run_until(10 * MINUTE, World::everybody_knows));
 
     // 26 of them do 260 units a second; the silence of the dead is noticed after 10 seconds.
-    assert!(world.now().since(started) < Duration::from_secs(60), "{:?}", world.now().since(started));
+    assert!(world.now().since(started) < Duration::from_secs(70), "{:?}", world.now().since(started));
     let redone = world.gross_units() - 20_000;
     // A slice is 8 units here.
     assert!(redone <= 14 * 8, "{redone} units were computed twice for 14 lost peers");
