@@ -145,12 +145,6 @@ impl Ledger {
             };
         }
 
-        // What is known of all its parts must come to the same.
-        if self.is_done(block.range())
-            && let Some(ours) = self.outcome_of(block.range()).filter(|ours| *ours != outcome)
-        {
-            return Err(LedgerError::Conflict { block, ours, theirs: outcome });
-        }
         let (whole, merged) = self.grown(block, outcome)?;
         let replaced: Vec<u64> =
             self.blocks.range(whole.start()..whole.range().end).map(|(start, _)| *start).collect();

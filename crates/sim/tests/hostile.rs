@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use manyhands_core::Event;
-use manyhands_core::view::Phase;
+use manyhands_core::view::{LinkState, Phase};
 use manyhands_sim::network::Conditions;
 use manyhands_sim::options::secret;
 use manyhands_sim::story::sum_job;
 use manyhands_sim::{PeerOptions, World};
+use manyhands_wire::flood::{Body, Flood, FloodId};
 use manyhands_wire::frame::{Activity, Ask, CreditRun, Grant, Record, Status};
 use manyhands_wire::{Block, Frame, JobId, Outcome, PeerId, Signature, SignedJob, UnitRange};
 
@@ -127,6 +128,7 @@ fn a_second_answer_for_a_block_is_refused() {
     world.forge(HOSTILE, 0, &Frame::Records { job, records: vec![bad] });
     world.run_for(2 * MINUTE);
 
+    assert!(world.knows(0) && world.knows(1), "the total is the true one");
     // Both are signed by the same peer, so one of them is a lie: the block is computed anew, and the lie is told.
     assert_eq!(
         complaints(&world),
@@ -357,4 +359,42 @@ fn a_worker_that_lies_is_caught_and_what_it_spoilt_is_computed_anew() {
         assert!(caught, "the host knows who lied");
         assert!(view.room.checked_units > 0);
     }
+}
+
+#[test]
+fn a_burst_of_messages_makes_nobody_ban_who_only_carries_them() {
+    let mut world = a_room();
+    let key = SigningKey::from_bytes(&secret(2));
+    let originator = PeerId(key.verifying_key().to_bytes());
+    for sequence in 0..5_000 {
+        let (id, body) = (FloodId { originator, sequence }, Body::Message("so much to say".into()));
+        let signature = Signature(key.sign(&Flood::signed_bytes(&id, &body)).to_bytes());
+        let flood = Flood { id, ttl: 8, path: Vec::new(), body, signature };
+        world.forge(HOSTILE, 0, &Frame::Flood(Box::new(flood)));
+    }
+    world.run_for(Duration::from_secs(10));
+
+    let view = world.node(1).view(world.now());
+    assert!(
+        view.peers.iter().any(|peer| peer.host && peer.link == LinkState::Open),
+        "the host is not banned"
+    );
+    assert!(world.run_until(2 * MINUTE, World::everybody_knows));
+}
+
+#[test]
+fn a_result_of_more_than_some_slices_is_refused() {
+    let mut world = a_room();
+    let job = job(&world);
+    let block = Block::new(11, 0).unwrap();
+
+    world.forge(
+        HOSTILE,
+        0,
+        &Frame::Records { job, records: vec![signed_by(2, job, block, Outcome::Sum(209_725_440), true)] },
+    );
+    world.run_for(MINUTE);
+
+    assert_eq!(complaints(&world), ["a result for units 0..2048, too many at once"]);
+    assert!(world.knows(0));
 }
