@@ -85,6 +85,9 @@ pub fn tell_to(seed: u64, plot: Plot, reader: Option<Reader>) -> Story {
         draw.fault(&mut world, host, &mut cast);
     }
     world.calm();
+    for number in world.alive() {
+        world.command(number, Command::Wake);
+    }
     let begun = |number: NodeNumber| world.view(number).room.elapsed_s > 0.0;
     if !world.alive().into_iter().any(begun) {
         // The host died before anybody heard of the job or its start, and only it may say so: it comes back.
@@ -170,7 +173,7 @@ impl Draw {
         let (number, identity) = cast.numbers[pick];
         let (other, _) = cast.numbers[self.below(cast.numbers.len() as u64) as usize];
         let alive = world.alive().contains(&number);
-        match self.below(18) {
+        match self.below(20) {
             0 | 1 => {
                 let silently = self.chance(50);
                 world.crash(number, silently);
@@ -203,6 +206,8 @@ impl Draw {
             15 => world.jump_clock(number, Duration::from_millis(self.below(600_000))),
             16 => world.partition(&[number, other]),
             17 => world.cut(number, host),
+            18 if alive => world.command(number, Command::Sleep),
+            19 if alive => world.command(number, Command::Wake),
             _ => {}
         }
     }
