@@ -88,8 +88,7 @@ impl Job {
         }
     }
 
-    /// A peer is gone: take back what it was granted.
-    /// `heirs` are those that had a link to it, as it said.
+    /// A peer is gone: take back what it was granted. `heirs` are those that had a link to it, as it said.
     pub(crate) fn on_peer_gone(
         &mut self,
         now: Time,

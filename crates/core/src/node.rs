@@ -4,6 +4,7 @@
 //! changed is told, and the frames that were written are addressed to links.
 
 mod frames;
+mod job;
 mod links;
 mod trust;
 
@@ -12,11 +13,9 @@ use std::time::Duration;
 
 use manyhands_jobs as jobs;
 use manyhands_ledger::Ledger;
-use manyhands_wire::frame::{
-    ADDRESS_BYTES_MAX, Activity, NAME_BYTES_MAX, NEIGHBOURS_MAX, PeerKind, RUNS_MAX, Status,
-};
+use manyhands_wire::frame::{ADDRESS_BYTES_MAX, NAME_BYTES_MAX, NEIGHBOURS_MAX, PeerKind};
 use manyhands_wire::signaling::ServerMessage;
-use manyhands_wire::{Frame, JobSpec, PeerId, SignedJob};
+use manyhands_wire::{Frame, JobSpec, PeerId};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
@@ -26,11 +25,11 @@ use crate::gossip::{Gossip, Room};
 use crate::identity::{Identity, Signatures};
 use crate::invite::{RoomKey, RoomKeys};
 use crate::io::{Command, Event, LinkEvent, LinkId, Output, ServerId, SignalingEvent, Slot};
-use crate::job::{Job, is_genuine};
-use crate::link::{Link, PING_EVERY, PROBES, Profile};
+use crate::job::Job;
+use crate::link::{Link, Profile};
 use crate::memory::Remembered;
 use crate::post::{Post, To};
-use crate::table::{Set, Table};
+use crate::table::Table;
 use crate::time::Time;
 use crate::view::View;
 use crate::views::{FULL_MESH_MAX, Views, target};
@@ -178,47 +177,6 @@ impl Node {
         }
         node.settle(now);
         node
-    }
-
-    /// A friend's own memory of the job: as good as a peer's word, since the host signed it.
-    fn recall(&mut self, now: Time, memory: Remembered) {
-        let Remembered { job: signed, start, ledger } = memory;
-        if !is_genuine(&self.me, &self.room, &signed) {
-            return;
-        }
-        let mut job = Job::new(self.me.id(), signed, Some(ledger), self.threads);
-        job.work.calibrate(&mut self.out);
-        let start = start.filter(|signature| job.is_start(&self.me, signature));
-        self.job = Some(job);
-        self.count_room();
-        self.out.push_back(Output::Event(Event::JobKnown));
-        if let Some(signature) = start {
-            self.on_start(now, signature);
-        }
-    }
-
-    /// What is worth keeping when the program ends; none before the job is known.
-    pub fn memory(&self) -> Option<Remembered> {
-        let job = self.job.as_ref()?;
-        let ledger = job.replica.ledger.clone();
-        Some(Remembered { job: job.signed.clone(), start: job.start, ledger })
-    }
-
-    /// The host's own job: it holds all that is not finished, and starts unless it waits for friends.
-    fn open_job(&mut self, now: Time, host: HostConfig) {
-        let signature = self.me.sign(&SignedJob::signed_bytes(&host.spec.id()));
-        let signed = SignedJob { spec: host.spec, host: self.me.id(), signature };
-        let mut job = Job::new(self.me.id(), signed, host.ledger, self.threads);
-        let whole = job.signed.spec.range();
-        job.work.mine = job.replica.ledger.missing(whole).collect();
-        job.work.calibrate(&mut self.out);
-        let complete = job.replica.ledger.is_complete();
-        self.job = Some(job);
-        self.lobby = (host.wait, 0);
-        self.out.push_back(Output::Event(Event::JobKnown));
-        if host.wait == 0 || complete {
-            self.start(now);
-        }
     }
 
     /// The node's public key.
@@ -439,66 +397,6 @@ impl Node {
         self.settle(now);
     }
 
-    /// Pings, asks others about the silent, and gives up the dead.
-    fn look_after_links(&mut self, now: Time) {
-        let due: Vec<LinkId> = self
-            .links
-            .iter()
-            .filter(|(_, link)| now.since(link.pinged) >= PING_EVERY)
-            .map(|(id, _)| *id)
-            .collect();
-        for id in due {
-            // Faults are forgiven with time.
-            if let Some(link) = self.links.get_mut(&id) {
-                link.faults = link.faults.saturating_sub(1);
-            }
-            self.ping(now, id);
-        }
-        let silent: Vec<PeerId> = self
-            .links
-            .values_mut()
-            .filter_map(|link| link.wants_probe(now).then(|| link.peer()).flatten())
-            .collect();
-        for peer in silent {
-            let mut others: Vec<PeerId> = self.up.keys().filter(|other| **other != peer).copied().collect();
-            for _ in 0..PROBES.min(others.len()) {
-                let at = (self.rng.next_u64() % others.len() as u64) as usize;
-                self.post.send(others.swap_remove(at), Frame::Probe(peer));
-            }
-        }
-        let dead: Vec<LinkId> =
-            self.links.iter().filter(|(_, link)| link.is_dead(now)).map(|(id, _)| *id).collect();
-        dead.into_iter().for_each(|link| self.hang_up(now, link));
-    }
-
-    /// Looks for links where some are missing, and parts from a neighbour where there are too many.
-    fn look_after_views(&mut self, now: Time) {
-        let linked = if self.views.wants_to_shuffle(now) { self.linked() } else { Vec::new() };
-        let shared: Set<PeerId> =
-            self.job.as_ref().map(|job| job.sharing.partners().collect()).unwrap_or_default();
-        let (views, calls, mut desk) = self.views(now);
-        if let Some(peer) = views.on_tick(calls, &mut desk, &linked, |peer| shared.contains(peer))
-            && let Some(link) = self.up.get(&peer).copied()
-        {
-            self.post.send(peer, Frame::Part);
-            self.flush();
-            self.on_part(now, link, peer);
-        }
-    }
-
-    /// A stale peer may be gone: what it was granted is done by others, long before its link is given up. If it speaks again,
-    /// its next status says what it holds.
-    fn take_back_from_the_silent(&mut self, now: Time) {
-        let Some(job) = &mut self.job else { return };
-        for (peer, link) in self.up.iter() {
-            let stale = self.links.get(link).is_some_and(|link| link.is_stale(now));
-            if stale && job.sharing.theirs.contains_key(peer) {
-                let heirs = self.calls.directory.links_of(peer);
-                job.on_peer_gone(now, peer, &heirs, &mut self.out);
-            }
-        }
-    }
-
     /// Counts how many peers the room has, as far as this node can tell.
     fn count_room(&mut self) {
         let (met, registered) = self.calls.directory.known_peers(self.me.id(), &self.up);
@@ -530,109 +428,6 @@ impl Node {
             sparse: self.room_size > FULL_MESH_MAX,
         };
         (&mut self.views, &mut self.calls, desk)
-    }
-
-    /// The lid is closed: what this node holds is done by others.
-    fn sleep(&mut self) {
-        self.asleep = true;
-        if let Some(job) = &mut self.job {
-            job.work.stop_all(&mut self.out);
-            job.work.mine.clear();
-        }
-    }
-
-    /// The lid is opened: whoever is still linked is heard again, and everybody at the servers is called.
-    fn wake(&mut self, now: Time) {
-        if !std::mem::take(&mut self.asleep) {
-            return;
-        }
-        self.links.values_mut().for_each(|link| link.hear(now));
-        self.calls.directory.call_everybody();
-        let linked: Vec<PeerId> = self.up.keys().copied().collect();
-        for peer in linked {
-            self.gossip.on_link_up(peer, &mut self.post);
-            if let Some(job) = &mut self.job {
-                job.replica.on_link_up(now, peer, &mut self.post);
-            }
-        }
-        // Who hears it sends what was missed: the job, its start, what was said.
-        self.say_status(now);
-    }
-
-    /// The host begins the job.
-    fn start(&mut self, now: Time) {
-        let Some(job) = &self.job else { return };
-        let signature = self.me.sign(&SignedJob::start_bytes(&job.id));
-        self.on_start(now, signature);
-    }
-
-    /// The host counts who is in, and starts when all are.
-    fn count_friends(&mut self, now: Time) {
-        let Some(job) =
-            self.job.as_ref().filter(|job| job.signed.host == self.me.id() && job.started.is_none())
-        else {
-            return;
-        };
-        debug_assert!(job.finished.is_none());
-        let present = u16::try_from(self.up.len()).unwrap_or(u16::MAX);
-        self.lobby.1 = present;
-        self.post.send_all(Frame::Lobby { wanted: self.lobby.0, present });
-        if present >= self.lobby.0 {
-            self.start(now);
-        }
-    }
-
-    fn set_mode(&mut self, mode: Mode) {
-        self.mode = mode;
-        let Some(job) = &mut self.job else { return };
-        job.work.mode = mode;
-        job.sharing.news = true;
-        if mode == Mode::Paused {
-            job.work.stop_all(&mut self.out);
-        }
-    }
-
-    /// How this node is doing.
-    fn status(&self, now: Time) -> Status {
-        let mut status = Status {
-            job: None,
-            activity: Activity::Ready,
-            threads: self.threads,
-            speed: 0,
-            solo_speed: 0,
-            holding: Vec::new(),
-            granted: Vec::new(),
-            under_way: Vec::new(),
-            gross_units: 0,
-            done_units: 0,
-            checked_units: 0,
-            checks_left: 0,
-            liars: 0,
-        };
-        if let Some(job) = &self.job {
-            status.job = Some(job.id);
-            status.activity = job.work.activity(job.started.is_some(), job.finished.is_some());
-            status.speed = job.work.capacity(now);
-            status.solo_speed = job.work.solo_speed();
-            status.holding = job.work.held().runs().take(RUNS_MAX).collect();
-            status.granted = job.sharing.granted().runs().take(RUNS_MAX).collect();
-            status.under_way = job.work.under_way().take(RUNS_MAX).collect();
-            status.gross_units = job.work.gross;
-            status.done_units = job.replica.ledger.done_units();
-            status.checked_units = job.checks.units;
-            status.checks_left = u16::try_from(job.checks.left()).unwrap_or(u16::MAX);
-            status.liars = job.checks.digest();
-        }
-        status
-    }
-
-    fn say_status(&mut self, now: Time) {
-        self.status_sent = now;
-        let status = self.status(now);
-        self.post.send_all(Frame::Status(status));
-        if let Some(job) = &mut self.job {
-            job.sharing.news = false;
-        }
     }
 
     /// What every input may have made possible.

@@ -237,18 +237,9 @@ fn peer_view(node: &Node, now: Time, peer: PeerId, link: LinkState) -> PeerView 
         host: node.room.is_host(&peer),
         hue: u16::from_be_bytes([high, low]) % 360,
         kind: profile.map(|profile| profile.kind),
-        activity: None,
-        threads: 0,
-        speed: 0.0,
-        solo_speed: 0.0,
-        credit_units: 0,
-        gross_units: 0,
-        holding_units: 0,
         link,
-        links: Vec::new(),
         address: profile.map(|profile| profile.address.clone()).unwrap_or_default(),
-        heard_ms: 0,
-        round_trip_ms: None,
+        ..PeerView::default()
     };
     if let Some(link) = node.up.get(&peer).and_then(|link| node.links.get(link)) {
         view.heard_ms = u64::try_from(now.since(link.heard).as_millis()).unwrap_or(u64::MAX);

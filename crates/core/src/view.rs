@@ -85,7 +85,7 @@ pub struct JobView {
 }
 
 /// A peer, or this node itself.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PeerView {
     /// The whole id, in hexadecimal.
     pub id: String,
@@ -128,12 +128,13 @@ pub struct PeerView {
 }
 
 /// The link to a peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LinkState {
     /// This node itself.
     Own,
     /// Not connected.
+    #[default]
     None,
     /// Being made.
     Connecting,

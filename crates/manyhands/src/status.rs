@@ -203,25 +203,12 @@ mod tests {
 
     fn peer(link: LinkState, links: &[u16]) -> PeerView {
         PeerView {
-            id: String::new(),
             name: format!("{link:?}"),
             code: "abcd".to_owned(),
             me: link == LinkState::Own,
-            host: false,
-            hue: 0,
-            kind: None,
-            activity: None,
-            threads: 0,
-            speed: 0.0,
-            solo_speed: 0.0,
-            credit_units: 0,
-            gross_units: 0,
-            holding_units: 0,
             link,
             links: links.to_vec(),
-            address: String::new(),
-            heard_ms: 0,
-            round_trip_ms: None,
+            ..PeerView::default()
         }
     }
 

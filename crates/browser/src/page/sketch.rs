@@ -409,23 +409,10 @@ mod tests {
         PeerView {
             id: name.to_owned(),
             name: name.to_owned(),
-            code: "abcd".to_owned(),
             me: link == LinkState::Own,
-            host: false,
-            hue: 0,
-            kind: None,
-            activity: None,
-            threads: 0,
-            speed: 0.0,
-            solo_speed: 0.0,
-            credit_units: 0,
-            gross_units: 0,
-            holding_units: 0,
             link,
             links: links.to_vec(),
-            address: String::new(),
-            heard_ms: 0,
-            round_trip_ms: None,
+            ..PeerView::default()
         }
     }
 

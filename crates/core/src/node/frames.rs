@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use manyhands_wire::flood::Flood;
 use manyhands_wire::frame::{Activity, Contact, Record};
-use manyhands_wire::{Frame, PeerId, Signature, SignedJob};
+use manyhands_wire::{Frame, PeerId};
 
 use super::Node;
 use crate::directory::Route;
 use crate::gossip::Room;
 use crate::io::{Event, LinkId, Output};
-use crate::job::{Job, is_genuine};
 use crate::link::{Profile, STALE_AFTER};
 use crate::table::Set;
 use crate::time::Time;
@@ -241,41 +240,5 @@ impl Node {
             Ok(None) => {}
             Err(what) => self.on_fault(now, id, what.to_owned()),
         }
-    }
-
-    pub(super) fn on_job(&mut self, now: Time, id: LinkId, peer: PeerId, signed: SignedJob) {
-        if self.job.as_ref().is_some_and(|job| job.signed == signed) {
-            return;
-        }
-        if !is_genuine(&self.me, &self.room, &signed) {
-            return self.on_fault(now, id, "a job that the room's host did not sign".into());
-        }
-        if let Some(job) = &mut self.job {
-            if signed.host != peer || signed.host == self.me.id() {
-                // An older job of the same host, from one who did not hear of the newer.
-                return;
-            }
-            job.work.stop_all(&mut self.out);
-        }
-        let mut job = Job::new(self.me.id(), signed, None, self.threads);
-        job.work.mode = self.mode;
-        job.work.calibrate(&mut self.out);
-        for peer in self.up.keys() {
-            job.replica.on_link_up(now, *peer, &mut self.post);
-            self.post.send(*peer, Frame::Job(job.signed.clone()));
-        }
-        self.job = Some(job);
-        self.count_room();
-        self.out.push_back(Output::Event(Event::JobKnown));
-    }
-
-    /// The host's word that the job may begin, from whomever it came.
-    pub(super) fn on_start(&mut self, now: Time, signature: Signature) {
-        let Some(job) = self.job.as_mut().filter(|job| job.started.is_none()) else { return };
-        job.begin(now, signature);
-        self.post.send_all(Frame::Start { job: job.id, signature });
-        self.out.push_back(Output::Event(Event::Started));
-        // Whoever starts tells at once what it holds, so that the others know whom to ask.
-        self.say_status(now);
     }
 }

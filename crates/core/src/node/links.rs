@@ -7,7 +7,8 @@ use rand_chacha::rand_core::Rng as _;
 use super::{LINKS_MAX, Node, PROFILES_MAX};
 use crate::handshake::Handshake;
 use crate::io::{Event, LinkId, Output};
-use crate::link::{Link, Profile, Stage};
+use crate::link::{Link, PING_EVERY, PROBES, Profile, Stage};
+use crate::table::Set;
 use crate::time::Time;
 
 impl Node {
@@ -223,6 +224,53 @@ impl Node {
         link.on_ping_sent(now, number);
         if let Some(peer) = link.peer() {
             self.post.send(peer, Frame::Ping(number));
+        }
+    }
+
+    /// Pings, asks others about the silent, and gives up the dead.
+    pub(super) fn look_after_links(&mut self, now: Time) {
+        let due: Vec<LinkId> = self
+            .links
+            .iter()
+            .filter(|(_, link)| now.since(link.pinged) >= PING_EVERY)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in due {
+            // Faults are forgiven with time.
+            if let Some(link) = self.links.get_mut(&id) {
+                link.faults = link.faults.saturating_sub(1);
+            }
+            self.ping(now, id);
+        }
+        let silent: Vec<PeerId> = self
+            .links
+            .values_mut()
+            .filter_map(|link| link.wants_probe(now).then(|| link.peer()).flatten())
+            .collect();
+        for peer in silent {
+            let mut others: Vec<PeerId> = self.up.keys().filter(|other| **other != peer).copied().collect();
+            for _ in 0..PROBES.min(others.len()) {
+                let at = (self.rng.next_u64() % others.len() as u64) as usize;
+                self.post.send(others.swap_remove(at), Frame::Probe(peer));
+            }
+        }
+        let dead: Vec<LinkId> =
+            self.links.iter().filter(|(_, link)| link.is_dead(now)).map(|(id, _)| *id).collect();
+        dead.into_iter().for_each(|link| self.hang_up(now, link));
+    }
+
+    /// Looks for links where some are missing, and parts from a neighbour where there are too many.
+    pub(super) fn look_after_views(&mut self, now: Time) {
+        let linked = if self.views.wants_to_shuffle(now) { self.linked() } else { Vec::new() };
+        let shared: Set<PeerId> =
+            self.job.as_ref().map(|job| job.sharing.partners().collect()).unwrap_or_default();
+        let (views, calls, mut desk) = self.views(now);
+        if let Some(peer) = views.on_tick(calls, &mut desk, &linked, |peer| shared.contains(peer))
+            && let Some(link) = self.up.get(&peer).copied()
+        {
+            self.post.send(peer, Frame::Part);
+            self.flush();
+            self.on_part(now, link, peer);
         }
     }
 }

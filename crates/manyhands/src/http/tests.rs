@@ -437,23 +437,13 @@ fn peer(id: &str, me: bool) -> PeerView {
     PeerView {
         id: id.to_owned(),
         name: format!("Node {id}"),
-        code: "abcd".to_owned(),
         me,
-        host: false,
-        hue: 0,
         kind: Some(PeerKind::Native),
-        activity: None,
-        threads: 0,
-        speed: 0.0,
-        solo_speed: 0.0,
-        credit_units: 0,
-        gross_units: 0,
-        holding_units: 0,
         link: if me { LinkState::Own } else { LinkState::Open },
         links: vec![u16::from(me)],
         address: LAN.to_owned(),
         heard_ms: if me { 0 } else { 40 },
-        round_trip_ms: None,
+        ..PeerView::default()
     }
 }
 
