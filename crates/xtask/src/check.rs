@@ -222,9 +222,9 @@ fn wasm() -> Result<String> {
 
 fn browsers() -> Result<String> {
     setup::browsers()?;
-    // Built by the same selection as the other tests, so that nothing is built twice; each browser test is marked as
-    // ignored, since a plain `cargo test` has to do without browsers. Two cores carry two parties at once.
+    // Built by the same selection as the other tests, so that nothing is built twice. Their manifests keep them out of a plain
+    // `cargo test`, which has to do without browsers. Two cores carry two parties at once.
     let mut tests = commands::native_tests("test", &["--test", "harness", "--test", "browsers"]);
-    commands::run(tests.args(["--", "--ignored", "--test-threads", "2"]))?;
+    commands::run(tests.args(["--", "--test-threads", "2"]))?;
     Ok(String::new())
 }

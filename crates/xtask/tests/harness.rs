@@ -6,7 +6,6 @@ use xtask::browsers::serve::Server;
 use xtask::browsers::{Browser, Options};
 
 #[test]
-#[ignore = "drives real browsers: `cargo xtask test` runs it"]
 fn strangers_in_one_browser_share_no_storage() {
     let server = Server::start().unwrap();
     for kind in [Kind::Chromium, Kind::Firefox] {
@@ -33,7 +32,6 @@ fn strangers_in_one_browser_share_no_storage() {
 }
 
 #[test]
-#[ignore = "drives real browsers: `cargo xtask test` runs it"]
 fn both_browsers_answer_scripts_that_wait_and_tell_their_errors() {
     for kind in [Kind::Chromium, Kind::Firefox] {
         let browser = Browser::start(&Options::new(kind)).unwrap();

@@ -21,7 +21,6 @@ const SOON: Duration = Duration::from_secs(20);
 const MINUTES: Duration = Duration::from_secs(130);
 
 #[test]
-#[ignore = "drives real browsers: `cargo xtask test` runs it"]
 fn friends_finish_without_their_host_which_has_the_total_when_it_comes_back() {
     let lends_little = ["--threads", "1", "--throttle", "2%"];
     let mut host =
@@ -77,7 +76,6 @@ fn friends_finish_without_their_host_which_has_the_total_when_it_comes_back() {
 }
 
 #[test]
-#[ignore = "drives real browsers: `cargo xtask test` runs it"]
 fn a_browser_that_comes_back_alone_brings_all_that_was_done() {
     let mut host = Host::start(Path::new(MANYHANDS), ENDLESS, &["--no-work"]).unwrap();
     let before = host.snapshot().unwrap();
@@ -123,7 +121,6 @@ fn a_browser_that_comes_back_alone_brings_all_that_was_done() {
 }
 
 #[test]
-#[ignore = "drives real browsers: `cargo xtask test` runs it"]
 fn a_page_hidden_for_minutes_stays_linked_and_goes_on_computing() {
     // Units that take time but no processor: this test runs beside others.
     let host = Host::start(

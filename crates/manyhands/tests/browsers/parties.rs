@@ -21,7 +21,6 @@ const LIZ_TOTAL: u128 = 5_000_000_050_000_000;
 const LONG: u64 = 60_000_000_000;
 
 #[test]
-#[ignore = "drives real browsers: `cargo xtask test` runs it"]
 fn host_three_browsers_and_a_native_friend_finish_lizs_job_exactly() {
     let host = Host::start(Path::new(MANYHANDS), LIZ, &["--wait", "4", "--threads", "1"]).unwrap();
     let (chromium, firefox) = (Browser::chromium().unwrap(), Browser::firefox().unwrap());
@@ -64,7 +63,6 @@ fn host_three_browsers_and_a_native_friend_finish_lizs_job_exactly() {
 }
 
 #[test]
-#[ignore = "drives real browsers: `cargo xtask test` runs it"]
 fn browsers_work_over_direct_links_and_signaling_carries_nothing_once_they_stand() {
     let host = Host::start(Path::new(MANYHANDS), ENDLESS, &["--threads", "1", "--throttle", "10%"]).unwrap();
     let browser = Browser::chromium().unwrap();
@@ -94,7 +92,6 @@ fn browsers_work_over_direct_links_and_signaling_carries_nothing_once_they_stand
 }
 
 #[test]
-#[ignore = "drives real browsers: `cargo xtask test` runs it"]
 fn a_tab_closed_in_the_middle_costs_nothing_but_its_slice() {
     let host = Host::start(Path::new(MANYHANDS), LONG, &["--no-work"]).unwrap();
     let browser = Browser::chromium().unwrap();
@@ -125,7 +122,6 @@ fn a_tab_closed_in_the_middle_costs_nothing_but_its_slice() {
 }
 
 #[test]
-#[ignore = "drives real browsers: `cargo xtask test` runs it"]
 fn a_peer_with_the_wrong_key_gets_nowhere() {
     let host = Host::start(Path::new(MANYHANDS), ENDLESS, &["--threads", "1", "--throttle", "5%"]).unwrap();
     let browser = Browser::chromium().unwrap();
@@ -148,7 +144,6 @@ fn a_peer_with_the_wrong_key_gets_nowhere() {
 }
 
 #[test]
-#[ignore = "drives real browsers: `cargo xtask test` runs it"]
 fn the_page_says_what_is_wrong_with_a_link() {
     let host = Host::start(Path::new(MANYHANDS), 1000, &[]).unwrap();
     let browser = Browser::chromium().unwrap();
@@ -166,7 +161,6 @@ fn the_page_says_what_is_wrong_with_a_link() {
 }
 
 #[test]
-#[ignore = "drives real browsers: `cargo xtask test` runs it"]
 fn a_link_to_a_finished_job_shows_its_result() {
     let host = Host::start(Path::new(MANYHANDS), LIZ, &[]).unwrap();
     let task = host.wait_until_finished(PATIENCE).unwrap();
@@ -186,7 +180,6 @@ fn a_link_to_a_finished_job_shows_its_result() {
 }
 
 #[test]
-#[ignore = "drives real browsers: `cargo xtask test` runs it"]
 fn a_browser_that_lacks_something_is_told_what() {
     let host = Host::start(Path::new(MANYHANDS), 1000, &[]).unwrap();
     let browser = Browser::chromium().unwrap();
@@ -213,7 +206,6 @@ fn a_browser_that_lacks_something_is_told_what() {
 }
 
 #[test]
-#[ignore = "drives real browsers: `cargo xtask test` runs it"]
 fn a_person_can_pause_go_on_and_finish_on_a_phone_without_scrolling_sideways() {
     let host = Host::start(Path::new(MANYHANDS), ENDLESS, &["--threads", "1", "--throttle", "5%"]).unwrap();
     let browser = Browser::chromium().unwrap();
@@ -245,7 +237,6 @@ fn a_person_can_pause_go_on_and_finish_on_a_phone_without_scrolling_sideways() {
 }
 
 #[test]
-#[ignore = "drives real browsers: `cargo xtask test` runs it"]
 fn the_network_side_shows_every_node_and_what_the_others_say() {
     let host = Host::start(Path::new(MANYHANDS), ENDLESS, &["--threads", "1", "--throttle", "5%"]).unwrap();
     let (chromium, firefox) = (Browser::chromium().unwrap(), Browser::firefox().unwrap());
