@@ -110,6 +110,7 @@ impl Driver {
             address: String::new(),
             remembered,
             host: None,
+            files: None,
         };
         let node = Node::new(config, clock.now());
         let inner = Rc::new(Inner {
@@ -269,6 +270,7 @@ impl Inner {
                 Output::Answered(id, answer) => self.with_link(id, |link| link.answered(answer)),
                 Output::Candidate(id, candidate) => self.with_link(id, |link| link.candidate(candidate)),
                 Output::Send(id, message) => self.with_link(id, |link| link.send(message)),
+                Output::SendBulk(..) | Output::Store(_) => {}
                 Output::HangUp(id) => {
                     let link = self.take_link(id);
                     if let Some(link) = link.filter(|_| !self.going.get()) {

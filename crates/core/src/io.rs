@@ -5,11 +5,15 @@ use std::time::Duration;
 use manyhands_jobs as jobs;
 use manyhands_wire::flood::Body;
 use manyhands_wire::signaling::{ClientMessage, ServerMessage};
-use manyhands_wire::{PeerId, UnitRange};
+use manyhands_wire::{FileId, PeerId, UnitRange};
 use serde::Serialize;
 
-/// The label of the data channel that carries frames: every driver makes one of this name, and takes no other.
+use crate::files::{NewFile, StoreOrder};
+
+/// The label of the data channel that carries frames: every driver makes one of this name.
 pub const CHANNEL_LABEL: &str = "manyhands";
+/// The label of the data channel that carries bytes of files: the second one that every driver makes, and no other is taken.
+pub const BULK_LABEL: &str = "manyhands-bulk";
 /// How long a driver waits for a channel to open before it gives the attempt up as [`LinkEvent::Closed`].
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -47,6 +51,10 @@ pub enum LinkEvent {
     Opened,
     /// One message arrived.
     Received(Vec<u8>),
+    /// One message arrived on the bulk channel.
+    ReceivedBulk(Vec<u8>),
+    /// One message of the bulk channel has left the driver: the connection's own buffer has taken it.
+    SentBulk,
     /// The channel is closed, or the attempt failed. Nothing follows.
     Closed,
 }
@@ -70,6 +78,12 @@ pub enum Command {
     Sleep,
     /// Wake up, and find the way back.
     Wake,
+    /// A file was put here, and the store has it.
+    AddFile(NewFile),
+    /// The person wants this file, from this chunk on if they read it in order.
+    FetchFile(FileId, Option<u32>),
+    /// The person does not want this file any more: it is thrown away here, and not fetched again unless they ask for it.
+    ForgetFile(FileId),
     /// Say goodbye at once and hang up: ends with [`Event::Left`].
     Leave,
 }
@@ -93,10 +107,15 @@ pub enum Output {
     Candidate(LinkId, String),
     /// Send one message. The driver closes the link if its queue is over its bound.
     Send(LinkId, Vec<u8>),
+    /// Send one message over the bulk channel, or drop it if that is not open. Told back by [`LinkEvent::SentBulk`]; the node
+    /// never has more than some megabytes on their way there.
+    SendBulk(LinkId, Vec<u8>),
     /// Close the connection once what was sent before has left, and forget it. No [`LinkEvent`] need follow.
     HangUp(LinkId),
     /// A command for a worker.
     Work(Slot, jobs::Command),
+    /// An order for the store of files.
+    Store(StoreOrder),
     /// Something a person or the program around the node may want to know.
     Event(Event),
 }
@@ -154,6 +173,22 @@ pub enum Event {
     },
     /// Every unit is finished.
     Finished,
+    /// A file is whole here that was not.
+    FileHere {
+        /// Which.
+        file: FileId,
+        /// What its person calls it.
+        name: String,
+    },
+    /// A file cannot be kept here.
+    FileFailed {
+        /// Which.
+        file: FileId,
+        /// What its person calls it.
+        name: String,
+        /// Why, for people.
+        why: String,
+    },
     /// The signaling server refused this node.
     SignalingRefused {
         /// Why, for people.

@@ -3,7 +3,7 @@
 //! A [`Node`] performs no I/O and reads no clock. A driver
 //!
 //! 1. hands in what happened, with the time: [`Node::handle_signaling`], [`Node::handle_link`],
-//!    [`Node::handle_worker`], [`Node::handle_command`], [`Node::handle_timeout`];
+//!    [`Node::handle_worker`], [`Node::handle_store`], [`Node::handle_command`], [`Node::handle_timeout`];
 //! 2. takes out what is to be done, until there is nothing: [`Node::poll_output`];
 //! 3. waits for the next thing, at most until [`Node::poll_timeout`], and begins anew.
 //!
@@ -14,6 +14,7 @@ mod calls;
 mod checks;
 mod claims;
 mod directory;
+pub mod files;
 mod gossip;
 mod handshake;
 mod identity;
@@ -28,6 +29,7 @@ mod replica;
 mod seal;
 mod sharing;
 mod show;
+pub mod swarm;
 pub mod table;
 pub mod time;
 mod unit_set;

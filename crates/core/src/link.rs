@@ -154,7 +154,18 @@ fn cost(frame: &Frame) -> u64 {
         Frame::Known(ids) => ids.len() / 8,
         Frame::Status(_) | Frame::Ask(_) | Frame::Knowledge(_) => 4,
         Frame::Job(_) | Frame::Start { .. } | Frame::Proof(_) => 2,
+        // A signature each, which is checked only if the file is new.
+        Frame::Entries { entries, .. } => entries.len() / 2,
+        Frame::Listing(_) | Frame::Buckets(_) | Frame::AskHolds => 16,
+        Frame::Holds(ids) | Frame::Lacks(ids) | Frame::Wants(ids) | Frame::Unwants(ids) => ids.len() / 32,
         Frame::Hello(_)
+        | Frame::Catalog(_)
+        | Frame::Chunks { .. }
+        | Frame::Got(_)
+        | Frame::Turn { .. }
+        | Frame::Fetch(_)
+        | Frame::Cancel(_)
+        | Frame::AskHashes(_)
         | Frame::Ping(_)
         | Frame::Pong(_)
         | Frame::Lobby { .. }

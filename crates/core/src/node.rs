@@ -3,6 +3,7 @@
 //! Every input goes to the sub-protocol it concerns; then the node settles: idle threads get slices, work is looked for, what
 //! changed is told, and the frames that were written are addressed to links.
 
+mod files;
 mod frames;
 mod job;
 mod links;
@@ -21,6 +22,7 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 use crate::calls::{Calls, Desk};
 use crate::directory::{ENTRIES_MAX, Route};
+use crate::files::FilesConfig;
 use crate::gossip::{Gossip, Room};
 use crate::identity::{Identity, Signatures};
 use crate::invite::{RoomKey, RoomKeys};
@@ -79,6 +81,8 @@ pub struct Config {
     pub remembered: Option<Remembered>,
     /// For the room's host: the job.
     pub host: Option<HostConfig>,
+    /// How it treats files; `None` for a node that has no store for them.
+    pub files: Option<FilesConfig>,
 }
 
 /// The host's part.
@@ -130,8 +134,19 @@ impl Node {
 
     /// A node that signs in that way. All nodes of a room have to sign in the same.
     pub fn with_signatures(config: Config, signatures: Signatures, now: Time) -> Self {
-        let Config { secret, room, seed, mut name, kind, threads, servers, mut address, remembered, host } =
-            config;
+        let Config {
+            secret,
+            room,
+            seed,
+            mut name,
+            kind,
+            threads,
+            servers,
+            mut address,
+            remembered,
+            host,
+            files: _,
+        } = config;
         let me = Identity::new(&secret, signatures);
         let keys = room.derive();
         while name.len() > NAME_BYTES_MAX {
@@ -291,6 +306,7 @@ impl Node {
                 calls.on_candidate(&mut desk, link, candidate);
             }
             LinkEvent::Opened => self.on_opened(now, link),
+            LinkEvent::ReceivedBulk(_) | LinkEvent::SentBulk => {}
             LinkEvent::Received(bytes) => self.on_received(now, link, &bytes),
             LinkEvent::Closed => match self.links.remove(&link) {
                 Some(gone) => self.on_link_gone(now, link, gone),
@@ -356,6 +372,7 @@ impl Node {
                 self.gossip.say(now, &self.me, &room, body, &mut self.post);
             }
             Command::Say(_) => {}
+            Command::AddFile(_) | Command::FetchFile(..) | Command::ForgetFile(_) => {}
             Command::Sleep => self.sleep(),
             Command::Wake => self.wake(now),
             Command::Leave => self.leave(now),

@@ -55,6 +55,7 @@ pub(crate) fn view(node: &Node, now: Time) -> View {
         room,
         messages: messages(node, now),
         news: news(node),
+        files: None,
     }
 }
 

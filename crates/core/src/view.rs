@@ -4,6 +4,8 @@ use manyhands_wire::UnitRange;
 use manyhands_wire::frame::{Activity, PeerKind};
 use serde::{Deserialize, Serialize};
 
+use crate::files::FilesSummary;
+
 /// How many cells the map of a job has at most.
 pub const MAP_CELLS_MAX: usize = 400;
 
@@ -33,6 +35,8 @@ pub struct View {
     pub messages: Vec<MessageView>,
     /// The greatest discovery of each kind.
     pub news: Vec<NewsView>,
+    /// The files of the mesh, counted; `None` for a node that has no store for them.
+    pub files: Option<FilesSummary>,
 }
 
 /// How far things are.

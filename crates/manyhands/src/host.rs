@@ -113,6 +113,7 @@ fn start_peer(
         address: doors.address,
         remembered: None,
         host: Some(HostConfig { spec: job.spec, ledger: Some(job.ledger), wait: args.wait }),
+        files: None,
     };
     let options = Options { throttle_permille: args.work.throttle.0, threads_max: threads };
     let peer = manyhands_peer::spawn(config, options);

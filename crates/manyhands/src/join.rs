@@ -71,6 +71,7 @@ pub(crate) async fn run(args: JoinArgs) -> Outcome {
         address: doors.address,
         remembered: None,
         host: None,
+        files: None,
     };
     let options = Options { throttle_permille: args.work.throttle.0, threads_max: threads };
     let peer = manyhands_peer::spawn(config, options);
@@ -259,6 +260,8 @@ impl Helping {
             | Event::Disputed { .. }
             | Event::Heard { .. }
             | Event::Finished
+            | Event::FileHere { .. }
+            | Event::FileFailed { .. }
             | Event::Left => {}
         }
     }

@@ -232,6 +232,12 @@ fn describe(event: &Event, view: &View) -> (Value, Option<String>) {
             json["path"] = path.iter().map(hex).collect();
             (json, Some(format!("{} says: {said}", name_of(from, view))))
         }
+        // Whole folders of files arrive at once: what a person asked for is told where they asked.
+        Event::FileHere { file, name } => (json!({ "event": "file-here", "file": file, "name": name }), None),
+        Event::FileFailed { file, name, why } => (
+            json!({ "event": "file-failed", "file": file, "name": name, "why": why }),
+            Some(format!("the file {} cannot be kept: {why}", one_line(name))),
+        ),
         // Said once it is saved as well.
         Event::Finished => (tag("computed"), None),
         Event::SignalingRefused { message } => (

@@ -168,6 +168,7 @@ impl Run {
                 Output::Answered(id, answer) => self.give(id, Order::Answered(answer)),
                 Output::Candidate(id, candidate) => self.give(id, Order::Candidate(candidate)),
                 Output::Send(id, message) => self.give(id, Order::Send(message)),
+                Output::SendBulk(..) | Output::Store(_) => {}
                 Output::HangUp(id) => self.hang_up(id),
                 Output::Work(slot, command) => self.workers.command(slot, command),
                 Output::Event(event) => {

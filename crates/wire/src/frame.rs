@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::file::{BUCKETS, CHUNKS_MAX, ENTRIES_MAX, FILE_IDS_MAX, FileId, Listed, PICKS_MAX, Picks};
 use crate::flood::{Flood, FloodId, IDS_MAX};
 use crate::id::{JobId, PeerId, Signature};
 use crate::job::SignedJob;
@@ -21,7 +22,7 @@ pub const MAGIC: [u8; 2] = *b"MH";
 /// The version this build speaks.
 pub const VERSION: u8 = 1;
 /// How many tags this build knows.
-const TAGS: u8 = 28;
+const TAGS: u8 = 43;
 
 /// The most records in one [`Frame::Records`].
 pub const RECORDS_MAX: usize = 64;
@@ -153,6 +154,60 @@ pub enum Frame {
         /// The wrong result, signed by who claims to have computed it.
         record: Record,
     },
+    /// A digest of the speaker's catalog of files: who has another answers with its buckets.
+    Catalog(u64),
+    /// The digests of the speaker's catalog, bucket by bucket: [`BUCKETS`] of them.
+    Buckets(Vec<u64>),
+    /// All ids in some buckets of the speaker's catalog: the receiver tells the entries that it has beyond these.
+    Listing(Vec<Bucket>),
+    /// Files that were put on the mesh.
+    Entries {
+        /// At most [`ENTRIES_MAX`].
+        entries: Vec<Listed>,
+        /// Whether the speaker has more to tell when the receiver sends its buckets again.
+        more: bool,
+    },
+    /// Files that the speaker has whole; at most [`FILE_IDS_MAX`].
+    Holds(Vec<FileId>),
+    /// Files that the speaker had and has not any more; at most [`FILE_IDS_MAX`].
+    Lacks(Vec<FileId>),
+    /// Asks for all that the speaker holds whole: some names of it were new to the receiver.
+    AskHolds,
+    /// Files that the speaker wants to have, and has no chunk of; at most [`FILE_IDS_MAX`].
+    Wants(Vec<FileId>),
+    /// Files that the speaker does not want any more; at most [`FILE_IDS_MAX`].
+    Unwants(Vec<FileId>),
+    /// A file that the speaker wants, and which chunks of it it has: bit `i % 8` of byte `i / 8` for chunk `i`.
+    Chunks {
+        /// Which.
+        file: FileId,
+        /// At most [`CHUNKS_MAX`] bits.
+        bits: Vec<u8>,
+    },
+    /// Chunks that the speaker has now; at most [`PICKS_MAX`] in all.
+    Got(Vec<Picks>),
+    /// The receiver may ask for chunks now.
+    Turn {
+        /// For how many bytes of chunks.
+        bytes: u32,
+        /// What the speaker would like best to give, the best first; at most [`PICKS_MAX`] in all.
+        picks: Vec<Picks>,
+    },
+    /// Asks for chunks, in this order: the answer to a [`Frame::Turn`], empty for none; at most [`PICKS_MAX`] in all.
+    Fetch(Vec<Picks>),
+    /// Chunks that were asked for and are not needed any more; at most [`PICKS_MAX`] in all.
+    Cancel(Vec<Picks>),
+    /// Asks for the list of the file's chunk hashes, over the bulk channel.
+    AskHashes(FileId),
+}
+
+/// A part of a catalog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bucket {
+    /// The first byte of its ids.
+    pub first: u8,
+    /// All ids in it; over all buckets of a frame at most [`FILE_IDS_MAX`].
+    pub ids: Vec<FileId>,
 }
 
 /// A peer, and how it can be reached.
@@ -398,7 +453,25 @@ impl Frame {
             | Self::Probe(_)
             | Self::Heard { .. }
             | Self::Lie { .. }
+            | Self::Catalog(_)
+            | Self::AskHolds
+            | Self::AskHashes(_)
             | Self::Bye => true,
+            Self::Buckets(digests) => digests.len() == BUCKETS,
+            Self::Listing(buckets) => {
+                buckets.len() <= BUCKETS
+                    && buckets.iter().map(|bucket| bucket.ids.len()).sum::<usize>() <= FILE_IDS_MAX
+            }
+            Self::Entries { entries, .. } => {
+                entries.len() <= ENTRIES_MAX && entries.iter().all(|listed| listed.entry.is_within_limits())
+            }
+            Self::Holds(ids) | Self::Lacks(ids) | Self::Wants(ids) | Self::Unwants(ids) => {
+                ids.len() <= FILE_IDS_MAX
+            }
+            Self::Chunks { bits, .. } => bits.len() <= CHUNKS_MAX as usize / 8,
+            Self::Got(picks) | Self::Turn { picks, .. } | Self::Fetch(picks) | Self::Cancel(picks) => {
+                picks.iter().map(|picks| picks.chunks.len().max(1)).sum::<usize>() <= PICKS_MAX
+            }
         }
     }
 }
@@ -421,157 +494,4 @@ impl Record {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::flood::{Body, Hop, PATH_MAX, TEXT_BYTES_MAX};
-    use crate::job::{JobKind, JobSpec};
-
-    fn a_record(index: u64) -> Record {
-        Record {
-            block: Block::new(4, index).unwrap(),
-            outcome: Outcome::Sum(u128::from(index) << 64),
-            computed: true,
-            signer: PeerId([3; 32]),
-            signature: Signature([4; 64]),
-        }
-    }
-
-    fn runs() -> Vec<UnitRange> {
-        (0..RUNS_MAX as u64).map(|i| UnitRange::new(u64::MAX - 2 * i - 1, u64::MAX - 2 * i)).collect()
-    }
-
-    /// One of each, the growing ones at their limit.
-    fn one_of_each() -> Vec<Frame> {
-        let job = JobId([9; 32]);
-        let spec = JobSpec {
-            kind: JobKind::Sum { first: 1, last: 100_000_000, unit_size: 16_384, base: 0 },
-            asked_by: "Liz".into(),
-            salt: [2; 16],
-        };
-        let (host, signature) = (PeerId([1; 32]), Signature([5; 64]));
-        let id = FloodId { originator: host, sequence: u64::MAX };
-        let (name, address) = ("n".repeat(NAME_BYTES_MAX), "a".repeat(ADDRESS_BYTES_MAX));
-        let contact =
-            Contact { peer: host, kind: PeerKind::Native, name: name.clone(), address: address.clone() };
-        vec![
-            Frame::Hello(Hello { peer: host, nonce: [6; 32], kind: PeerKind::Browser, name, address }),
-            Frame::Proof(Proof { room: [7; 32], identity: signature }),
-            Frame::Ping(1),
-            Frame::Pong(u64::MAX),
-            Frame::Job(SignedJob { spec, host, signature }),
-            Frame::Start { job, signature },
-            Frame::Lobby { wanted: 9, present: 3 },
-            Frame::Status(Status {
-                job: Some(job),
-                activity: Activity::Working,
-                threads: 8,
-                speed: 1000,
-                solo_speed: 1001,
-                holding: runs(),
-                granted: runs(),
-                under_way: runs(),
-                gross_units: 5,
-                done_units: 6,
-                checked_units: 7,
-                checks_left: 1,
-                liars: u64::MAX,
-            }),
-            Frame::Ask(Ask { job, request: 7, speed: 2000 }),
-            Frame::Grant(Grant { job, request: 7, runs: runs() }),
-            Frame::Records { job, records: (0..RECORDS_MAX as u64).map(a_record).collect() },
-            Frame::Credit {
-                job,
-                runs: runs().into_iter().map(|units| CreditRun { units, by: host }).collect(),
-            },
-            Frame::Have { job, within: UnitRange::new(0, u64::MAX), runs: runs() },
-            Frame::Bye,
-            Frame::Neighbours(vec![contact.clone(); NEIGHBOURS_MAX]),
-            Frame::Letter { from: host, to: host, body: "b".repeat(LETTER_BYTES_MAX) },
-            Frame::Flood(Box::new(Flood {
-                id,
-                ttl: 8,
-                path: vec![Hop { peer: host, signature }; PATH_MAX],
-                body: Body::Message("m".repeat(TEXT_BYTES_MAX)),
-                signature,
-            })),
-            Frame::Known(vec![id; IDS_MAX]),
-            Frame::Want(vec![id; IDS_MAX]),
-            Frame::Prune,
-            Frame::Knowledge([8; 32]),
-            Frame::Part,
-            Frame::Backups { contacts: vec![contact; BACKUPS_MAX], answer: true },
-            Frame::Sated,
-            Frame::Probe(host),
-            Frame::Heard { peer: host, ago_ms: u64::MAX },
-            Frame::Claim { job, units: runs(), ttl: 16 },
-            Frame::Lie { job, record: a_record(7) },
-        ]
-    }
-
-    #[test]
-    fn every_message_fits_its_frame_and_comes_back_whole() {
-        let frames = one_of_each();
-
-        assert_eq!(frames.len(), usize::from(TAGS));
-        for (tag, frame) in frames.into_iter().enumerate() {
-            let bytes = frame.encode();
-            assert_eq!(usize::from(bytes[3]), tag);
-            assert_eq!(Frame::decode(&bytes), Ok(frame));
-        }
-    }
-
-    #[test]
-    fn the_bytes_of_a_frame_never_change() {
-        let all: Vec<u8> = one_of_each().iter().flat_map(Frame::encode).collect();
-
-        assert_eq!(Frame::Ping(300).encode(), [b'M', b'H', 1, 2, 0xac, 0x02]);
-        assert_eq!(blake3::hash(&all).to_hex().as_str(), include_str!("golden_frames.txt").trim());
-    }
-
-    #[test]
-    fn strangers_are_told_apart_from_newer_friends() {
-        assert_eq!(Frame::decode(b""), Err(FrameError::NotOurs));
-        assert_eq!(Frame::decode(b"GET / HTTP/1.1"), Err(FrameError::NotOurs));
-        assert_eq!(Frame::decode(b"MH\x02\x00"), Err(FrameError::Version(2)));
-        assert_eq!(Frame::decode(b"MH\x01\x7f\x01\x02"), Err(FrameError::UnknownTag(0x7f)));
-        assert_eq!(Frame::decode(b"MH\x01\x0d\x00"), Err(FrameError::Malformed(13)));
-        assert_eq!(
-            Frame::decode(&[b'M'; FRAME_BYTES_MAX + 1]),
-            Err(FrameError::TooLong(FRAME_BYTES_MAX + 1))
-        );
-    }
-
-    #[test]
-    fn a_message_over_its_limit_is_refused() {
-        let hello = Hello {
-            peer: PeerId([1; 32]),
-            nonce: [0; 32],
-            kind: PeerKind::Native,
-            name: "n".repeat(33),
-            address: String::new(),
-        };
-
-        assert_eq!(Frame::decode(&Frame::Hello(hello).encode()), Err(FrameError::OverLimit(0)));
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_decode_or_fail_without_a_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..600), tag in 0..TAGS) {
-            let _ = Frame::decode(&bytes);
-            bytes.splice(0..bytes.len().min(4), [b'M', b'H', VERSION, tag]);
-            let _ = Frame::decode(&bytes);
-        }
-
-        #[test]
-        fn a_truncated_or_flipped_frame_never_panics(pick in 0..usize::from(TAGS), cut in any::<prop::sample::Index>(), flip in any::<u8>()) {
-            let mut bytes = one_of_each()[pick].encode();
-            let at = cut.index(bytes.len());
-            bytes[at] ^= flip;
-            let _ = Frame::decode(&bytes);
-            bytes.truncate(at);
-            prop_assert!(Frame::decode(&bytes).is_err());
-        }
-    }
-}
+mod tests;

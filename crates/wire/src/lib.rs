@@ -8,12 +8,15 @@
 //! 4. [`job`]: the description of a job that the host signs.
 //! 5. [`frame`]: the messages on a link, with their codec and limits.
 //! 6. [`flood`]: messages that everybody hears.
-//! 7. [`signaling`]: the JSON messages to and from the signaling server.
-//! 8. [`sealed`]: what two peers say to each other through signaling, which the server cannot read.
+//! 7. [`file`]: what a file is, and how it is cut; [`bulk`]: the messages that carry its bytes.
+//! 8. [`signaling`]: the JSON messages to and from the signaling server.
+//! 9. [`sealed`]: what two peers say to each other through signaling, which the server cannot read.
 //!
 //! Nothing here performs I/O or cryptography; bytes from the network are looked at for their size
 //! first and for the limits of each list and text before they are used, and a decoder returns an error for anything it does not like: it never panics.
 
+pub mod bulk;
+pub mod file;
 pub mod flood;
 pub mod frame;
 pub mod id;
@@ -23,6 +26,7 @@ pub mod sealed;
 pub mod signaling;
 pub mod units;
 
+pub use file::FileId;
 pub use frame::{Frame, FrameError};
 pub use id::{JobId, PeerId, RoomId, Signature};
 pub use job::{JobKind, JobSpec, SignedJob};

@@ -232,6 +232,10 @@ impl Room {
                 self.fly_here(&from, &path);
                 self.announce(&[&self.name(&from), " found ", &what, " ", &whole(value), "."].concat());
             }
+            Event::FileHere { name, .. } => self.announce(&["The file ", &name, " is here."].concat()),
+            Event::FileFailed { name, why, .. } => {
+                self.announce(&["The file ", &name, " cannot be kept: ", &why, "."].concat());
+            }
             Event::LinkDown { .. } | Event::TookBack { .. } => {}
         }
     }

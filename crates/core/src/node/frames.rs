@@ -53,6 +53,21 @@ impl Node {
                 self.out.push_back(Output::HangUp(id));
                 return self.on_peer_left(now, id, peer);
             }
+            Frame::Catalog(_)
+            | Frame::Buckets(_)
+            | Frame::Listing(_)
+            | Frame::Entries { .. }
+            | Frame::Holds(_)
+            | Frame::Lacks(_)
+            | Frame::AskHolds
+            | Frame::Wants(_)
+            | Frame::Unwants(_)
+            | Frame::Chunks { .. }
+            | Frame::Got(_)
+            | Frame::Turn { .. }
+            | Frame::Fetch(_)
+            | Frame::Cancel(_)
+            | Frame::AskHashes(_) => return self.on_file_frame(now, id, peer, frame),
             Frame::Start { .. }
             | Frame::Status(_)
             | Frame::Ask(_)

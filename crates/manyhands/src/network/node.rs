@@ -95,6 +95,7 @@ async fn serve(orders: Orders, log: &Log) -> Outcome {
         address: own,
         remembered: None,
         host: None,
+        files: None,
     };
     let peer = manyhands_peer::spawn(config, Options { throttle_permille: 1000, threads_max: 0 });
     let mut events = peer.events();

@@ -85,6 +85,7 @@ fn config(secret: [u8; 32], room: RoomKey, threads: u16, server: &str, host: Opt
         address: String::new(),
         remembered: None,
         host,
+        files: None,
     }
 }
 

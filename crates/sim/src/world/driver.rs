@@ -67,6 +67,7 @@ impl World {
                     Sent::Held | Sent::Lost => {}
                 }
             }
+            Output::SendBulk(..) | Output::Store(_) => {}
             Output::HangUp(link) => {
                 if let Some(other) = self.network.disconnect((number, link)) {
                     let at = self.network.arrival(self.now, other, &mut self.rng);

@@ -102,5 +102,6 @@ pub(super) fn config(
         address: own,
         remembered: None,
         host,
+        files: None,
     }
 }
