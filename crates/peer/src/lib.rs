@@ -10,7 +10,8 @@
 //! - `servers`: the signaling servers that the node knows; `signaling`: the WebSocket to one of them, opened again whenever
 //!   it is lost.
 //! - `workers`: the threads that compute.
-//! - `outlets`: views, ledgers and events for the program around; `clock`: the core's time.
+//! - `store`: the seam to a store of files, which the program around brings.
+//! - `outlets`: views, ledgers, files and events for the program around; `clock`: the core's time.
 //!
 //! Every queue is bounded by a named constant. Nothing is written to disk here.
 
@@ -23,24 +24,29 @@ mod run;
 mod runtime;
 mod servers;
 mod signaling;
+mod store;
 mod transport;
 mod workers;
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
+use manyhands_core::files::{ChunkState, FileInfo};
 use manyhands_core::{Command, Config, Event, Node, View};
-use manyhands_wire::PeerId;
-use tokio::sync::{broadcast, mpsc, watch};
+use manyhands_wire::{FileId, PeerId};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use clock::Clock;
+use link::Inbox;
 pub use outlets::JobLedger;
 use outlets::{Outlets, Watchers};
 use rtc::Rtc;
-use run::{Inlets, Run, State};
+use run::{Inlets, Question, Run, State};
 use servers::Servers;
 pub use servers::{ServerState, ServerStates};
+use store::Orders;
+pub use store::Store;
 use workers::Workers;
 
 /// How a peer is driven.
@@ -57,22 +63,34 @@ pub struct Options {
 pub struct Peer {
     id: PeerId,
     commands: mpsc::Sender<Command>,
+    questions: mpsc::Sender<Question>,
     watchers: Watchers,
     servers: watch::Receiver<ServerStates>,
     task: JoinHandle<()>,
 }
 
-/// Starts a peer on the tokio runtime of the caller.
+/// Starts a peer on the tokio runtime of the caller. It has no store of files.
 ///
 /// # Panics
 /// Outside of a tokio runtime.
 pub fn spawn(config: Config, options: Options) -> Peer {
+    spawn_with_store(config, options, None)
+}
+
+/// Starts a peer on the tokio runtime of the caller, with a store of files where `config.files` says that it has one.
+///
+/// # Panics
+/// Outside of a tokio runtime.
+pub fn spawn_with_store(config: Config, options: Options, store: Option<Store>) -> Peer {
     let clock = Clock::start();
     let node = Node::new(config, clock.now());
     let id = node.id();
 
     let (commands, commands_rx) = mpsc::channel(run::COMMANDS_MAX);
-    let (inbox, links) = mpsc::channel(run::LINK_EVENTS_MAX);
+    let (questions, questions_rx) = mpsc::channel(run::QUESTIONS_MAX);
+    let (link_events, links) = mpsc::channel(run::LINK_EVENTS_MAX);
+    let (bulk_events, bulk) = mpsc::channel(run::BULK_EVENTS_MAX);
+    let (store_orders, store_events) = store.map(|store| (store.orders, store.events)).unzip();
     let (reports_tx, reports) = mpsc::channel(run::REPORTS_MAX);
     let (news_tx, news) = mpsc::channel(run::NEWS_MAX);
     let (servers, server_states) = Servers::new(news_tx);
@@ -83,12 +101,22 @@ pub fn spawn(config: Config, options: Options) -> Peer {
         outlets,
         servers,
         workers: Workers::new(options.throttle_permille, options.threads_max, reports_tx),
-        transports: Arc::new(Rtc),
-        inbox,
+        transports: Arc::new(Rtc::default()),
+        store: Orders(store_orders),
+        inbox: Inbox { events: link_events, bulk: bulk_events },
         state: State::default(),
     };
-    let task = tokio::spawn(run.run(Inlets { commands: commands_rx, links, reports, news }));
-    Peer { id, commands, watchers, servers: server_states, task }
+    let inlets = Inlets {
+        commands: commands_rx,
+        links,
+        bulk,
+        store: store_events,
+        questions: questions_rx,
+        reports,
+        news,
+    };
+    let task = tokio::spawn(run.run(inlets));
+    Peer { id, commands, questions, watchers, servers: server_states, task }
 }
 
 impl Peer {
@@ -104,7 +132,7 @@ impl Peer {
 
     /// Takes commands for the peer where the [`Peer`] itself cannot be. It does not keep the peer alive.
     pub fn commands(&self) -> Commands {
-        Commands(self.commands.downgrade())
+        Commands { commands: self.commands.downgrade(), questions: self.questions.downgrade() }
     }
 
     /// What a person sees: made anew four times a second, and soon after an event or a command.
@@ -116,6 +144,16 @@ impl Peer {
     /// it is complete. The last one of all is there before [`Event::Left`] is told.
     pub fn ledgers(&self) -> watch::Receiver<Option<JobLedger>> {
         self.watchers.ledgers.clone()
+    }
+
+    /// All files that the node knows, the latest first: made anew at most twice a second, if something about them changed.
+    pub fn files(&self) -> watch::Receiver<Arc<Vec<FileInfo>>> {
+        self.watchers.files.clone()
+    }
+
+    /// How each chunk of a file stands. `None` if the file is not known, or the peer has left.
+    pub async fn chunk_states(&self, file: FileId) -> Option<Vec<ChunkState>> {
+        ask(&self.questions, file).await
     }
 
     /// How it stands with each signaling server that the node knows.
@@ -147,15 +185,29 @@ impl Peer {
     }
 }
 
-/// Gives commands to a peer that somebody else holds.
+/// Gives commands to a peer that somebody else holds, and asks it.
 #[derive(Clone, Debug)]
-pub struct Commands(mpsc::WeakSender<Command>);
+pub struct Commands {
+    commands: mpsc::WeakSender<Command>,
+    questions: mpsc::WeakSender<Question>,
+}
 
 impl Commands {
     /// Tells the peer what the person wants. A peer that has left hears nothing.
     pub async fn command(&self, command: Command) {
-        if let Some(commands) = self.0.upgrade() {
+        if let Some(commands) = self.commands.upgrade() {
             let _ = commands.send(command).await;
         }
     }
+
+    /// How each chunk of a file stands. `None` if the file is not known, or the peer has left.
+    pub async fn chunk_states(&self, file: FileId) -> Option<Vec<ChunkState>> {
+        ask(&self.questions.upgrade()?, file).await
+    }
+}
+
+async fn ask(questions: &mpsc::Sender<Question>, file: FileId) -> Option<Vec<ChunkState>> {
+    let (answer, answered) = oneshot::channel();
+    questions.send(Question { file, answer }).await.ok()?;
+    answered.await.ok()?
 }

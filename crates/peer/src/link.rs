@@ -10,8 +10,10 @@
 //!
 //! The node's loop never waits for a link: [`Link::give`] puts an order on the link's bounded queue or fails, and the
 //! caller then hangs up. Reading and writing go on side by side, so two peers that both wait for room to send still
-//! read each other.
+//! read each other. Bulk has queues of its own all the way, so that the protocol waits for none of it; what of it has not left
+//! at the hang-up stays.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -23,14 +25,20 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::transport::{Transport, TransportError, TransportEvent, Transports};
+use crate::transport::{Reports, Transport, TransportError, TransportEvent, Transports};
 
 /// The most orders that wait in one link.
 const ORDERS_MAX: usize = 1024;
 /// The most bytes of messages that wait in one link.
 const QUEUED_BYTES_MAX: usize = 4 << 20;
+/// The most messages in bulk that wait in one link: it is their bytes that count, but small ones must end somewhere too.
+const BULK_ORDERS_MAX: usize = 16 * 1024;
+/// The most bytes of messages in bulk that wait in one link. The node keeps itself to far less.
+const BULK_QUEUED_BYTES_MAX: usize = 8 << 20;
 /// How many events of a transport wait for its link.
 const TRANSPORT_EVENTS_MAX: usize = 64;
+/// How many messages in bulk wait for the link of their transport.
+const TRANSPORT_BULK_MAX: usize = 4;
 /// How many remote candidates wait for the remote description.
 const EARLY_CANDIDATES_MAX: usize = 64;
 /// How long an answered link waits for the caller to speak first (guess: many round trips).
@@ -58,6 +66,15 @@ pub(crate) enum Order {
     Send(Vec<u8>),
 }
 
+/// Where links report to. Both queues are bounded: a node that is busy slows the other side down.
+#[derive(Clone, Debug)]
+pub(crate) struct Inbox {
+    /// For all but bulk.
+    pub(crate) events: mpsc::Sender<(LinkId, LinkEvent)>,
+    /// For [`LinkEvent::ReceivedBulk`] and [`LinkEvent::SentBulk`].
+    pub(crate) bulk: mpsc::Sender<(LinkId, LinkEvent)>,
+}
+
 /// The link's queue is over its bound, or its connection is gone.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("the link takes no more: its queue is full or its connection is gone")]
@@ -66,26 +83,21 @@ pub(crate) struct Refused;
 /// The node's end of a link. Dropping it hangs up.
 #[derive(Debug)]
 pub(crate) struct Link {
-    orders: mpsc::Sender<Order>,
-    queued_bytes: Arc<AtomicUsize>,
+    orders: Queue<Order>,
+    bulk: Queue<Vec<u8>>,
     _on_the_line: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
 impl Link {
     /// Starts a link that reports to `inbox`.
-    pub(crate) fn start(
-        id: LinkId,
-        role: Role,
-        transports: Arc<dyn Transports>,
-        inbox: mpsc::Sender<(LinkId, LinkEvent)>,
-    ) -> Self {
-        let (orders, orders_rx) = mpsc::channel(ORDERS_MAX);
+    pub(crate) fn start(id: LinkId, role: Role, transports: Arc<dyn Transports>, inbox: Inbox) -> Self {
+        let (orders, orders_taken) = queue(ORDERS_MAX, QUEUED_BYTES_MAX);
+        let (bulk, bulk_taken) = queue(BULK_ORDERS_MAX, BULK_QUEUED_BYTES_MAX);
         let (on_the_line, hung_up) = oneshot::channel();
-        let queued_bytes = Arc::new(AtomicUsize::new(0));
-        let task = Task { id, inbox, queued_bytes: queued_bytes.clone(), opened: AtomicBool::new(false) };
-        let task = tokio::spawn(task.run(role, transports, orders_rx, hung_up));
-        Self { orders, queued_bytes, _on_the_line: on_the_line, task }
+        let task = Task { id, inbox, opened: AtomicBool::new(false) };
+        let task = tokio::spawn(task.run(role, transports, orders_taken, bulk_taken, hung_up));
+        Self { orders, bulk, _on_the_line: on_the_line, task }
     }
 
     /// Queues an order.
@@ -94,11 +106,16 @@ impl Link {
     /// [`Refused`]: hang up then.
     pub(crate) fn give(&self, order: Order) -> Result<(), Refused> {
         let bytes = order.bytes();
-        if self.queued_bytes.load(Ordering::Relaxed) + bytes > QUEUED_BYTES_MAX {
-            return Err(Refused);
-        }
-        self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.orders.try_send(order).map_err(|_| Refused)
+        self.orders.put(order, bytes)
+    }
+
+    /// Queues a message in bulk, which leaves once that channel is open.
+    ///
+    /// # Errors
+    /// [`Refused`]: hang up then.
+    pub(crate) fn give_bulk(&self, message: Vec<u8>) -> Result<(), Refused> {
+        let bytes = message.len();
+        self.bulk.put(message, bytes)
     }
 
     /// Closes the link once what was sent before has left. The task ends when the connection is closed.
@@ -116,6 +133,43 @@ impl Order {
     }
 }
 
+/// A queue that is bounded by number and by bytes: the end of who puts in. There is but one.
+#[derive(Debug)]
+struct Queue<T> {
+    items: mpsc::Sender<T>,
+    bytes: Arc<AtomicUsize>,
+    bytes_max: usize,
+}
+
+/// The other end.
+struct Taken<T> {
+    items: mpsc::Receiver<T>,
+    bytes: Arc<AtomicUsize>,
+}
+
+fn queue<T>(items_max: usize, bytes_max: usize) -> (Queue<T>, Taken<T>) {
+    let (sender, items) = mpsc::channel(items_max);
+    let bytes = Arc::new(AtomicUsize::new(0));
+    (Queue { items: sender, bytes: bytes.clone(), bytes_max }, Taken { items, bytes })
+}
+
+impl<T> Queue<T> {
+    fn put(&self, item: T, bytes: usize) -> Result<(), Refused> {
+        if self.bytes.load(Ordering::Relaxed) + bytes > self.bytes_max {
+            return Err(Refused);
+        }
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.items.try_send(item).map_err(|_| Refused)
+    }
+}
+
+impl<T> Taken<T> {
+    /// To be told once an item is done with.
+    fn done(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
 /// Why a link ends.
 enum End {
     /// The node hung up, or is gone.
@@ -126,8 +180,7 @@ enum End {
 
 struct Task {
     id: LinkId,
-    inbox: mpsc::Sender<(LinkId, LinkEvent)>,
-    queued_bytes: Arc<AtomicUsize>,
+    inbox: Inbox,
     opened: AtomicBool,
 }
 
@@ -136,12 +189,14 @@ impl Task {
         self,
         role: Role,
         transports: Arc<dyn Transports>,
-        orders: mpsc::Receiver<Order>,
+        orders: Taken<Order>,
+        bulk: Taken<Vec<u8>>,
         hung_up: oneshot::Receiver<()>,
     ) {
         let is_answered = matches!(role, Role::Answer(_));
         let (events_tx, mut events) = mpsc::channel(TRANSPORT_EVENTS_MAX);
-        let transport = match transports.open(events_tx).await {
+        let (bulk_tx, mut bulk_events) = mpsc::channel(TRANSPORT_BULK_MAX);
+        let transport = match transports.open(Reports { events: events_tx, bulk: bulk_tx }).await {
             Ok(transport) => transport,
             Err(error) => {
                 tracing::warn!(link = self.id.0, %error, "no connection");
@@ -151,13 +206,15 @@ impl Task {
         };
 
         let end = tokio::select! {
-            end = self.write(&*transport, role, orders) => end,
+            end = self.write(&*transport, role, orders, bulk) => end,
             end = self.read(&mut events, is_answered) => end,
+            end = self.read_bulk(&mut bulk_events) => end,
             end = self.give_up(hung_up) => end,
         };
 
         // The transport is closed at once, and the node hears of it at once: neither waits for the other.
         drop(events);
+        drop(bulk_events);
         match end {
             End::HungUp => transport.close().await,
             End::Lost(why) => {
@@ -167,9 +224,15 @@ impl Task {
         }
     }
 
-    /// Describes the link, then does what is ordered, until the node hangs up and all has left.
-    async fn write(&self, transport: &dyn Transport, role: Role, mut orders: mpsc::Receiver<Order>) -> End {
-        let mut is_described = matches!(role, Role::Answer(_));
+    /// Describes the link, then does what is ordered, until the node hangs up and all but bulk has left.
+    async fn write(
+        &self,
+        transport: &dyn Transport,
+        role: Role,
+        orders: Taken<Order>,
+        bulk: Taken<Vec<u8>>,
+    ) -> End {
+        let is_described = matches!(role, Role::Answer(_));
         let description = match role {
             Role::Dial => transport.offer().await,
             Role::Answer(offer) => transport.answer(offer).await,
@@ -179,8 +242,25 @@ impl Task {
             Err(error) => return self.lost(&error, "could not be described"),
         }
 
+        let end = tokio::select! {
+            end = self.follow(transport, orders, is_described) => end,
+            end = self.write_bulk(transport, bulk) => end,
+        };
+        if matches!(end, End::HungUp) && self.opened.load(Ordering::Relaxed) {
+            let _ = timeout(FLUSH_MAX, transport.flush()).await;
+        }
+        end
+    }
+
+    /// Does what is ordered, until the node hangs up.
+    async fn follow(
+        &self,
+        transport: &dyn Transport,
+        mut orders: Taken<Order>,
+        mut is_described: bool,
+    ) -> End {
         let mut early = Vec::new();
-        while let Some(order) = orders.recv().await {
+        while let Some(order) = orders.items.recv().await {
             let bytes = order.bytes();
             match order {
                 Order::Answered(answer) => {
@@ -204,12 +284,22 @@ impl Task {
                     }
                 }
             }
-            self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        }
-        if self.opened.load(Ordering::Relaxed) {
-            let _ = timeout(FLUSH_MAX, transport.flush()).await;
+            orders.done(bytes);
         }
         End::HungUp
+    }
+
+    /// Sends bulk, and tells the node of each message, until the link ends.
+    async fn write_bulk(&self, transport: &dyn Transport, mut bulk: Taken<Vec<u8>>) -> End {
+        while let Some(message) = bulk.items.recv().await {
+            let bytes = message.len();
+            if let Err(error) = transport.send_bulk(message).await {
+                return self.lost(&error, "could not send in bulk");
+            }
+            bulk.done(bytes);
+            self.tell_bulk(LinkEvent::SentBulk).await;
+        }
+        pending().await
     }
 
     /// Passes on what the transport reports, until it is closed.
@@ -255,6 +345,14 @@ impl Task {
         End::Lost("closed by the other side, or by the network")
     }
 
+    /// Passes on what comes in bulk, until the link ends.
+    async fn read_bulk(&self, bulk: &mut mpsc::Receiver<Vec<u8>>) -> End {
+        while let Some(message) = bulk.recv().await {
+            self.tell_bulk(LinkEvent::ReceivedBulk(message)).await;
+        }
+        pending().await
+    }
+
     /// Ends a dial that takes too long, and a hang-up whose flush takes too long.
     async fn give_up(&self, hung_up: oneshot::Receiver<()>) -> End {
         tokio::pin!(hung_up);
@@ -275,7 +373,12 @@ impl Task {
 
     /// Waits while the node is busy: that is what slows the sender on the other side. A node that is gone hears nothing.
     async fn tell(&self, event: LinkEvent) {
-        let _ = self.inbox.send((self.id, event)).await;
+        let _ = self.inbox.events.send((self.id, event)).await;
+    }
+
+    /// The same for bulk.
+    async fn tell_bulk(&self, event: LinkEvent) {
+        let _ = self.inbox.bulk.send((self.id, event)).await;
     }
 }
 

@@ -1,11 +1,13 @@
-//! What the program around a peer sees: its view, its ledger and its events.
+//! What the program around a peer sees: its view, its ledger, its files and its events.
 //!
-//! Views and ledgers are the newest of their kind, so a slow watcher misses only what is out of date. Making them costs
-//! the node's task time, so both have their pace.
+//! Views, ledgers and lists of files are the newest of their kind, so a slow watcher misses only what is out of date. Making
+//! them costs the node's task time, so each has its pace. The list of files may be long; the view, which is made all the time,
+//! tells whether it has changed.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use manyhands_core::files::FileInfo;
 use manyhands_core::{Event, Node, Time, View};
 use manyhands_ledger::Ledger;
 use manyhands_wire::JobSpec;
@@ -20,6 +22,9 @@ const VIEW_SPACING: Duration = Duration::from_millis(20);
 /// How often the ledger is copied at most.
 const LEDGER_SPACING: Duration = Duration::from_millis(100);
 
+/// How often the list of files is made anew at most.
+const FILES_SPACING: Duration = Duration::from_millis(500);
+
 /// A job and which of its blocks are done.
 pub type JobLedger = Arc<(JobSpec, Ledger)>;
 
@@ -28,11 +33,14 @@ pub type JobLedger = Arc<(JobSpec, Ledger)>;
 pub(crate) struct Outlets {
     views: watch::Sender<View>,
     ledgers: watch::Sender<Option<JobLedger>>,
+    files: watch::Sender<Arc<Vec<FileInfo>>>,
     events: broadcast::Sender<Event>,
     view_made_at: Time,
     view_due_at: Time,
     ledger_made_at: Time,
     ledger_version: Option<u64>,
+    files_made_at: Time,
+    files_version: Option<u64>,
 }
 
 /// The receiving ends.
@@ -42,6 +50,8 @@ pub(crate) struct Watchers {
     pub(crate) views: watch::Receiver<View>,
     /// The newest ledger.
     pub(crate) ledgers: watch::Receiver<Option<JobLedger>>,
+    /// The newest list of files.
+    pub(crate) files: watch::Receiver<Arc<Vec<FileInfo>>>,
     /// The events.
     pub(crate) events: broadcast::Receiver<Event>,
 }
@@ -51,23 +61,29 @@ impl Outlets {
     pub(crate) fn new(node: &Node, now: Time) -> (Self, Watchers) {
         let (views, views_rx) = watch::channel(node.view(now));
         let (ledgers, ledgers_rx) = watch::channel(None);
+        let (files, files_rx) = watch::channel(Arc::new(node.files()));
         let (events, events_rx) = broadcast::channel(EVENTS_MAX);
         let outlets = Self {
             views,
             ledgers,
+            files,
             events,
             view_made_at: now,
             view_due_at: now,
             ledger_made_at: Time::ZERO,
             ledger_version: None,
+            files_made_at: now,
+            files_version: None,
         };
-        (outlets, Watchers { views: views_rx, ledgers: ledgers_rx, events: events_rx })
+        (outlets, Watchers { views: views_rx, ledgers: ledgers_rx, files: files_rx, events: events_rx })
     }
 
-    /// Makes view and ledger anew a last time, whatever their pace: what was finished last is worth as much as the rest.
+    /// Makes view, ledger and files anew a last time, whatever their pace: what was finished last is worth as much as the rest.
     /// To be called before anybody hears that the node has left.
     pub(crate) fn refresh_finally(&mut self, node: &Node, now: Time) {
-        self.views.send_replace(node.view(now));
+        let view = node.view(now);
+        self.refresh_files(node, &view, now);
+        self.views.send_replace(view);
         if let (Some(spec), Some(ledger)) = (node.job(), node.ledger())
             && self.ledger_version != Some(ledger.version())
         {
@@ -91,11 +107,25 @@ impl Outlets {
     /// Makes anew what is due; returns when to come again at the latest.
     pub(crate) fn refresh(&mut self, node: &Node, now: Time) -> Time {
         if self.view_due_at <= now {
-            self.views.send_replace(node.view(now));
+            let view = node.view(now);
+            if now >= self.files_made_at + FILES_SPACING {
+                self.refresh_files(node, &view, now);
+            }
+            self.views.send_replace(view);
             self.view_made_at = now;
             self.view_due_at = now + VIEW_EVERY;
         }
         self.view_due_at.min(self.refresh_ledger(node, now))
+    }
+
+    /// Makes the list of files anew if the view knows of something new.
+    fn refresh_files(&mut self, node: &Node, view: &View, now: Time) {
+        let version = view.files.as_ref().map(|files| files.version);
+        if version != self.files_version {
+            self.files.send_replace(Arc::new(node.files()));
+            self.files_made_at = now;
+            self.files_version = version;
+        }
     }
 
     fn refresh_ledger(&mut self, node: &Node, now: Time) -> Time {

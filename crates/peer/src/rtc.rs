@@ -1,25 +1,28 @@
 //! The [`Transport`] on webrtc-rs.
 //!
 //! The library runs a driver task per connection and calls the [`Handler`] on it, which must never wait: it passes
-//! on what it hears. The data channel has an event queue of its own, which the *pump* task empties into the link's.
-//! The link's queue is bounded, and so is the channel's: a link that is not read slows the sender on the other side.
+//! on what it hears. The data channels have event queues of their own, which tasks of `channels` empty into the link's.
 //!
 //! Who owns whom decides what leaks: the library's connection owns the handler, and a data channel owns the connection.
-//! So the handler keeps no channel; it hands the first one over, once, and a second one ends the connection.
+//! So the handler keeps no channel; it hands each one over, and one too many ends the connection.
+//!
+//! SCTP sends what its channels give it in the order it was given, however many channels there are: a frame of the protocol waits
+//! behind all of the bulk that is in the send buffer, and no longer. So that buffer is small.
 
-use std::sync::{Arc, Mutex, PoisonError};
+mod channels;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::BytesMut;
-use manyhands_core::io::CHANNEL_LABEL;
-use manyhands_wire::frame::FRAME_BYTES_MAX;
+use manyhands_core::io::{BULK_LABEL, CHANNEL_LABEL};
+use manyhands_wire::bulk::BULK_BYTES_MAX;
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::peer_connection::configuration::setting_engine::SctpMaxMessageSize;
-use tokio::sync::{OnceCell, mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use webrtc::data_channel::{DataChannel, DataChannelEvent};
+use webrtc::data_channel::DataChannel;
 use webrtc::peer_connection::{
     PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCIceCandidateInit,
     RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCSessionDescription, SettingEngine,
@@ -28,20 +31,22 @@ use webrtc::peer_connection::{
 
 use crate::addresses;
 use crate::runtime::EagerRuntime;
-use crate::transport::{Transport, TransportError, TransportEvent, Transports};
+use crate::transport::{Reports, Transport, TransportError, TransportEvent, Transports};
+use channels::{AnyChannel, CHANNELS, Channels};
 
 /// How many unacknowledged bytes a channel takes before sending waits. Measured: larger ones are slower.
 const SEND_BUFFER_BYTES: usize = 64 * 1024;
-/// How many bytes of a message the other side is told to send at most; what is longer than a frame is refused later.
-const MESSAGE_BYTES_MAX: u32 = 64 * 1024;
+/// How many bytes of a message the other side is told to send at most, and none longer is sent; what is longer than it may be is
+/// refused later. Browsers take 256 KiB and more.
+const MESSAGE_BYTES_MAX: u32 = 128 * 1024;
+const _: () = assert!(
+    BULK_BYTES_MAX < MESSAGE_BYTES_MAX as usize,
+    "a message that is just too long must arrive to be refused"
+);
 /// How long a connection is eager once both descriptions are there: longer than any dial lasts.
 const EAGER_CONNECTING: Duration = Duration::from_secs(20);
-/// How long a connection stays eager after its channel opened, for the handshake's last messages.
-const EAGER_OPENED: Duration = Duration::from_millis(500);
-/// How long the other side has to confirm that the channel closes.
+/// How long the other side has to confirm that the channels close.
 const CLOSE_CONFIRMED_WITHIN: Duration = Duration::from_millis(300);
-/// How often to look whether all is acknowledged.
-const FLUSH_LOOKS_EVERY: Duration = Duration::from_millis(2);
 /// Connectivity checks are sent this often at first. Measured.
 const CHECK_EVERY: Duration = Duration::from_millis(20);
 /// The most connectivity checks of one pair of candidates.
@@ -49,32 +54,40 @@ const CHECKS_MAX: u16 = 70;
 
 /// Makes connections of webrtc-rs.
 #[derive(Debug)]
-pub(crate) struct Rtc;
+pub(crate) struct Rtc {
+    /// How many unacknowledged bytes each channel takes before sending waits; one message may go past it.
+    pub(crate) send_buffer_bytes: usize,
+}
+
+impl Default for Rtc {
+    fn default() -> Self {
+        Self { send_buffer_bytes: SEND_BUFFER_BYTES }
+    }
+}
 
 #[async_trait]
 impl Transports for Rtc {
-    async fn open(&self, events: mpsc::Sender<TransportEvent>) -> Result<Box<dyn Transport>, TransportError> {
+    async fn open(&self, reports: Reports) -> Result<Box<dyn Transport>, TransportError> {
         let runtime = Arc::new(EagerRuntime::new());
-        let (hand_over, handed) = oneshot::channel();
-        let hand_over = Arc::new(Mutex::new(Some(hand_over)));
-        let handler = Handler { events: events.clone(), hand_over: hand_over.clone() };
+        let (arriving, arrived) = mpsc::channel(CHANNELS);
+        let handler = Handler { events: reports.events.clone(), arriving: arriving.clone() };
         let connection = PeerConnectionBuilder::new()
             .with_runtime(runtime.clone())
             .with_handler(Arc::new(handler))
             .with_setting_engine(settings())
             .with_udp_addrs(addresses::to_bind())
-            .with_data_channel_send_buffer_limit(SEND_BUFFER_BYTES)
+            .with_data_channel_send_buffer_limit(self.send_buffer_bytes)
             .build()
             .await
             .map_err(library("open a connection"))?;
-        let channel = Arc::new(OnceCell::new());
-        let pump = tokio::spawn(pump(handed, channel.clone(), events, runtime.clone()));
+        let channels = Arc::new(Channels::new());
+        let pumps = tokio::spawn(channels.clone().run(arrived, reports, runtime.clone()));
         Ok(Box::new(Connection {
             runtime,
             connection: Box::new(connection),
-            hand_over,
-            channel,
-            pump: tokio::sync::Mutex::new(Some(pump)),
+            arriving,
+            channels,
+            pumps: tokio::sync::Mutex::new(Some(pumps)),
         }))
     }
 }
@@ -92,28 +105,28 @@ fn library(doing: &'static str) -> impl Fn(webrtc::error::Error) -> TransportErr
     move |error| TransportError::Library { doing, why: error.to_string() }
 }
 
-/// How the connection's one channel comes to the pump; empty once it has.
-type HandOver = Arc<Mutex<Option<oneshot::Sender<Arc<dyn DataChannel>>>>>;
-
 /// One connection of webrtc-rs.
 struct Connection {
     runtime: Arc<EagerRuntime>,
     connection: Box<dyn PeerConnection>,
-    hand_over: HandOver,
-    /// Empty until the channel is made, or has come.
-    channel: Arc<OnceCell<Arc<dyn DataChannel>>>,
-    pump: tokio::sync::Mutex<Option<JoinHandle<()>>>,
+    /// Where new channels go.
+    arriving: mpsc::Sender<AnyChannel>,
+    channels: Arc<Channels>,
+    /// Ends when the channels have.
+    pumps: tokio::sync::Mutex<Option<JoinHandle<()>>>,
 }
 
 #[async_trait]
 impl Transport for Connection {
     async fn offer(&self) -> Result<String, TransportError> {
-        let channel = self
-            .connection
-            .create_data_channel(CHANNEL_LABEL, None)
-            .await
-            .map_err(library("create the data channel"))?;
-        hand_over(&self.hand_over, channel).map_err(|_| TransportError::Closed)?;
+        for label in [CHANNEL_LABEL, BULK_LABEL] {
+            let channel = self
+                .connection
+                .create_data_channel(label, None)
+                .await
+                .map_err(library("create a data channel"))?;
+            self.arriving.try_send(channel).map_err(|_| TransportError::Closed)?;
+        }
         let offer = self.connection.create_offer(None).await.map_err(library("create the offer"))?;
         let sdp = offer.sdp.clone();
         self.connection.set_local_description(offer).await.map_err(library("set the local offer"))?;
@@ -157,25 +170,25 @@ impl Transport for Connection {
     }
 
     async fn send(&self, message: Vec<u8>) -> Result<(), TransportError> {
-        let channel = self.channel.get().ok_or(TransportError::Closed)?;
-        channel.send(BytesMut::from(message.as_slice())).await.map_err(|_| TransportError::Closed)
+        self.channels.send(message).await
+    }
+
+    async fn send_bulk(&self, message: Vec<u8>) -> Result<(), TransportError> {
+        self.channels.send_bulk(message).await
     }
 
     async fn flush(&self) {
-        let Some(channel) = self.channel.get() else { return };
-        while matches!(channel.outstanding_bytes().await, Ok(1..)) {
-            tokio::time::sleep(FLUSH_LOOKS_EVERY).await;
-        }
+        self.channels.flush().await;
     }
 
     async fn close(&self) {
-        if let (Some(channel), Some(mut pump)) = (self.channel.get(), self.pump.lock().await.take()) {
+        if let Some(mut pumps) = self.pumps.lock().await.take() {
             self.runtime.be_eager_for(CLOSE_CONFIRMED_WITHIN);
-            // The pump ends when the other side has confirmed, or was the first to close.
-            if channel.close().await.is_ok() {
-                let _ = timeout(CLOSE_CONFIRMED_WITHIN, &mut pump).await;
+            // The pumps end when the other side has confirmed, or was the first to close.
+            if self.channels.close().await {
+                let _ = timeout(CLOSE_CONFIRMED_WITHIN, &mut pumps).await;
             }
-            pump.abort();
+            pumps.abort();
         }
         if let Err(error) = self.connection.close().await {
             tracing::debug!(%error, "closing a connection");
@@ -185,8 +198,8 @@ impl Transport for Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if let Some(pump) = self.pump.get_mut().take() {
-            pump.abort();
+        if let Some(pumps) = self.pumps.get_mut().take() {
+            pumps.abort();
         }
     }
 }
@@ -194,7 +207,7 @@ impl Drop for Connection {
 /// What the library calls, on the connection's driver.
 struct Handler {
     events: mpsc::Sender<TransportEvent>,
-    hand_over: HandOver,
+    arriving: mpsc::Sender<AnyChannel>,
 }
 
 impl Handler {
@@ -225,49 +238,8 @@ impl PeerConnectionEventHandler for Handler {
     }
 
     async fn on_data_channel(&self, channel: Arc<dyn DataChannel>) {
-        // A second channel would gather its messages in memory, as nobody reads it.
-        if hand_over(&self.hand_over, channel).is_err() {
+        if self.arriving.try_send(channel).is_err() {
             self.tell(TransportEvent::Closed);
         }
     }
-}
-
-/// Gives the pump its channel; gives it back if the pump has one, or is gone.
-fn hand_over(to: &HandOver, channel: Arc<dyn DataChannel>) -> Result<(), Arc<dyn DataChannel>> {
-    let pump = to.lock().unwrap_or_else(PoisonError::into_inner).take();
-    match pump {
-        Some(pump) => pump.send(channel),
-        None => Err(channel),
-    }
-}
-
-/// Empties the channel's event queue into the link's, until the channel is closed.
-async fn pump(
-    handed: oneshot::Receiver<Arc<dyn DataChannel>>,
-    cell: Arc<OnceCell<Arc<dyn DataChannel>>>,
-    events: mpsc::Sender<TransportEvent>,
-    runtime: Arc<EagerRuntime>,
-) {
-    let Ok(channel) = handed.await else { return };
-    if cell.set(channel.clone()).is_err() || channel.label().await.as_deref() != Ok(CHANNEL_LABEL) {
-        let _ = events.send(TransportEvent::Closed).await;
-        return;
-    }
-    // Once the link is gone it reads no more; the pump still waits for the channel's end, to know that it was confirmed.
-    while let Some(event) = channel.poll().await {
-        match event {
-            DataChannelEvent::OnOpen => {
-                runtime.be_eager_for(EAGER_OPENED);
-                let _ = events.send(TransportEvent::Opened).await;
-            }
-            DataChannelEvent::OnMessage(message) => {
-                let kept = message.data.len().min(FRAME_BYTES_MAX + 1);
-                let _ = events.send(TransportEvent::Received(message.data[..kept].to_vec())).await;
-            }
-            DataChannelEvent::OnClose => break,
-            // The rest is about buffers, which the send limit looks after; and the enum may grow.
-            _ => {}
-        }
-    }
-    let _ = events.send(TransportEvent::Closed).await;
 }

@@ -11,22 +11,31 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use manyhands_core::files::{ChunkState, StoreEvent};
 use manyhands_core::{Command, Event, LinkEvent, LinkId, Node, Output, Slot, Time};
 use manyhands_jobs::Report;
-use tokio::sync::mpsc;
+use manyhands_wire::FileId;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::clock::Clock;
-use crate::link::{Link, Order, Role};
+use crate::link::{Inbox, Link, Order, Refused, Role};
 use crate::outlets::Outlets;
 use crate::servers::Servers;
 use crate::signaling::ServerNews;
+use crate::store::Orders;
 use crate::transport::Transports;
 use crate::workers::Workers;
 
 /// How many link events wait for the node.
 pub(crate) const LINK_EVENTS_MAX: usize = 1024;
+/// How many bulk events of links wait for the node: at 64 KiB a message they are what takes the most memory.
+pub(crate) const BULK_EVENTS_MAX: usize = 64;
+/// How many questions about chunks wait for the node.
+pub(crate) const QUESTIONS_MAX: usize = 16;
+/// How many bulk events, and how many answers of the store, the node is handed in a turn at most, if they are there already.
+const EVENTS_A_TURN_MAX: usize = 16;
 /// How many reports of workers wait for the node.
 pub(crate) const REPORTS_MAX: usize = 256;
 /// How many messages of signaling servers wait for the node.
@@ -47,10 +56,23 @@ pub(crate) struct Inlets {
     pub(crate) commands: mpsc::Receiver<Command>,
     /// What happens on links.
     pub(crate) links: mpsc::Receiver<(LinkId, LinkEvent)>,
+    /// What happens on links in bulk.
+    pub(crate) bulk: mpsc::Receiver<(LinkId, LinkEvent)>,
+    /// What the store answers; `None` without a store.
+    pub(crate) store: Option<mpsc::Receiver<StoreEvent>>,
+    /// Who wants to know how the chunks of a file stand.
+    pub(crate) questions: mpsc::Receiver<Question>,
     /// What workers tell.
     pub(crate) reports: mpsc::Receiver<(Slot, Report)>,
     /// What happens on the way to signaling.
     pub(crate) news: mpsc::Receiver<ServerNews>,
+}
+
+/// How do the chunks of this file stand?
+#[derive(Debug)]
+pub(crate) struct Question {
+    pub(crate) file: FileId,
+    pub(crate) answer: oneshot::Sender<Option<Vec<ChunkState>>>,
 }
 
 /// The node and all that it drives.
@@ -61,8 +83,9 @@ pub(crate) struct Run {
     pub(crate) servers: Servers,
     pub(crate) workers: Workers,
     pub(crate) transports: Arc<dyn Transports>,
+    pub(crate) store: Orders,
     /// Where links report to.
-    pub(crate) inbox: mpsc::Sender<(LinkId, LinkEvent)>,
+    pub(crate) inbox: Inbox,
     pub(crate) state: State,
 }
 
@@ -113,6 +136,12 @@ impl Run {
         };
         tokio::select! {
             Some((link, event)) = inlets.links.recv() => self.on_link_event(link, event),
+            Some(event) = inlets.bulk.recv() => self.on_bulk_events(event, &mut inlets.bulk),
+            Some(event) = next_answer(&mut inlets.store) => self.on_store_events(event, &mut inlets.store),
+            Some(question) = inlets.questions.recv() => {
+                // Whoever asked may have lost interest.
+                let _ = question.answer.send(self.node.chunk_states(&question.file));
+            }
             Some((slot, report)) = inlets.reports.recv() => self.node.handle_worker(self.clock.now(), slot, report),
             Some(news) = inlets.news.recv() => self.on_news(news),
             command = inlets.commands.recv(), if !self.state.is_left_alone => self.on_command(command),
@@ -132,6 +161,34 @@ impl Run {
             self.hang_up(id);
         }
         self.node.handle_link(self.clock.now(), id, event);
+    }
+
+    /// Hands in one event, and some of those that are there already.
+    fn on_bulk_events(
+        &mut self,
+        (id, event): (LinkId, LinkEvent),
+        more: &mut mpsc::Receiver<(LinkId, LinkEvent)>,
+    ) {
+        self.on_bulk_event(id, event);
+        for _ in 1..EVENTS_A_TURN_MAX {
+            let Ok((id, event)) = more.try_recv() else { break };
+            self.on_bulk_event(id, event);
+        }
+    }
+
+    fn on_bulk_event(&mut self, id: LinkId, event: LinkEvent) {
+        if self.state.links.contains_key(&id) {
+            self.node.handle_link(self.clock.now(), id, event);
+        }
+    }
+
+    /// The same for the store's answers.
+    fn on_store_events(&mut self, event: StoreEvent, more: &mut Option<mpsc::Receiver<StoreEvent>>) {
+        self.node.handle_store(self.clock.now(), event);
+        for _ in 1..EVENTS_A_TURN_MAX {
+            let Some(Ok(event)) = more.as_mut().map(mpsc::Receiver::try_recv) else { break };
+            self.node.handle_store(self.clock.now(), event);
+        }
     }
 
     fn on_news(&mut self, (server, news): ServerNews) {
@@ -156,7 +213,7 @@ impl Run {
     /// Does all that the node wants done.
     fn drain(&mut self) {
         while let Some(output) = self.node.poll_output() {
-            if !matches!(output, Output::Send(..)) {
+            if !matches!(output, Output::Send(..) | Output::SendBulk(..) | Output::Store(_)) {
                 tracing::trace!(?output);
             }
             match output {
@@ -168,7 +225,12 @@ impl Run {
                 Output::Answered(id, answer) => self.give(id, Order::Answered(answer)),
                 Output::Candidate(id, candidate) => self.give(id, Order::Candidate(candidate)),
                 Output::Send(id, message) => self.give(id, Order::Send(message)),
-                Output::SendBulk(..) | Output::Store(_) => {}
+                Output::SendBulk(id, message) => self.give_bulk(id, message),
+                Output::Store(order) => {
+                    if let Some(refusal) = self.store.give(order) {
+                        self.node.handle_store(self.clock.now(), refusal);
+                    }
+                }
                 Output::HangUp(id) => self.hang_up(id),
                 Output::Work(slot, command) => self.workers.command(slot, command),
                 Output::Event(event) => {
@@ -188,9 +250,19 @@ impl Run {
     }
 
     fn give(&mut self, id: LinkId, order: Order) {
-        let Some(link) = self.state.links.get(&id) else { return };
-        if let Err(refused) = link.give(order) {
-            tracing::debug!(link = id.0, %refused, "hanging up");
+        let given = self.state.links.get(&id).map(|link| link.give(order));
+        self.check(id, given);
+    }
+
+    fn give_bulk(&mut self, id: LinkId, message: Vec<u8>) {
+        let given = self.state.links.get(&id).map(|link| link.give_bulk(message));
+        self.check(id, given);
+    }
+
+    /// Hangs up on a link that takes no more.
+    fn check(&mut self, id: LinkId, given: Option<Result<(), Refused>>) {
+        if let Some(Err(refused)) = given {
+            tracing::debug!(link = id.0, %refused);
             self.hang_up(id);
             self.node.handle_link(self.clock.now(), id, LinkEvent::Closed);
         }
@@ -218,5 +290,13 @@ impl Run {
             tracing::debug!("some links did not close in time");
         }
         drop(outlets);
+    }
+}
+
+/// The store's next answer; `None` if there will be none.
+async fn next_answer(store: &mut Option<mpsc::Receiver<StoreEvent>>) -> Option<StoreEvent> {
+    match store {
+        Some(answers) => answers.recv().await,
+        None => None,
     }
 }

@@ -1,9 +1,12 @@
 //! What a link needs of a WebRTC library, and no more: the seam behind which the library can be exchanged.
 //!
-//! A transport is one connection with one ordered, reliable data channel. It is made by [`Transports::open`], described
-//! once (by [`Transport::offer`] and [`Transport::accept_answer`], or by [`Transport::answer`]), reports what happens on
-//! the bounded queue it was given, and is closed by [`Transport::close`], which must always be called: a connection
-//! that is only dropped keeps its sockets.
+//! A transport is one connection with two ordered, reliable data channels: one for the protocol, one for bytes in *bulk*. It
+//! is made by [`Transports::open`], described once (by [`Transport::offer`] and [`Transport::accept_answer`], or by
+//! [`Transport::answer`]), reports what happens on the bounded queues it was given, one for each channel, and is closed by
+//! [`Transport::close`], which must always be called: a connection that is only dropped keeps its sockets.
+//!
+//! The transport is open when its protocol channel is. Each channel has its own pace: whoever waits to send on one does not
+//! hinder the other.
 
 use async_trait::async_trait;
 use thiserror::Error;
@@ -14,11 +17,11 @@ use tokio::sync::mpsc;
 pub(crate) enum TransportEvent {
     /// A local candidate, as the JSON of `RTCIceCandidateInit`.
     Candidate(String),
-    /// The data channel is open.
+    /// The protocol's channel is open.
     Opened,
-    /// One message arrived. Longer ones than a frame may be are cut one byte past the limit, so that the core refuses them.
+    /// One message arrived on the protocol's channel. Longer ones than a frame may be are cut one byte past the limit, so that the core refuses them.
     Received(Vec<u8>),
-    /// The data channel or the connection is gone. Nothing follows.
+    /// One of the channels or the connection is gone. Nothing follows.
     Closed,
 }
 
@@ -41,7 +44,7 @@ pub(crate) enum TransportError {
 /// One connection.
 #[async_trait]
 pub(crate) trait Transport: Send + Sync {
-    /// Creates the data channel and the local offer, and begins to gather candidates.
+    /// Creates both channels and the local offer, and begins to gather candidates.
     async fn offer(&self) -> Result<String, TransportError>;
 
     /// Takes the remote offer, and gives the local answer.
@@ -53,19 +56,31 @@ pub(crate) trait Transport: Send + Sync {
     /// Takes a remote candidate. The remote description must be there. One that makes no sense is passed over.
     async fn add_candidate(&self, candidate: String);
 
-    /// Sends one message, as soon as the send buffer has room.
+    /// Sends one message of the protocol, as soon as its send buffer has room.
     async fn send(&self, message: Vec<u8>) -> Result<(), TransportError>;
 
-    /// Waits until the other side has acknowledged all that was sent, or nothing can be sent any more.
+    /// Sends one message in bulk, as soon as that channel is open and its send buffer has room.
+    async fn send_bulk(&self, message: Vec<u8>) -> Result<(), TransportError>;
+
+    /// Waits until the other side has acknowledged all of the protocol's messages that were sent, or nothing can be sent any more.
     async fn flush(&self);
 
     /// Tells the other side, and gives everything back to the system.
     async fn close(&self);
 }
 
+/// Where a transport reports to. Both queues are bounded; one that is full slows the other side down.
+#[derive(Clone, Debug)]
+pub(crate) struct Reports {
+    /// For all but bulk.
+    pub(crate) events: mpsc::Sender<TransportEvent>,
+    /// For the messages of the bulk channel. Longer ones than allowed are cut one byte past the limit.
+    pub(crate) bulk: mpsc::Sender<Vec<u8>>,
+}
+
 /// Makes connections.
 #[async_trait]
 pub(crate) trait Transports: Send + Sync {
-    /// A connection that reports to `events`.
-    async fn open(&self, events: mpsc::Sender<TransportEvent>) -> Result<Box<dyn Transport>, TransportError>;
+    /// A connection that reports to `reports`.
+    async fn open(&self, reports: Reports) -> Result<Box<dyn Transport>, TransportError>;
 }

@@ -1,29 +1,43 @@
 //! Links by themselves: two real ones with descriptions carried by hand, and one on a transport that never sends.
 
 use async_trait::async_trait;
+use manyhands_wire::bulk::BULK_BYTES_MAX;
 use manyhands_wire::frame::FRAME_BYTES_MAX;
+use tokio::sync::Notify;
 
 use super::*;
 use crate::rtc::Rtc;
 
 const INBOX_MAX: usize = 64;
+const BULK_INBOX_MAX: usize = 4;
 
 /// One end of a link, as the node has it.
 struct Side {
     link: Option<Link>,
     inbox: mpsc::Receiver<(LinkId, LinkEvent)>,
+    bulk: mpsc::Receiver<(LinkId, LinkEvent)>,
 }
 
 impl Side {
     fn start(role: Role, transports: Arc<dyn Transports>) -> Self {
-        let (tx, inbox) = mpsc::channel(INBOX_MAX);
-        Self { link: Some(Link::start(LinkId(7), role, transports, tx)), inbox }
+        let (events, inbox) = mpsc::channel(INBOX_MAX);
+        let (bulk_events, bulk) = mpsc::channel(BULK_INBOX_MAX);
+        let link = Link::start(LinkId(7), role, transports, Inbox { events, bulk: bulk_events });
+        Self { link: Some(link), inbox, bulk }
     }
 
     async fn next(&mut self) -> LinkEvent {
         let (id, event) = timeout(Duration::from_secs(30), self.inbox.recv()).await.unwrap().unwrap();
         assert_eq!(id, LinkId(7));
         event
+    }
+
+    async fn next_bulk(&mut self) -> LinkEvent {
+        timeout(Duration::from_secs(30), self.bulk.recv()).await.unwrap().unwrap().1
+    }
+
+    fn give_bulk(&self, message: Vec<u8>) {
+        self.link.as_ref().unwrap().give_bulk(message).unwrap();
     }
 
     fn give(&self, order: Order) {
@@ -38,7 +52,7 @@ impl Side {
 /// A dialling and an answering link, open, and how long that took. The caller has spoken first, as callers do.
 async fn a_pair() -> (Side, Side, Duration) {
     let start = Instant::now();
-    let transports: Arc<dyn Transports> = Arc::new(Rtc);
+    let transports: Arc<dyn Transports> = Arc::new(Rtc::default());
     let mut a = Side::start(Role::Dial, transports.clone());
     let LinkEvent::Described(offer) = a.next().await else { panic!("the offer comes first") };
     let mut b = Side::start(Role::Answer(offer), transports);
@@ -143,6 +157,124 @@ async fn a_message_too_long_for_a_frame_arrives_cut_so_that_the_core_refuses_it(
     tokio::join!(a.hang_up(), b.hang_up());
 }
 
+/// A message in bulk that nobody mistakes for another.
+fn bulk_message(i: usize) -> Vec<u8> {
+    let mut message = vec![i as u8; if i.is_multiple_of(7) { 10 } else { BULK_BYTES_MAX }];
+    message[..8].copy_from_slice(&i.to_le_bytes());
+    message
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bulk_arrives_in_order_both_ways_while_the_protocol_is_quick() {
+    const MESSAGES: usize = 300;
+    const UNDER_WAY: usize = 16;
+    let (a, b, _) = a_pair().await;
+
+    // Each side gives as the node does: so many at once, the next one when one has left.
+    let exchange = async |mut bulk: mpsc::Receiver<(LinkId, LinkEvent)>, link: &Link| {
+        let (mut given, mut sent, mut received) = (0, 0, 0);
+        while sent < MESSAGES || received < MESSAGES {
+            while given < MESSAGES.min(sent + UNDER_WAY) {
+                link.give_bulk(bulk_message(given)).unwrap();
+                given += 1;
+            }
+            match timeout(Duration::from_secs(30), bulk.recv()).await.unwrap().unwrap().1 {
+                LinkEvent::SentBulk => sent += 1,
+                event => {
+                    assert!(
+                        event == LinkEvent::ReceivedBulk(bulk_message(received)),
+                        "message {received} differs"
+                    );
+                    received += 1;
+                }
+            }
+        }
+    };
+    let ping = async |mut inbox: mpsc::Receiver<(LinkId, LinkEvent)>, echo: mpsc::Receiver<_>| {
+        let (link, echoing) = (a.link.as_ref().unwrap(), b.link.as_ref().unwrap());
+        let mut echo = echo;
+        let mut worst = Duration::ZERO;
+        loop {
+            let start = Instant::now();
+            link.give(Order::Send(b"ping".into())).unwrap();
+            while received(&mut echo).await != LinkEvent::Received(b"ping".into()) {}
+            echoing.give(Order::Send(b"pong".into())).unwrap();
+            while received(&mut inbox).await != LinkEvent::Received(b"pong".into()) {}
+            worst = worst.max(start.elapsed());
+            assert!(worst < Duration::from_secs(5), "a ping waits for bulk");
+        }
+    };
+
+    let start = Instant::now();
+    tokio::select! {
+        _ = async { tokio::join!(
+            exchange(a.bulk, a.link.as_ref().unwrap()),
+            exchange(b.bulk, b.link.as_ref().unwrap()),
+        ) } => {}
+        () = ping(a.inbox, b.inbox) => {}
+    }
+    println!("{MESSAGES} messages each way took {:?}", start.elapsed());
+    let (a, b) = (a.link.unwrap().hang_up(), b.link.unwrap().hang_up());
+    let (a, b) = tokio::join!(a, b);
+    a.unwrap();
+    b.unwrap();
+}
+
+async fn received(inbox: &mut mpsc::Receiver<(LinkId, LinkEvent)>) -> LinkEvent {
+    timeout(Duration::from_secs(30), inbox.recv()).await.unwrap().unwrap().1
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_side_that_takes_no_bulk_stops_the_sender_and_loses_nothing() {
+    // More than all queues and buffers on the way take together.
+    const MESSAGES: usize = 1000;
+    let (mut a, mut b, _) = a_pair().await;
+    let sent = AtomicUsize::new(0);
+    let stopped = Arc::new(Notify::new());
+
+    let give = async {
+        let mut given = 0;
+        while sent.load(Ordering::Relaxed) < MESSAGES {
+            while given < MESSAGES.min(sent.load(Ordering::Relaxed) + 16) {
+                a.give_bulk(bulk_message(given));
+                given += 1;
+            }
+            match timeout(Duration::from_secs(3), a.bulk.recv()).await {
+                Ok(event) => {
+                    assert_eq!(event.unwrap().1, LinkEvent::SentBulk);
+                    sent.fetch_add(1, Ordering::Relaxed);
+                }
+                Err(_) => stopped.notify_one(),
+            }
+        }
+    };
+    let take = async {
+        stopped.notified().await;
+        let sent_unread = sent.load(Ordering::Relaxed);
+        assert!(sent_unread < MESSAGES, "all {sent_unread} messages left though nobody took them");
+        for i in 0..MESSAGES {
+            assert_eq!(b.next_bulk().await, LinkEvent::ReceivedBulk(bulk_message(i)));
+        }
+        sent_unread
+    };
+
+    let ((), sent_unread) = tokio::join!(give, take);
+    println!("{sent_unread} messages left before the sender was stopped");
+    tokio::join!(a.hang_up(), b.hang_up());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bulk_that_is_too_long_arrives_cut_so_that_the_core_refuses_it() {
+    let (mut a, mut b, _) = a_pair().await;
+
+    a.give_bulk(vec![1; BULK_BYTES_MAX + 1000]);
+    a.give_bulk(vec![2; 10]);
+
+    assert_eq!(b.next_bulk().await, LinkEvent::ReceivedBulk(vec![1; BULK_BYTES_MAX + 1]));
+    assert_eq!(b.next_bulk().await, LinkEvent::ReceivedBulk(vec![2; 10]));
+    tokio::join!(a.hang_up(), b.hang_up());
+}
+
 /// Opens at once and never gets rid of a message, like a connection whose other side stopped reading.
 struct Stuck {
     events: mpsc::Sender<TransportEvent>,
@@ -155,7 +287,7 @@ struct CallerSays(Option<&'static [u8]>);
 
 #[async_trait]
 impl Transports for CallerSays {
-    async fn open(&self, events: mpsc::Sender<TransportEvent>) -> Result<Box<dyn Transport>, TransportError> {
+    async fn open(&self, Reports { events, .. }: Reports) -> Result<Box<dyn Transport>, TransportError> {
         events.try_send(TransportEvent::Opened).unwrap();
         if let Some(said) = self.0 {
             events.try_send(TransportEvent::Received(said.into())).unwrap();
@@ -190,7 +322,7 @@ async fn an_answered_link_is_open_when_the_caller_speaks_or_has_been_quiet_for_l
 
 #[async_trait]
 impl Transports for StuckTransports {
-    async fn open(&self, events: mpsc::Sender<TransportEvent>) -> Result<Box<dyn Transport>, TransportError> {
+    async fn open(&self, Reports { events, .. }: Reports) -> Result<Box<dyn Transport>, TransportError> {
         Ok(Box::new(Stuck { events }))
     }
 }
@@ -211,6 +343,9 @@ impl Transport for Stuck {
     async fn send(&self, _message: Vec<u8>) -> Result<(), TransportError> {
         std::future::pending().await
     }
+    async fn send_bulk(&self, _message: Vec<u8>) -> Result<(), TransportError> {
+        std::future::pending().await
+    }
     async fn flush(&self) {
         std::future::pending().await
     }
@@ -227,6 +362,19 @@ async fn a_link_whose_other_side_stops_reading_fills_to_its_bound_and_still_hang
         (0..ORDERS_MAX).take_while(|_| link.give(Order::Send(vec![0; FRAME_BYTES_MAX])).is_ok()).count();
 
     assert_eq!(taken, QUEUED_BYTES_MAX / FRAME_BYTES_MAX);
+    side.hang_up().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn bulk_that_does_not_leave_fills_a_queue_of_its_own_to_its_bound() {
+    let mut side = Side::start(Role::Dial, Arc::new(StuckTransports));
+    while side.next().await != LinkEvent::Opened {}
+
+    let link = side.link.as_ref().unwrap();
+    let taken = (0..BULK_ORDERS_MAX).take_while(|_| link.give_bulk(vec![0; BULK_BYTES_MAX]).is_ok()).count();
+
+    assert_eq!(taken, BULK_QUEUED_BYTES_MAX / BULK_BYTES_MAX);
+    assert_eq!(link.give(Order::Send(vec![0; FRAME_BYTES_MAX])), Ok(()));
     side.hang_up().await;
 }
 
