@@ -1,4 +1,4 @@
-//! A set of chunk numbers of one file, one bit for each.
+//! Sets of small numbers, one bit for each: the chunks of one file, and files by their place in a list that grows.
 
 /// Which of a file's chunks there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,6 +98,28 @@ impl Bits {
     /// The chunks that are not there, in order.
     pub fn missing(&self) -> impl Iterator<Item = u32> + '_ {
         (0..self.len).filter(|chunk| !self.has(*chunk))
+    }
+}
+
+/// Numbers below some thousands; it grows as it needs to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Numbers(Vec<u64>);
+
+impl Numbers {
+    pub(crate) fn has(&self, number: u32) -> bool {
+        self.0.get(number as usize / 64).is_some_and(|word| word & (1 << (number % 64)) != 0)
+    }
+
+    pub(crate) fn set(&mut self, number: u32, is_in: bool) {
+        let at = number as usize / 64;
+        if at >= self.0.len() {
+            if !is_in {
+                return;
+            }
+            self.0.resize(at + 1, 0);
+        }
+        let bit = 1 << (number % 64);
+        if is_in { self.0[at] |= bit } else { self.0[at] &= !bit }
     }
 }
 

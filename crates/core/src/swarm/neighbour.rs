@@ -1,0 +1,73 @@
+//! A peer with a link, as the swarm sees it: what it has and wants, what it was promised, what it was asked for.
+
+use std::collections::VecDeque;
+
+use super::bits::{Bits, Numbers};
+use crate::table::{Set, Table};
+use crate::time::Time;
+
+/// A chunk, by the place of its file and its number.
+pub(crate) type Chunk = (u32, u32);
+
+/// A peer with a link.
+#[derive(Default)]
+pub(crate) struct Neighbour {
+    /// The files that it has whole, by their place.
+    pub(crate) holds: Numbers,
+    /// The files that it wants, and what of each it has.
+    pub(crate) wants: Table<u32, Bits>,
+    /// How many bytes it lacks of these.
+    pub(crate) missing_bytes: u64,
+    /// Whether it spoke of files that this node did not know, and when it was last asked to say it again.
+    pub(crate) spoke_of_unknown: bool,
+    pub(crate) asked_again: Time,
+
+    /// It may ask for so many bytes: until it does, or it is too late.
+    pub(crate) turn: Option<(u32, Time)>,
+    /// What it asked for, in order.
+    pub(crate) queue: VecDeque<Chunk>,
+    pub(crate) queued_bytes: u64,
+    /// How many bytes are being read for it, and are on their way through the driver.
+    pub(crate) reading_bytes: u64,
+    pub(crate) in_driver: VecDeque<u32>,
+    pub(crate) in_driver_bytes: u64,
+    /// Lists of hashes that it asked for.
+    pub(crate) lists: VecDeque<u32>,
+    /// What it was offered with its turn.
+    pub(crate) offered: Vec<Chunk>,
+    /// What it asked for, and has not said that it has.
+    pub(crate) promised: Set<Chunk>,
+    /// It had no use for its turn: none before that.
+    pub(crate) idle_until: Time,
+    pub(crate) given_bytes: u64,
+
+    /// What this node asked it for.
+    pub(crate) asked: Set<Chunk>,
+    pub(crate) asked_bytes: u64,
+    /// The chunk that is coming, and what of it is there.
+    pub(crate) coming: Option<(Chunk, Vec<u8>)>,
+    /// When it last brought something that was asked for, or was first asked.
+    pub(crate) last_bytes: Time,
+    /// It was asked and brought nothing: its turns are not taken before that.
+    pub(crate) shunned_until: Time,
+    /// Messages that nobody asked it for.
+    pub(crate) unasked: u32,
+}
+
+impl Neighbour {
+    /// How many bytes are promised or on their way to it.
+    pub(crate) fn committed(&self) -> u64 {
+        let turn = self.turn.map_or(0, |(bytes, _)| u64::from(bytes));
+        turn + self.queued_bytes + self.reading_bytes + self.in_driver_bytes
+    }
+
+    /// Whether it has a chunk.
+    pub(crate) fn has(&self, (file, chunk): Chunk) -> bool {
+        self.holds.has(file) || self.wants.get(&file).is_some_and(|bits| bits.has(chunk))
+    }
+
+    /// Whether it has anything of a file.
+    pub(crate) fn has_some(&self, file: u32) -> bool {
+        self.holds.has(file) || self.wants.get(&file).is_some_and(|bits| bits.count() > 0)
+    }
+}

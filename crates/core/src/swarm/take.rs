@@ -1,0 +1,504 @@
+//! Taking: which files are begun, which chunks are asked for when it is this node's turn, and what becomes of what comes.
+
+use std::time::Duration;
+
+use manyhands_wire::bulk::Bulk;
+use manyhands_wire::file::{FILE_IDS_MAX, Hash, PICKS_MAX, Picks, hash_list};
+use manyhands_wire::{FileId, Frame, PeerId};
+use rand_chacha::rand_core::Rng as _;
+
+use super::file::{Fetch, Origin, State};
+use super::neighbour::{Chunk, Neighbour};
+use super::{Policy, Swarm, SwarmOutput, cost, picks};
+use crate::files::StoreOrder;
+use crate::table::Set;
+use crate::time::Time;
+
+/// How many files are fetched at once.
+const FETCHING_MAX: usize = 512;
+/// How many chunks these may have together: their hashes are in memory.
+const FETCHING_CHUNKS_MAX: u64 = 2 * manyhands_wire::file::CHUNKS_MAX as u64;
+/// How many bytes are asked for and not here yet.
+const ASKED_BYTES_MAX: u64 = 16 << 20;
+/// How many bytes may wait for the store before no more are asked for.
+const UNWRITTEN_BYTES_MAX: u64 = 16 << 20;
+/// How far ahead of a reader chunks come first.
+const URGENT_CHUNKS: u32 = 16;
+/// At the end of a file, when no more chunks than this are missing, a slow one is asked of a second peer as well,
+const ENDGAME_CHUNKS: u32 = 16;
+/// if it was asked for so long ago.
+const ENDGAME_AFTER: Duration = Duration::from_secs(1);
+/// How long a peer that was asked may bring nothing, and for how long it is not asked again then.
+const STALL_MAX: Duration = Duration::from_secs(10);
+const SHUN: Duration = Duration::from_secs(30);
+/// The same for a list of hashes.
+const LIST_MAX: Duration = Duration::from_secs(5);
+/// How long a file that nobody has stays among those that are fetched, if others wait.
+const LONELY_MAX: Duration = Duration::from_secs(20);
+/// How long a file that the store refused is left alone.
+const TROUBLE_PAUSE: Duration = Duration::from_secs(60);
+/// How many messages that nobody asked for a peer may send: some cross with a cancellation.
+const UNASKED_MAX: u32 = 256;
+/// How long to wait before a neighbour is asked to say again what it has.
+const AGAIN_EVERY: Duration = Duration::from_secs(1);
+
+impl Swarm {
+    /// Begins to fetch files for which there is room, and somebody who has them.
+    pub(super) fn begin_files(&mut self, now: Time) {
+        if !std::mem::take(&mut self.look) {
+            return;
+        }
+        let mut wanted = Vec::new();
+        let mut chunks: u64 = self.fetching.iter().map(|place| self.chunks_of(*place)).sum();
+        let waiting: Vec<(bool, u32)> = self.waiting.iter().copied().collect();
+        for (rank, place) in waiting {
+            if self.fetching.len() >= FETCHING_MAX {
+                break;
+            }
+            let file = &self.files[place as usize];
+            let is_troubled = file.trouble.as_ref().is_some_and(|(_, until)| *until > now);
+            let more = self.chunks_of(place);
+            let is_alone = more > 0 && !self.peers.values().any(|peer| peer.has_some(place));
+            if is_troubled || is_alone || (chunks + more > FETCHING_CHUNKS_MAX && chunks > 0) {
+                continue;
+            }
+            let kept = file.bytes_kept();
+            if self.bytes_kept - kept + file.manifest.size > self.quota_bytes {
+                let (id, is_new) = (file.id, file.trouble.is_none());
+                let why = "there is no room for it within the quota".to_owned();
+                self.refuse(now, place, why.clone());
+                if is_new {
+                    self.out.push_back(SwarmOutput::Failed(id, why));
+                }
+                continue;
+            }
+            self.waiting.remove(&(rank, place));
+            chunks += more;
+            let file = &mut self.files[place as usize];
+            let State::Waiting(part) = std::mem::replace(&mut file.state, State::Known) else { continue };
+            let fetch = Fetch::new(file.manifest.chunks(), part);
+            file.trouble = None;
+            file.origin.get_or_insert_with(|| Box::new(Origin::new(&fetch.have)));
+            file.copies.get_or_insert_with(|| vec![0; fetch.have.len() as usize]);
+            file.state = State::Fetching(Box::new(fetch));
+            self.bytes_kept = self.bytes_kept - kept + file.manifest.size;
+            self.fetching.push(place);
+            self.version += 1;
+            // The counts begin with what the neighbours said so far.
+            self.recount(place);
+            if self.chunks_of(place) == 0 {
+                self.begin_in_store(now, place, Vec::new());
+            } else if self.files[place as usize].fetch().is_some_and(Fetch::is_ready) {
+                wanted.push(place);
+            } else {
+                self.ask_for_list(now, place);
+            }
+        }
+        self.tell_wanted(&wanted);
+    }
+
+    fn chunks_of(&self, place: u32) -> u64 {
+        u64::from(self.files[place as usize].manifest.chunks())
+    }
+
+    /// Counts the copies of a file's chunks anew.
+    fn recount(&mut self, place: u32) {
+        let file = &mut self.files[place as usize];
+        let mut copies = vec![0_u16; file.manifest.chunks() as usize];
+        for peer in self.peers.values() {
+            if let Some(bits) = peer.wants.get(&place) {
+                bits.iter().for_each(|chunk| copies[chunk as usize] += 1);
+            }
+            let promised = peer.promised.iter().chain(&peer.offered).filter(|(of, _)| *of == place);
+            promised.for_each(|(_, chunk)| copies[*chunk as usize] += 1);
+        }
+        file.copies = Some(copies);
+    }
+
+    /// Tells the neighbours what is wanted: files of which nothing is here by name, others with what is.
+    fn tell_wanted(&mut self, places: &[u32]) {
+        let everybody: Vec<PeerId> = self.peers.keys().copied().collect();
+        if everybody.is_empty() {
+            return;
+        }
+        let mut names = Vec::new();
+        for place in places {
+            let file = &self.files[*place as usize];
+            let Some(fetch) = file.fetch() else { continue };
+            if fetch.have.count() == 0 {
+                names.push(file.id);
+                continue;
+            }
+            let frame = Frame::Chunks { file: file.id, bits: fetch.have.as_bytes().to_vec() };
+            self.out.push_back(SwarmOutput::Frame(everybody.clone(), frame));
+        }
+        for part in names.chunks(FILE_IDS_MAX) {
+            self.out.push_back(SwarmOutput::Frame(everybody.clone(), Frame::Wants(part.to_vec())));
+        }
+    }
+
+    /// Asks somebody who has a file for the list of its hashes.
+    fn ask_for_list(&mut self, now: Time, place: u32) {
+        let knows = |peer: &Neighbour| {
+            peer.shunned_until <= now && (peer.holds.has(place) || peer.wants.contains_key(&place))
+        };
+        let them: Vec<PeerId> =
+            self.peers.iter().filter(|(_, peer)| knows(peer)).map(|(id, _)| *id).collect();
+        if them.is_empty() {
+            return;
+        }
+        let peer = them[self.rng.next_u64() as usize % them.len()];
+        let file = &mut self.files[place as usize];
+        let id = file.id;
+        if let Some(fetch) = file.fetch_mut() {
+            fetch.list = Some((peer, now, Vec::new()));
+            self.out.push_back(SwarmOutput::Frame(vec![peer], Frame::AskHashes(id)));
+        }
+    }
+
+    /// A part of a list of hashes came.
+    pub(super) fn on_hashes_part(&mut self, now: Time, peer: PeerId, bulk: &Bulk<'_>) {
+        let Some(place) = self.places.get(&bulk.file).copied() else { return };
+        let file = &mut self.files[place as usize];
+        let whole = file.manifest.chunks() as usize * 32;
+        let expected = file.manifest.hashes;
+        let Some((from, at, list)) = file.fetch_mut().and_then(|fetch| fetch.list.as_mut()) else {
+            return self.on_unasked(peer, bulk.bytes.len());
+        };
+        if *from != peer || bulk.offset as usize != list.len() || list.len() + bulk.bytes.len() > whole {
+            return self.on_unasked(peer, bulk.bytes.len());
+        }
+        list.extend(bulk.bytes);
+        *at = now;
+        if list.len() < whole {
+            return;
+        }
+        let list = std::mem::take(list);
+        let hashes: Vec<Hash> = list.as_chunks::<32>().0.to_vec();
+        let Some(fetch) = file.fetch_mut() else { return };
+        fetch.list = None;
+        if hash_list(&hashes) != expected {
+            let what = "a list of hashes that does not fit its file".to_owned();
+            return self.out.push_back(SwarmOutput::Bad(peer, what));
+        }
+        self.begin_in_store(now, place, hashes);
+        self.tell_wanted(&[place]);
+    }
+
+    /// The hashes are known: the store makes room.
+    fn begin_in_store(&mut self, now: Time, place: u32, hashes: Vec<Hash>) {
+        let file = &mut self.files[place as usize];
+        let id = file.id;
+        let Some(fetch) = file.fetch_mut() else { return };
+        fetch.hashes.clone_from(&hashes);
+        fetch.has_begun = true;
+        self.out.push_back(SwarmOutput::Store(StoreOrder::Begin { file: id, hashes }));
+        if self.chunks_of(place) == 0 {
+            self.finish(now, place);
+        }
+    }
+
+    /// It is this node's turn with a neighbour: it asks for chunks, or says that it needs none.
+    pub(super) fn on_turn(&mut self, now: Time, peer: PeerId, bytes: u32, offered: &[Picks]) {
+        let chosen = self.choose(now, &peer, bytes, offered);
+        let Some(neighbour) = self.peers.get_mut(&peer) else { return };
+        if neighbour.asked.is_empty() {
+            neighbour.last_bytes = now;
+        }
+        for (place, chunk) in &chosen {
+            let file = &mut self.files[*place as usize];
+            let cost = u64::from(cost(file.manifest.chunk_len(*chunk)));
+            self.download.spend(u64::from(file.manifest.chunk_len(*chunk)));
+            if let Some(fetch) = file.fetch_mut() {
+                fetch.asked_of.entry(*chunk).or_default().push((peer, now));
+            }
+            neighbour.asked.insert((*place, *chunk));
+            neighbour.asked_bytes += cost;
+            self.asked_bytes += cost;
+        }
+        let fetch = Frame::Fetch(picks(&self.files, &chosen));
+        self.out.push_back(SwarmOutput::Frame(vec![peer], fetch));
+    }
+
+    /// Which chunks to ask a neighbour for: what a reader waits for, what it offered, the rarest beyond; at the very end what a
+    /// slow one was asked for.
+    fn choose(&mut self, now: Time, peer: &PeerId, bytes: u32, offered: &[Picks]) -> Vec<Chunk> {
+        let left = i64::from(bytes).min(self.download.left(now));
+        let mut basket = Basket { left, chosen: Vec::new(), taken: Set::new() };
+        let is_full = self.asked_bytes >= ASKED_BYTES_MAX || self.unwritten_bytes >= UNWRITTEN_BYTES_MAX;
+        let Some(neighbour) = self.peers.get(peer) else { return Vec::new() };
+        if is_full || neighbour.shunned_until > now || left <= 0 {
+            return Vec::new();
+        }
+        let wants = |place: u32, chunk: u32| {
+            let fetch = self.files[place as usize].fetch();
+            fetch.is_some_and(|fetch| fetch.is_ready() && fetch.wants(chunk))
+        };
+        for place in &self.fetching {
+            let Some(urgent) = self.files[*place as usize].urgent else { continue };
+            let soon = urgent..urgent.saturating_add(URGENT_CHUNKS);
+            for chunk in soon.filter(|chunk| wants(*place, *chunk) && neighbour.has((*place, *chunk))) {
+                basket.put(&self.files, *place, chunk);
+            }
+        }
+        for Picks { file, chunks } in offered {
+            let Some(place) = self.places.get(file).copied() else { continue };
+            for chunk in chunks.iter().filter(|chunk| wants(place, **chunk)) {
+                basket.put(&self.files, place, *chunk);
+            }
+        }
+        for place in &self.fetching {
+            if basket.is_full() {
+                break;
+            }
+            if !neighbour.has_some(*place) {
+                continue;
+            }
+            let file = &self.files[*place as usize];
+            let mut found: Vec<(u16, u32, u32)> = (0..file.manifest.chunks())
+                .filter(|chunk| wants(*place, *chunk) && neighbour.has((*place, *chunk)))
+                .map(|chunk| match self.config.policy {
+                    Policy::MostMissingRarest | Policy::SeederOnly => {
+                        let copies = file.copies.as_ref().and_then(|copies| copies.get(chunk as usize));
+                        (copies.copied().unwrap_or(0), self.rng.next_u32(), chunk)
+                    }
+                    Policy::Random => (0, self.rng.next_u32(), chunk),
+                    Policy::Sequential => (0, chunk, chunk),
+                })
+                .collect();
+            found.sort_unstable();
+            found.iter().for_each(|(_, _, chunk)| basket.put(&self.files, *place, *chunk));
+        }
+        if basket.chosen.is_empty() {
+            for place in &self.fetching {
+                let file = &self.files[*place as usize];
+                let Some(fetch) = file.fetch() else { continue };
+                if fetch.got.len() - fetch.got.count() > ENDGAME_CHUNKS {
+                    continue;
+                }
+                for (chunk, asked) in fetch.asked_of.iter() {
+                    let is_slow =
+                        matches!(asked[..], [(other, at)] if other != *peer && now.since(at) > ENDGAME_AFTER);
+                    if is_slow && neighbour.has((*place, *chunk)) {
+                        basket.put(&self.files, *place, *chunk);
+                    }
+                }
+            }
+        }
+        basket.chosen
+    }
+
+    /// A part of a chunk came.
+    pub(super) fn on_part(&mut self, now: Time, peer: PeerId, bulk: &Bulk<'_>, chunk: u32) {
+        let asked = self.places.get(&bulk.file).map(|place| (*place, chunk));
+        let Some(neighbour) = self.peers.get_mut(&peer) else { return };
+        let Some((place, chunk)) = asked.filter(|asked| neighbour.asked.contains(asked)) else {
+            return self.on_unasked(peer, bulk.bytes.len());
+        };
+        let len = self.files[place as usize].manifest.chunk_len(chunk) as usize;
+        if bulk.offset == 0 {
+            neighbour.coming = Some(((place, chunk), Vec::with_capacity(len)));
+        }
+        let Some((_, bytes)) = neighbour.coming.as_mut().filter(|(coming, bytes)| {
+            *coming == (place, chunk)
+                && bytes.len() == bulk.offset as usize
+                && bytes.len() + bulk.bytes.len() <= len
+        }) else {
+            return self.on_unasked(peer, bulk.bytes.len());
+        };
+        bytes.extend(bulk.bytes);
+        neighbour.last_bytes = now;
+        if bytes.len() == len
+            && let Some((_, bytes)) = neighbour.coming.take()
+        {
+            self.on_chunk(now, peer, (place, chunk), bytes);
+        }
+    }
+
+    /// A whole chunk came that was asked for.
+    fn on_chunk(&mut self, now: Time, peer: PeerId, (place, chunk): Chunk, bytes: Vec<u8>) {
+        self.received_bytes += bytes.len() as u64;
+        self.take_back(&peer, (place, chunk));
+        let file = &mut self.files[place as usize];
+        let Some(hash) = file.check(chunk, &bytes) else {
+            self.wasted_bytes += bytes.len() as u64;
+            if let Some(fetch) = file.fetch_mut() {
+                fetch.give_up(chunk, &peer);
+                let what = "a chunk that is not what it should be".to_owned();
+                self.out.push_back(SwarmOutput::Bad(peer, what));
+            }
+            return;
+        };
+        let id = file.id;
+        let Some(fetch) = file.fetch_mut() else { return };
+        let others: Vec<PeerId> = fetch.settle(chunk).into_iter().filter(|other| *other != peer).collect();
+        if !fetch.got.insert(chunk) {
+            self.wasted_bytes += bytes.len() as u64;
+            return;
+        }
+        let begins = !fetch.has_begun;
+        if let Some(origin) = &mut file.origin {
+            origin.note(chunk, peer, bytes.len() as u64);
+        }
+        if begins {
+            self.begin_in_store(now, place, vec![hash]);
+        }
+        self.unwritten_bytes += bytes.len() as u64;
+        self.version += 1;
+        self.out.push_back(SwarmOutput::Store(StoreOrder::Write { file: id, chunk, bytes }));
+        for other in &others {
+            self.take_back(other, (place, chunk));
+        }
+        if !others.is_empty() {
+            let cancel = Frame::Cancel(vec![Picks { file: id, chunks: vec![chunk] }]);
+            self.out.push_back(SwarmOutput::Frame(others, cancel));
+        }
+    }
+
+    /// A peer is not waited for any more with a chunk.
+    fn take_back(&mut self, peer: &PeerId, (place, chunk): Chunk) {
+        let cost = u64::from(cost(self.files[place as usize].manifest.chunk_len(chunk)));
+        if let Some(neighbour) = self.peers.get_mut(peer)
+            && neighbour.asked.remove(&(place, chunk))
+        {
+            neighbour.asked_bytes = neighbour.asked_bytes.saturating_sub(cost);
+            self.asked_bytes = self.asked_bytes.saturating_sub(cost);
+        }
+    }
+
+    /// Chunks that a peer was asked for may be asked of others.
+    pub(super) fn release(&mut self, peer: &PeerId, asked: &Set<Chunk>) {
+        for (place, chunk) in asked.iter() {
+            if let Some(fetch) = self.files[*place as usize].fetch_mut() {
+                fetch.give_up(*chunk, peer);
+            }
+        }
+    }
+
+    /// Bytes came that nobody waits for: now and then they cross with a cancellation.
+    fn on_unasked(&mut self, peer: PeerId, bytes: usize) {
+        self.wasted_bytes += bytes as u64;
+        let Some(neighbour) = self.peers.get_mut(&peer) else { return };
+        neighbour.unasked += 1;
+        if neighbour.unasked > UNASKED_MAX {
+            self.out.push_back(SwarmOutput::Bad(peer, "bytes that nobody asked for".to_owned()));
+        }
+    }
+
+    /// The store has written a chunk: it can be given to others.
+    pub(super) fn on_written(&mut self, now: Time, id: &FileId, chunk: u32) {
+        let Some(place) = self.places.get(id).copied() else { return };
+        let file = &mut self.files[place as usize];
+        let len = file.manifest.chunk_len(chunk);
+        self.unwritten_bytes = self.unwritten_bytes.saturating_sub(u64::from(len));
+        let Some(fetch) = file.fetch_mut() else { return };
+        if !fetch.have.insert(chunk) {
+            return;
+        }
+        self.version += 1;
+        if fetch.have.is_full() {
+            return self.finish(now, place);
+        }
+        if let Some(urgent) = file.urgent
+            && let Some(fetch) = file.fetch()
+        {
+            file.urgent = (urgent..fetch.have.len()).find(|chunk| !fetch.have.has(*chunk));
+        }
+        if !self.has_news() {
+            self.news.2 = now;
+        }
+        self.news.0.push((place, chunk));
+        // Whoever misses it may have a use for its turn again.
+        for peer in self.peers.values_mut() {
+            if peer.wants.get(&place).is_some_and(|bits| !bits.has(chunk)) {
+                peer.idle_until = Time::ZERO;
+            }
+        }
+    }
+
+    /// The store cannot keep a file.
+    pub(super) fn on_refused(&mut self, now: Time, id: &FileId, why: String) {
+        let Some(place) = self.places.get(id).copied() else { return };
+        if let Some(fetch) = self.files[place as usize].fetch() {
+            let unwritten = fetch.got.iter().filter(|chunk| !fetch.have.has(*chunk));
+            let bytes: u64 =
+                unwritten.map(|chunk| u64::from(self.files[place as usize].manifest.chunk_len(chunk))).sum();
+            self.unwritten_bytes = self.unwritten_bytes.saturating_sub(bytes);
+            self.abandon(place);
+            self.refuse(now, place, why.clone());
+            self.out.push_back(SwarmOutput::Failed(*id, why));
+        }
+    }
+
+    /// A file cannot be kept for now: it waits.
+    fn refuse(&mut self, now: Time, place: u32, why: String) {
+        let file = &mut self.files[place as usize];
+        file.trouble = Some((why, now + TROUBLE_PAUSE));
+        if matches!(file.state, State::Known) {
+            file.state = State::Waiting(None);
+        }
+        self.waiting.insert((!file.asked, place));
+        self.version += 1;
+    }
+
+    /// Waits for nobody for ever.
+    pub(super) fn end_what_takes_too_long(&mut self, now: Time) {
+        self.end_turns(now);
+        let mut stalled = Vec::new();
+        for (peer, neighbour) in self.peers.iter_mut() {
+            if !neighbour.asked.is_empty() && now.since(neighbour.last_bytes) > STALL_MAX {
+                neighbour.shunned_until = now + SHUN;
+                neighbour.coming = None;
+                self.asked_bytes = self.asked_bytes.saturating_sub(neighbour.asked_bytes);
+                neighbour.asked_bytes = 0;
+                stalled.push((*peer, std::mem::take(&mut neighbour.asked)));
+            }
+        }
+        stalled.iter().for_each(|(peer, asked)| self.release(peer, asked));
+        for place in self.fetching.clone() {
+            let is_had = self.peers.values().any(|peer| peer.has_some(place));
+            let others_wait = self.fetching.len() >= FETCHING_MAX && !self.waiting.is_empty();
+            let Some(fetch) = self.files[place as usize].fetch_mut() else { continue };
+            fetch.lonely = if is_had { None } else { Some(fetch.lonely.unwrap_or(now)) };
+            if others_wait && fetch.lonely.is_some_and(|since| now.since(since) > LONELY_MAX) {
+                self.abandon(place);
+                self.refuse(now, place, "nobody who has it is there".to_owned());
+                continue;
+            }
+            let asks = fetch.list.as_ref().is_some_and(|(_, at, _)| now.since(*at) <= LIST_MAX);
+            if !fetch.is_ready() && !asks && is_had {
+                self.ask_for_list(now, place);
+            }
+        }
+    }
+
+    /// Asks neighbours who spoke of unknown files to say it again, once more files are known.
+    pub(super) fn ask_again(&mut self, now: Time) {
+        for (peer, neighbour) in self.peers.iter_mut() {
+            if neighbour.spoke_of_unknown && now.since(neighbour.asked_again) >= AGAIN_EVERY {
+                (neighbour.spoke_of_unknown, neighbour.asked_again) = (false, now);
+                self.out.push_back(SwarmOutput::Frame(vec![*peer], Frame::AskHolds));
+            }
+        }
+    }
+}
+
+/// Chunks to ask for, as many as a turn allows.
+struct Basket {
+    left: i64,
+    chosen: Vec<Chunk>,
+    taken: Set<Chunk>,
+}
+
+impl Basket {
+    fn put(&mut self, files: &[super::File], place: u32, chunk: u32) {
+        if !self.is_full() && self.taken.insert((place, chunk)) {
+            self.left -= i64::from(cost(files[place as usize].manifest.chunk_len(chunk)));
+            self.chosen.push((place, chunk));
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.left <= 0 || self.chosen.len() >= PICKS_MAX
+    }
+}
