@@ -11,6 +11,7 @@
 //! the same inputs give the same outputs, byte for byte, on every platform.
 
 mod calls;
+mod catalog;
 mod checks;
 mod claims;
 mod directory;

@@ -36,6 +36,7 @@ use crate::time::Time;
 use crate::view::View;
 use crate::views::{FULL_MESH_MAX, Views, target};
 use crate::work::Mode;
+use files::Files;
 
 /// How many links a node takes, proved or not.
 pub const LINKS_MAX: usize = 64;
@@ -114,6 +115,7 @@ pub struct Node {
     pub(crate) profiles: Table<PeerId, Profile>,
     pub(crate) job: Option<Job>,
     pub(crate) gossip: Gossip,
+    pub(crate) files: Option<Box<Files>>,
     /// How many friends the host waits for; on a friend, what the host last said.
     pub(crate) lobby: (u16, u16),
     mode: Mode,
@@ -145,7 +147,7 @@ impl Node {
             mut address,
             remembered,
             host,
-            files: _,
+            files,
         } = config;
         let me = Identity::new(&secret, signatures);
         let keys = room.derive();
@@ -173,6 +175,7 @@ impl Node {
             up: Table::new(),
             profiles: Table::new(),
             job: None,
+            files: None,
             lobby: (0, 0),
             mode: Mode::Working,
             asleep: false,
@@ -185,6 +188,9 @@ impl Node {
             if let Some(server) = node.calls.directory.add_server(address, None) {
                 node.out.push_back(Output::Connect(server, address.clone()));
             }
+        }
+        if let Some(files) = files {
+            node.open_files(now, files);
         }
         match host {
             Some(host) => node.open_job(now, host),
@@ -236,7 +242,12 @@ impl Node {
 
     /// When to call [`Node::handle_timeout`] at the latest.
     pub fn poll_timeout(&self) -> Time {
-        if self.left { Time::NEVER } else { self.ticked + self.tick_span() }
+        if self.left {
+            return Time::NEVER;
+        }
+        let files = self.files.as_ref().filter(|_| !self.asleep);
+        let soon = files.map_or(Time::NEVER, |files| files.swarm.poll_timeout());
+        soon.min(self.ticked + self.tick_span())
     }
 
     /// A node on which little goes on looks at its deadlines less often.
@@ -244,6 +255,7 @@ impl Node {
         let is_busy = self.calls.is_busy()
             || self.gossip.is_waiting()
             || self.up.is_empty()
+            || self.files.as_ref().is_some_and(|files| files.is_waiting())
             || self.job.as_ref().is_some_and(Job::is_running);
         if is_busy { TICK } else { TICK_IDLE }
     }
@@ -306,7 +318,9 @@ impl Node {
                 calls.on_candidate(&mut desk, link, candidate);
             }
             LinkEvent::Opened => self.on_opened(now, link),
-            LinkEvent::ReceivedBulk(_) | LinkEvent::SentBulk => {}
+            LinkEvent::ReceivedBulk(_) if self.asleep => return,
+            LinkEvent::ReceivedBulk(bytes) => self.on_received_bulk(now, link, &bytes),
+            LinkEvent::SentBulk => self.on_sent_bulk(now, link),
             LinkEvent::Received(bytes) => self.on_received(now, link, &bytes),
             LinkEvent::Closed => match self.links.remove(&link) {
                 Some(gone) => self.on_link_gone(now, link, gone),
@@ -372,7 +386,9 @@ impl Node {
                 self.gossip.say(now, &self.me, &room, body, &mut self.post);
             }
             Command::Say(_) => {}
-            Command::AddFile(_) | Command::FetchFile(..) | Command::ForgetFile(_) => {}
+            Command::AddFile(file) => self.add_file(now, file),
+            Command::FetchFile(file, urgent) => self.fetch_file(now, &file, urgent),
+            Command::ForgetFile(file) => self.forget_file(now, &file),
             Command::Sleep => self.sleep(),
             Command::Wake => self.wake(now),
             Command::Leave => self.leave(now),
@@ -384,6 +400,15 @@ impl Node {
     pub fn handle_timeout(&mut self, now: Time) {
         if self.left {
             return;
+        }
+        if !self.asleep
+            && let Some(files) = &mut self.files
+        {
+            files.swarm.on_tick(now);
+            if now < self.ticked + self.tick_span() {
+                // Only chunks were in a hurry.
+                return self.settle(now);
+            }
         }
         let slept = now.since(self.ticked + self.tick_span()) > LATE;
         self.ticked = now;
@@ -399,6 +424,7 @@ impl Node {
         self.look_after_links(now);
         self.take_back_from_the_silent(now);
         self.gossip.on_tick(now, &mut self.post);
+        self.look_after_files(now);
         if let Some(job) = &mut self.job {
             let links: Vec<PeerId> = self.up.keys().copied().collect();
             let is_idle = job.work.is_idle() && job.work.mine.is_empty();
@@ -453,9 +479,11 @@ impl Node {
             return;
         }
         if self.asleep {
+            self.silence_files();
             self.post.0.clear();
             return;
         }
+        self.settle_files(now);
         if let Some(job) = &mut self.job {
             if job.comes_to_its_end(now) {
                 job.sharing.measure(now, job.started.unwrap_or(now), &job.work);

@@ -55,7 +55,7 @@ pub(crate) fn view(node: &Node, now: Time) -> View {
         room,
         messages: messages(node, now),
         news: news(node),
-        files: None,
+        files: node.files.as_ref().map(|files| files.swarm.summary()),
     }
 }
 
@@ -126,7 +126,7 @@ fn hex(peer: &PeerId) -> String {
 }
 
 /// The name a person gave, or the nickname of the key.
-fn name(node: &Node, peer: &PeerId) -> String {
+pub(crate) fn name(node: &Node, peer: &PeerId) -> String {
     let profile: Option<&Profile> =
         if *peer == node.me.id() { Some(&node.own) } else { node.profiles.get(peer) };
     // A name comes from the network and goes to terminals, which obey control characters.

@@ -252,6 +252,19 @@ impl Swarm {
         }
     }
 
+    /// Where a file is in the order in which files became known.
+    pub(crate) fn place(&self, id: &FileId) -> Option<u32> {
+        self.places.get(id).copied()
+    }
+
+    pub(crate) fn id_at(&self, place: u32) -> Option<FileId> {
+        self.files.get(place as usize).map(|file| file.id)
+    }
+
+    pub(crate) fn is_here_at(&self, place: u32) -> bool {
+        self.files.get(place as usize).is_some_and(File::is_here)
+    }
+
     /// Whether a file is known.
     pub fn knows(&self, id: &FileId) -> bool {
         self.places.contains_key(id)

@@ -158,13 +158,15 @@ pub enum Frame {
     Catalog(u64),
     /// The digests of the speaker's catalog, bucket by bucket: [`BUCKETS`] of them.
     Buckets(Vec<u64>),
-    /// All ids in some buckets of the speaker's catalog: the receiver tells the entries that it has beyond these.
+    /// All ids in some buckets of the speaker's catalog: the receiver tells what it has beyond these.
     Listing(Vec<Bucket>),
     /// Files that were put on the mesh.
     Entries {
         /// At most [`ENTRIES_MAX`].
         entries: Vec<Listed>,
-        /// Whether the speaker has more to tell when the receiver sends its buckets again.
+        /// Whether they were put just now, and are to be told on; otherwise they answer a [`Frame::Listing`].
+        news: bool,
+        /// Whether the speaker has more to tell once the receiver compares again.
         more: bool,
     },
     /// Files that the speaker has whole; at most [`FILE_IDS_MAX`].

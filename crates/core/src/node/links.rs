@@ -68,6 +68,22 @@ impl Node {
         }
     }
 
+    /// Bytes of a file came. Before the handshake is done there are none.
+    pub(super) fn on_received_bulk(&mut self, now: Time, id: LinkId, bytes: &[u8]) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.hear(now);
+        let Some(peer) = link.peer() else { return self.refuse(id, "it sent bytes before it proved itself") };
+        if let Some(files) = &mut self.files {
+            files.swarm.on_bulk(now, peer, bytes);
+        }
+    }
+
+    pub(super) fn on_sent_bulk(&mut self, now: Time, id: LinkId) {
+        if let (Some(peer), Some(files)) = (self.links.get(&id).and_then(Link::peer), &mut self.files) {
+            files.swarm.on_sent(now, &peer);
+        }
+    }
+
     /// Both sides proved themselves: the link counts.
     pub(super) fn on_link_up(&mut self, now: Time, id: LinkId, hello: Hello) {
         let peer = hello.peer;
@@ -79,6 +95,7 @@ impl Node {
             // The peer came back, after a reload perhaps, before its old link was known to be dead.
             self.links.remove(&old);
             self.out.push_back(Output::HangUp(old));
+            self.on_file_link_down(now, &peer);
             let heirs = self.calls.directory.links_of(&peer);
             if let Some(job) = &mut self.job {
                 job.on_peer_gone(now, &peer, &heirs, &mut self.out);
@@ -101,6 +118,7 @@ impl Node {
             job.sharing.news = true;
         }
         self.gossip.on_link_up(peer, &mut self.post);
+        self.on_file_link_up(now, peer);
         let linked = self.linked();
         let (views, _, mut desk) = self.views(now);
         views.on_link_up(&mut desk, peer, &linked);
@@ -183,6 +201,7 @@ impl Node {
         self.up.remove(&peer);
         self.calls.directory.on_unlinked(&peer);
         self.gossip.on_link_down(&peer);
+        self.on_file_link_down(now, &peer);
         self.neighbours_told.1 = true;
         self.count_room();
         self.out.push_back(Output::Event(Event::LinkDown { peer }));

@@ -103,7 +103,7 @@ fn one_of_each() -> Vec<Frame> {
                 .map(|first| Bucket { first: first as u8, ids: vec![file; FILE_IDS_MAX / BUCKETS] })
                 .collect(),
         ),
-        Frame::Entries { entries: vec![listed; 11], more: true },
+        Frame::Entries { entries: vec![listed; 11], news: true, more: true },
         Frame::Holds(vec![file; FILE_IDS_MAX]),
         Frame::Lacks(vec![file; FILE_IDS_MAX]),
         Frame::AskHolds,
