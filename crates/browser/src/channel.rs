@@ -2,7 +2,7 @@
 //!
 //! Browsers take any amount of data and buffer it; past some MiB they fail the channel. So at most [`HIGH_WATER`] bytes are
 //! handed over, the rest waits here for `bufferedamountlow`, and a queue over [`QUEUE_BYTES_MAX`] means that the other
-//! side does not read: the link is closed.
+//! side does not read: the link is closed. Each link has two: one for frames, one for bytes of files.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -40,29 +40,31 @@ impl Channel {
         self.channel.ready_state() == RtcDataChannelState::Open
     }
 
-    /// Sends a message, now or when there is room.
+    /// Sends a message, now or when there is room. How many messages the browser has taken by that.
     ///
     /// # Errors
     /// [`Overflow`] when more waits than the queue holds.
-    pub fn send(&self, message: Vec<u8>) -> Result<(), Overflow> {
+    pub fn send(&self, message: Vec<u8>) -> Result<usize, Overflow> {
         let bytes = self.queued_bytes.get() + message.len();
         if bytes > QUEUE_BYTES_MAX {
             return Err(Overflow);
         }
         self.queued_bytes.set(bytes);
         self.queue.borrow_mut().push_back(message);
-        self.flush();
-        Ok(())
+        Ok(self.flush())
     }
 
-    /// Hands over what the browser has room for.
-    pub fn flush(&self) {
+    /// Hands over what the browser has room for. How many messages that were.
+    pub fn flush(&self) -> usize {
+        let mut taken = 0;
         while self.is_open() && self.channel.buffered_amount() < HIGH_WATER {
-            let Some(message) = self.queue.borrow_mut().pop_front() else { return };
+            let Some(message) = self.queue.borrow_mut().pop_front() else { break };
             self.queued_bytes.set(self.queued_bytes.get() - message.len());
             // Fails only when the channel closes this moment, and its close event follows.
             let _ = self.channel.send_with_u8_array(&message);
+            taken += 1;
         }
+        taken
     }
 
     /// Closes the channel once the browser has sent what it holds.

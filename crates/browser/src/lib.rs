@@ -1,23 +1,26 @@
 //! The wasm driver of the core: the page that friends open, and its workers.
 //!
-//! Two programs are built from this crate. `app` is the page: [`run`] wires the core's [`Node`](manyhands_core::Node) to
-//! what a browser offers, and [`page`] draws it. `worker` is one thread lent to the room: [`serve`] runs the kernels. The
-//! modules, from what a driver waits for to what a person sees:
+//! Three programs are built from this crate. `app` is the page: [`run`] wires the core's [`Node`](manyhands_core::Node) to
+//! what a browser offers, and [`page`] draws it. `worker` is one thread lent to the room: [`serve`] runs the kernels. `store`
+//! keeps files, and is loaded only when there are any: [`store`]. The modules, from what a driver waits for to what a person
+//! sees:
 //!
 //! 1. [`clock`] and [`listen`]: the time, event listeners and timeouts that end when they are dropped.
-//! 2. [`link`] with [`channel`]: one `RTCPeerConnection` with its data channel and a bounded queue.
+//! 2. [`link`] with [`channel`]: one `RTCPeerConnection` with its data channels, each with a bounded queue.
 //! 3. [`signaling`]: the WebSocket, opened again with back-off.
 //! 4. [`workers`] and [`serve`]: the pool of Web Workers, and what runs in one.
 //! 5. [`timer`] and [`awake`]: timeouts that hidden tabs do not slow down, and a lock against being frozen.
 //! 6. [`storage`]: the key of this tab, which survives a reload and is never in two tabs at once.
-//! 7. [`memory`]: the job and its ledger, kept from one page to the next.
-//! 8. [`run`]: the loop. 9. [`page`]: what a person sees.
+//! 7. [`database`] and [`memory`]: the job and its ledger, kept from one page to the next.
+//! 8. [`store`]: files, kept likewise.
+//! 9. [`run`]: the loop. 10. [`page`]: what a person sees.
 //!
 //! No decision of the protocol is taken here.
 
 pub mod awake;
 pub mod channel;
 pub mod clock;
+pub mod database;
 pub mod link;
 pub mod listen;
 pub mod memory;
@@ -26,5 +29,6 @@ pub mod run;
 pub mod serve;
 pub mod signaling;
 pub mod storage;
+pub mod store;
 pub mod timer;
 pub mod workers;

@@ -1,4 +1,4 @@
-//! One connection attempt or connection: an `RTCPeerConnection` and its data channel.
+//! One connection attempt or connection: an `RTCPeerConnection` and its two data channels, for frames and for bytes of files.
 //!
 //! A link is dialled ([`Link::dial`]) or answered ([`Link::answer`]). Either way it tells its description, its candidates,
 //! that it opened, what it received, and at last that it closed: once, and nothing after it. There are no ICE servers:
@@ -7,7 +7,8 @@
 //!
 //! Chromium now and then loses a message that arrives just while the caller's channel opens (measured: 2 of 314 times). So
 //! an answered link counts as open when the caller's first message is there, by which time the caller's channel is
-//! surely open, or after [`QUIET_MS_MAX`].
+//! surely open, or after [`QUIET_MS_MAX`]. The channel for bytes of files opens with the other, and has no say in that: what
+//! is to go over it before waits, and what is to go over one that never came or is over is dropped.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::future::Future;
@@ -15,7 +16,7 @@ use std::rc::{Rc, Weak};
 
 use js_sys::{ArrayBuffer, JSON, Uint8Array};
 use manyhands_core::LinkEvent;
-use manyhands_core::io::{CHANNEL_LABEL, DIAL_TIMEOUT};
+use manyhands_core::io::{BULK_LABEL, CHANNEL_LABEL, DIAL_TIMEOUT};
 use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{
@@ -40,6 +41,7 @@ pub struct Link(Rc<Inner>);
 struct Inner {
     connection: RtcPeerConnection,
     channel: OnceCell<Channel>,
+    bulk: OnceCell<Channel>,
     tell: Box<dyn Fn(LinkEvent)>,
     opened: Cell<bool>,
     closed: Cell<bool>,
@@ -54,13 +56,15 @@ struct Inner {
 }
 
 impl Link {
-    /// Dials: describes an offer and opens the channel.
+    /// Dials: describes an offer and opens the channels.
     ///
     /// # Errors
     /// If the browser creates no more connections.
     pub fn dial(tell: impl Fn(LinkEvent) + 'static) -> Result<Self, JsValue> {
         let inner = Inner::new(tell)?;
-        inner.adopt(inner.connection.create_data_channel(CHANNEL_LABEL), Inner::on_open);
+        for label in [CHANNEL_LABEL, BULK_LABEL] {
+            inner.adopt(inner.connection.create_data_channel(label), Inner::on_open);
+        }
         Inner::negotiate(&inner, |inner| async move {
             let offer = JsFuture::from(inner.connection.create_offer()).await?;
             inner.describe(&offer).await
@@ -109,6 +113,16 @@ impl Link {
         }
     }
 
+    /// Sends one message over the channel for bytes of files, now or when there is room, and says when the browser has it. One
+    /// that cannot go any more is dropped, which is told in the same way.
+    pub fn send_bulk(&self, message: Vec<u8>) {
+        let sent = match self.0.bulk.get() {
+            Some(bulk) => bulk.send(message).unwrap_or(1),
+            None => 1,
+        };
+        self.0.say_sent(sent);
+    }
+
     /// Sends what it can, then closes. Nothing is told any more.
     pub fn hang_up(self) {
         let inner = Rc::clone(&self.0);
@@ -133,6 +147,7 @@ impl Inner {
         let inner = Rc::new(Self {
             connection: RtcPeerConnection::new()?,
             channel: OnceCell::new(),
+            bulk: OnceCell::new(),
             tell: Box::new(tell),
             opened: Cell::new(false),
             closed: Cell::new(false),
@@ -225,21 +240,30 @@ impl Inner {
         self.say(LinkEvent::Candidate(json));
     }
 
-    /// Takes the one channel; a second one, which no friend opens, is closed.
+    /// Takes the channels, each once; another one, which no friend opens, is closed.
     fn adopt(self: &Rc<Self>, channel: RtcDataChannel, on_open: fn(&Rc<Self>)) {
-        if channel.label() != CHANNEL_LABEL || self.channel.set(Channel::new(channel.clone())).is_err() {
-            channel.close();
-            return;
+        match channel.label().as_str() {
+            CHANNEL_LABEL if self.channel.set(Channel::new(channel.clone())).is_ok() => {
+                self.adopt_frames(&channel, on_open);
+            }
+            BULK_LABEL if self.bulk.set(Channel::new(channel.clone())).is_ok() => self.adopt_bulk(&channel),
+            _ => channel.close(),
         }
+    }
+
+    fn adopt_frames(self: &Rc<Self>, channel: &RtcDataChannel, on_open: fn(&Rc<Self>)) {
         let weak = Rc::downgrade(self);
-        self.listen(Listener::new(&channel, "open", move |_| {
+        self.listen(Listener::new(channel, "open", move |_| {
             if let Some(inner) = weak.upgrade() {
                 on_open(&inner);
             }
         }));
-        self.on(&channel, "close", |inner, _| inner.fail());
-        self.on(&channel, "message", |inner, event| inner.on_message(&event.unchecked_into()));
-        self.on(&channel, "bufferedamountlow", |inner, _| {
+        self.on(channel, "close", |inner, _| inner.fail());
+        self.on(channel, "message", |inner, event| {
+            inner.on_open();
+            inner.say(LinkEvent::Received(bytes_of(&event)));
+        });
+        self.on(channel, "bufferedamountlow", |inner, _| {
             if let Some(channel) = inner.channel.get() {
                 channel.flush();
             }
@@ -248,6 +272,19 @@ impl Inner {
         if self.channel.get().is_some_and(Channel::is_open) {
             on_open(self);
         }
+    }
+
+    fn adopt_bulk(self: &Rc<Self>, channel: &RtcDataChannel) {
+        for name in ["open", "bufferedamountlow"] {
+            self.on(channel, name, |inner, _| {
+                if let Some(bulk) = inner.bulk.get() {
+                    inner.say_sent(bulk.flush());
+                }
+            });
+        }
+        // Without it the link is of no use for files, and half a link is worse than a new one.
+        self.on(channel, "close", |inner, _| inner.fail());
+        self.on(channel, "message", |inner, event| inner.say(LinkEvent::ReceivedBulk(bytes_of(&event))));
     }
 
     fn on_open(self: &Rc<Self>) {
@@ -267,14 +304,9 @@ impl Inner {
         drop(self.quiet.replace(Some(quiet)));
     }
 
-    fn on_message(self: &Rc<Self>, event: &MessageEvent) {
-        // Text is no message of ours: the core is given no bytes, and counts it as garbage.
-        let bytes = event
-            .data()
-            .dyn_into::<ArrayBuffer>()
-            .map_or_else(|_| Vec::new(), |data| Uint8Array::new(&data).to_vec());
-        self.on_open();
-        self.say(LinkEvent::Received(bytes));
+    /// So many messages of the channel for bytes of files have gone.
+    fn say_sent(&self, messages: usize) {
+        (0..messages).for_each(|_| self.say(LinkEvent::SentBulk));
     }
 
     fn say(&self, event: LinkEvent) {
@@ -312,4 +344,10 @@ impl Inner {
     fn listen(&self, listener: Listener) {
         self.listeners.borrow_mut().push(listener);
     }
+}
+
+/// Text is no message of ours: the core is given no bytes, and counts it as garbage.
+fn bytes_of(event: &Event) -> Vec<u8> {
+    let data = event.unchecked_ref::<MessageEvent>().data();
+    data.dyn_into::<ArrayBuffer>().map_or_else(|_| Vec::new(), |data| Uint8Array::new(&data).to_vec())
 }

@@ -18,17 +18,15 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use js_sys::{Array, Date, Function, Object, Promise, Reflect, Uint8Array};
+use js_sys::{Array, Date, Object, Promise, Reflect, Uint8Array};
 use manyhands_core::memory::MEMORY_BYTES_MAX;
 use manyhands_core::{Node, Remembered, RoomKey, Time};
 use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::{
-    EventTarget, IdbDatabase, IdbObjectStore, IdbObjectStoreParameters, IdbRequest, IdbTransactionMode,
-    window,
-};
+use web_sys::{IdbDatabase, IdbObjectStore, IdbObjectStoreParameters, IdbTransactionMode};
 
-use crate::listen::{Listener, Timeout};
+use crate::database::{self, answer, first_of};
+use crate::listen::Timeout;
 
 /// How often a growing ledger is written at most.
 const KEEP_EVERY: Duration = Duration::from_secs(2);
@@ -170,19 +168,13 @@ impl Record {
 }
 
 async fn open_database() -> Result<IdbDatabase, JsValue> {
-    let factory = window().and_then(|window| window.indexed_db().ok().flatten()).ok_or(JsValue::NULL)?;
-    let request = factory.open_with_u32(DATABASE, 1)?;
-    let opened = request.clone();
-    let _new = Listener::new(&request, "upgradeneeded", move |_| {
+    database::open(DATABASE, |database| {
         let key = IdbObjectStoreParameters::new();
         key.set_key_path(&"room".into());
-        if let Ok(database) = opened.result() {
-            let database: IdbDatabase = database.unchecked_into();
-            // Fails only if the store is there, and then it need not be made.
-            let _ = database.create_object_store_with_optional_parameters(ROOMS, &key);
-        }
-    });
-    Ok(answer(&request).await?.unchecked_into())
+        // Fails only if the store is there, and then it need not be made.
+        let _ = database.create_object_store_with_optional_parameters(ROOMS, &key);
+    })
+    .await
 }
 
 /// What is kept of `room`. Rooms that are too many are forgotten on the way.
@@ -218,29 +210,6 @@ fn field(record: &JsValue, name: &str) -> JsValue {
 
 fn store(database: &IdbDatabase, mode: IdbTransactionMode) -> Result<IdbObjectStore, JsValue> {
     database.transaction_with_str_and_mode(ROOMS, mode)?.object_store(ROOMS)
-}
-
-/// What the database answers to a request.
-async fn answer(request: &IdbRequest) -> Result<JsValue, JsValue> {
-    first_of(request, ["success", "error"]).await?;
-    request.result()
-}
-
-/// Waits for the first of two events: the good one, or the bad one.
-async fn first_of(target: &EventTarget, [good, bad]: [&'static str; 2]) -> Result<(), JsValue> {
-    let mut listeners = None;
-    let promise = Promise::new(&mut |resolve, reject| {
-        let call = |then: Function| {
-            move |_| {
-                let _ = then.call0(&JsValue::UNDEFINED);
-            }
-        };
-        listeners =
-            Some([Listener::new(target, good, call(resolve)), Listener::new(target, bad, call(reject))]);
-    });
-    let result = JsFuture::from(promise).await;
-    drop(listeners);
-    result.map(drop)
 }
 
 /// The result, or nothing if it fails or takes too long.

@@ -7,13 +7,16 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
+use manyhands_core::files::{
+    ChunkState, FetchPolicy, FileInfo, FilesConfig, StoreEvent, Stored, SwarmConfig,
+};
 use manyhands_core::invite::signaling_url;
 use manyhands_core::{
     Command, Config, Event, LinkEvent, LinkId, Node, Output, Remembered, RoomKey, ServerId, SignalingEvent,
     Time, View,
 };
 use manyhands_wire::frame::PeerKind;
-use manyhands_wire::{JobSpec, PeerId};
+use manyhands_wire::{FileId, JobSpec, PeerId};
 use web_sys::{Document, window};
 
 use crate::awake::Awake;
@@ -23,8 +26,12 @@ use crate::listen::Listener;
 use crate::memory::Memory;
 use crate::signaling::Signaling;
 use crate::storage::{self, BEAT_MS, Identity};
+use crate::store::client::Store;
 use crate::timer::Timer;
 use crate::workers::{self, Pool};
+
+/// The largest file that a page fetches unasked, in bytes.
+const UNASKED_BYTES_MAX: u64 = 1 << 20;
 
 /// What the page is told apart from the view.
 pub enum Told {
@@ -50,6 +57,8 @@ pub struct Settings {
     pub origin: String,
     /// The job as this browser kept it, and where it goes on keeping it.
     pub memory: (Memory, Option<Remembered>),
+    /// The store of files, what it has from before, and how many bytes it may hold.
+    pub store: (Rc<Store>, Vec<Stored>, u64),
     /// The worker's script.
     pub worker_url: String,
 }
@@ -63,6 +72,7 @@ struct Inner {
     inbox: RefCell<VecDeque<Input>>,
     busy: Cell<bool>,
     links: RefCell<Vec<(LinkId, Link)>>,
+    store: Rc<Store>,
     origin: String,
     /// The ways to the servers: one at most.
     servers: RefCell<Vec<(ServerId, Signaling)>>,
@@ -89,6 +99,7 @@ enum Input {
     Signaling(ServerId, SignalingEvent),
     Link(LinkId, LinkEvent),
     Worker(workers::Told),
+    Store(StoreEvent),
     Command(Command),
     Tick,
 }
@@ -98,6 +109,7 @@ impl Driver {
     pub fn start(settings: Settings, tell: impl Fn(Told) + 'static) -> Self {
         let clock = Clock::new();
         let (memory, remembered) = settings.memory;
+        let (store, stored, quota_bytes) = settings.store;
         let config = Config {
             secret: settings.identity.secret,
             room: settings.room,
@@ -110,7 +122,12 @@ impl Driver {
             address: String::new(),
             remembered,
             host: None,
-            files: None,
+            files: Some(FilesConfig {
+                stored,
+                fetch: FetchPolicy::Asked { unasked_bytes_max: UNASKED_BYTES_MAX },
+                quota_bytes,
+                swarm: SwarmConfig::default(),
+            }),
         };
         let node = Node::new(config, clock.now());
         let inner = Rc::new(Inner {
@@ -119,6 +136,7 @@ impl Driver {
             inbox: RefCell::default(),
             busy: Cell::new(true),
             links: RefCell::default(),
+            store,
             origin: settings.origin,
             servers: RefCell::default(),
             parts: RefCell::default(),
@@ -130,6 +148,8 @@ impl Driver {
         let parts = inner.assemble(settings.worker_url, settings.identity, memory);
         parts.pool.grow(settings.threads);
         *inner.parts.borrow_mut() = Some(parts);
+        let push = inner.pusher();
+        inner.store.listen(move |event| push(Input::Store(event)));
         inner.busy.set(false);
         inner.push(Input::Tick);
         Self(inner)
@@ -157,6 +177,21 @@ impl Driver {
     pub fn job(&self) -> Option<JobSpec> {
         self.0.node.borrow().job().cloned()
     }
+
+    /// All files that are known. Costly where they are many: see the version in the view.
+    pub fn files(&self) -> Vec<FileInfo> {
+        self.0.node.borrow().files()
+    }
+
+    /// One of them.
+    pub fn file(&self, id: &FileId) -> Option<FileInfo> {
+        self.0.node.borrow().file(id)
+    }
+
+    /// How each chunk of a file stands; nothing for one that is not known.
+    pub fn chunk_states(&self, id: &FileId) -> Vec<ChunkState> {
+        self.0.node.borrow().chunk_states(id).unwrap_or_default()
+    }
 }
 
 impl Inner {
@@ -176,6 +211,7 @@ impl Inner {
                 drop(inner.links.take());
                 drop(inner.servers.take());
                 drop(inner.parts.take());
+                inner.store.close();
             }
         });
         let weak = Rc::downgrade(self);
@@ -237,6 +273,7 @@ impl Inner {
                 (self.tell)(Told::WorkerFailed(why));
                 node().handle_command(now, Command::Leave);
             }
+            Input::Store(event) => node().handle_store(now, event),
             Input::Command(command) => node().handle_command(now, command),
             Input::Tick => {
                 self.armed.set(Time::NEVER);
@@ -270,7 +307,8 @@ impl Inner {
                 Output::Answered(id, answer) => self.with_link(id, |link| link.answered(answer)),
                 Output::Candidate(id, candidate) => self.with_link(id, |link| link.candidate(candidate)),
                 Output::Send(id, message) => self.with_link(id, |link| link.send(message)),
-                Output::SendBulk(..) | Output::Store(_) => {}
+                Output::SendBulk(id, message) => self.with_link(id, |link| link.send_bulk(message)),
+                Output::Store(order) => self.store.order(order),
                 Output::HangUp(id) => {
                     let link = self.take_link(id);
                     if let Some(link) = link.filter(|_| !self.going.get()) {

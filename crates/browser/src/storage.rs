@@ -61,6 +61,11 @@ impl Identity {
         Self { secret: random(), place: None }
     }
 
+    /// The number of the place that this tab holds; `None` where storage is forbidden.
+    pub fn place(&self) -> Option<u32> {
+        self.place.as_ref().map(|place| place.number)
+    }
+
     /// Says that this tab is there. `false` if another tab has taken the place meanwhile, since this one was
     /// frozen: then this tab must stop being this peer.
     pub fn beat(&self) -> bool {
@@ -137,7 +142,7 @@ pub fn random() -> [u8; 32] {
 }
 
 /// Waits at least `ms` milliseconds.
-async fn pause(ms: u32) {
+pub(crate) async fn pause(ms: u32) {
     let mut timeout = None;
     let promise = js_sys::Promise::new(&mut |resolve, _| {
         timeout = Some(Timeout::new(ms, move || {

@@ -13,6 +13,9 @@ use crate::{commands, setup};
 /// The most that a friend's browser may have to download before it can lend a hand, compressed, in bytes.
 pub(crate) const PAGE_BYTES_MAX: u64 = 350_000;
 
+/// The worker that a page loads only when there are files: no part of its first download.
+const LATER: &str = "store";
+
 /// How often the compressor goes over a file: more gains nothing that can be seen, and takes longer (measured).
 const PATIENCE: NonZeroU64 = NonZeroU64::new(5).expect("five is not zero");
 
@@ -36,7 +39,9 @@ pub(crate) fn page() -> Result<()> {
         "--offline",
         "--skip-version-check",
     ]))?;
-    name_worker_by_content(&dist())?;
+    for worker in ["worker", LATER] {
+        name_by_content(&dist(), worker)?;
+    }
     for file in files(&dist())? {
         if is_compressible(&file) {
             compress(&file).with_context(|| file.display().to_string())?;
@@ -45,26 +50,27 @@ pub(crate) fn page() -> Result<()> {
     Ok(())
 }
 
-/// Gives the worker's files names that hold their hash, as trunk gives them to all others, so that browsers keep them for
-/// ever: first what is loaded, then the loader that names it, last the page that names the loader.
-fn name_worker_by_content(dist: &Path) -> Result<()> {
+/// Gives a worker's files names that hold their hash, as trunk gives them to all others, so that browsers keep them for ever:
+/// first what is loaded, then the loader that names it, last the page that names the loader.
+fn name_by_content(dist: &Path, worker: &str) -> Result<()> {
     let [wasm, script, loader] =
-        ["worker_bg.wasm", "worker.js", "worker_loader.js"].map(|name| dist.join(name));
-    let wasm_name = hashed_name("worker", "_bg.wasm", &fs::read(&wasm).context("worker_bg.wasm")?);
-    let script_name = hashed_name("worker", ".js", &fs::read(&script).context("worker.js")?);
+        ["_bg.wasm", ".js", "_loader.js"].map(|rest| dist.join(format!("{worker}{rest}")));
+    let wasm_name = hashed_name(worker, "_bg.wasm", &fs::read(&wasm).context("a worker's wasm")?);
+    let script_name = hashed_name(worker, ".js", &fs::read(&script).context("a worker's script")?);
     fs::rename(wasm, dist.join(&wasm_name))?;
     fs::rename(script, dist.join(&script_name))?;
 
-    let text = fs::read_to_string(&loader).context("worker_loader.js")?;
-    let text = replaced(&text, "./worker.js", &format!("./{script_name}"))?;
-    let text = replaced(&text, "./worker_bg.wasm", &format!("./{wasm_name}"))?;
-    let loader_name = hashed_name("worker_loader", ".js", text.as_bytes());
+    let text = fs::read_to_string(&loader).context("a worker's loader")?;
+    let text = replaced(&text, &format!("./{worker}.js"), &format!("./{script_name}"))?;
+    let text = replaced(&text, &format!("./{worker}_bg.wasm"), &format!("./{wasm_name}"))?;
+    let loader_name = hashed_name(&format!("{worker}_loader"), ".js", text.as_bytes());
     fs::write(dist.join(&loader_name), text)?;
     fs::remove_file(loader)?;
 
     let index = dist.join("index.html");
     let html = fs::read_to_string(&index).context("index.html")?;
-    let html = replaced(&html, "content=\"worker_loader.js\"", &format!("content=\"{loader_name}\""))?;
+    let named = format!("content=\"{worker}_loader.js\"");
+    let html = replaced(&html, &named, &format!("content=\"{loader_name}\""))?;
     fs::write(index, html)?;
     Ok(())
 }
@@ -85,18 +91,22 @@ fn replaced(text: &str, old: &str, new: &str) -> Result<String> {
     Ok(text.replace(old, new))
 }
 
-/// The size of the page's first download, with a line for each file: compressed, in bytes.
+/// The size of the page's first download, and a line for each file, also of what is loaded later: compressed, in bytes.
 pub(crate) fn page_size() -> Result<(u64, Vec<(String, u64)>)> {
-    let mut sizes = Vec::new();
+    let (mut sizes, mut total) = (Vec::new(), 0);
     for file in files(&dist())? {
         let extension = file.extension().unwrap_or_default().to_string_lossy();
         if matches!(&*extension, "wasm" | "js" | "css" | "html") {
             let name = file.strip_prefix(dist())?.display().to_string();
-            sizes.push((name, fs::metadata(compressed(&file))?.len()));
+            let bytes = fs::metadata(compressed(&file))?.len();
+            if !name.starts_with(LATER) {
+                total += bytes;
+            }
+            sizes.push((name, bytes));
         }
     }
     ensure!(!sizes.is_empty(), "there is no page in {}", dist().display());
-    Ok((sizes.iter().map(|(_, bytes)| bytes).sum(), sizes))
+    Ok((total, sizes))
 }
 
 /// Where cargo builds.
@@ -170,7 +180,7 @@ mod tests {
         write("worker_loader.js", r#"importScripts("./worker.js");wasm_bindgen("./worker_bg.wasm");"#);
         write("index.html", r#"<meta name="worker" content="worker_loader.js">"#);
 
-        name_worker_by_content(folder.path()).unwrap();
+        name_by_content(folder.path(), "worker").unwrap();
 
         let names: Vec<String> = files(folder.path())
             .unwrap()

@@ -5,7 +5,10 @@
 //! that selections, focus and screen readers are left in peace.
 
 use wasm_bindgen::JsCast as _;
-use web_sys::{Document, Element, Event, HtmlElement, HtmlInputElement, window};
+use web_sys::{
+    CanvasRenderingContext2d, Document, Element, Event, HtmlCanvasElement, HtmlElement, HtmlInputElement,
+    window,
+};
 
 use crate::listen::Listener;
 
@@ -38,6 +41,21 @@ pub(crate) fn told(tag: &str, class: &str, text: &str) -> El {
 /// The element with this id in `index.html`, if it is there.
 pub(crate) fn by_id(id: &str) -> Option<El> {
     Some(El(document().get_element_by_id(id)?.unchecked_into()))
+}
+
+/// The page's body, for what is dropped anywhere.
+///
+/// # Panics
+/// Outside of a page.
+pub(crate) fn body() -> El {
+    El(document().body().expect("a page has a body"))
+}
+
+/// The value of a property of the style sheet that is set for the whole page, such as `--ink`.
+pub(crate) fn style_value(name: &str) -> String {
+    let root = document().document_element();
+    let style = root.and_then(|root| window()?.get_computed_style(&root).ok().flatten());
+    style.and_then(|style| style.get_property_value(name).ok()).unwrap_or_default().trim().to_owned()
 }
 
 /// The root element's attribute `data-…`, for the style sheet and for tests.
@@ -192,6 +210,24 @@ impl El {
     /// How wide it is now, in pixels of the style sheet; 0 while it is not shown.
     pub(crate) fn width(&self) -> i32 {
         self.0.client_width()
+    }
+
+    /// Something to paint with on an empty canvas of this size, in pixels of the style sheet (canvases).
+    pub(crate) fn brush(&self, width: f64, height: f64) -> Option<CanvasRenderingContext2d> {
+        let canvas: &HtmlCanvasElement = self.0.unchecked_ref();
+        let scale = window().map_or(1.0, |window| window.device_pixel_ratio()).max(1.0);
+        canvas.set_width((width * scale) as u32);
+        canvas.set_height((height * scale) as u32);
+        self.style("width", &[&width.to_string(), "px"].concat());
+        self.style("height", &[&height.to_string(), "px"].concat());
+        let brush: CanvasRenderingContext2d = canvas.get_context("2d").ok()??.unchecked_into();
+        brush.scale(scale, scale).ok()?;
+        Some(brush)
+    }
+
+    /// Is pressed, as if by the person.
+    pub(crate) fn click(&self) {
+        self.0.click();
     }
 
     /// Is scrolled to, if it is out of sight.

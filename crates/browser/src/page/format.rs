@@ -97,6 +97,17 @@ pub(crate) fn share(of_one: f64) -> String {
     [((of_one.max(0.0) * 100.0).round() as u64).to_string().as_str(), " %"].concat()
 }
 
+/// An amount of bytes: `20.5 MB`, in thousands of thousands.
+pub(crate) fn bytes(bytes: u64) -> String {
+    const NAMES: [(u64, &str); 4] =
+        [(1_000_000_000_000, " TB"), (1_000_000_000, " GB"), (1_000_000, " MB"), (1_000, " kB")];
+    match NAMES.into_iter().find(|(size, _)| bytes >= *size) {
+        Some((size, name)) => [&decimal(bytes as f64 / size as f64), name].concat(),
+        None if bytes == 1 => "1 byte".to_owned(),
+        None => [&whole(bytes), " bytes"].concat(),
+    }
+}
+
 /// A span of time in at most two units: `2 min 5 s`.
 pub(crate) fn span(seconds: f64) -> String {
     if !seconds.is_finite() {
@@ -168,6 +179,14 @@ mod tests {
         assert_eq!(rounded(999.0), "999");
         assert_eq!(decimal(2.04), "2");
         assert_eq!(share(0.974), "97 %");
+    }
+
+    #[test]
+    fn bytes_are_told_in_thousands() {
+        assert_eq!(bytes(0), "0 bytes");
+        assert_eq!(bytes(1), "1 byte");
+        assert_eq!(bytes(65_536), "65.5 kB");
+        assert_eq!(bytes(2_000_000_000), "2 GB");
     }
 
     #[test]

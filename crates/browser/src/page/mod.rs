@@ -1,19 +1,24 @@
 //! What a person sees.
 //!
 //! The page has two stages. [`start`] says who asks for what and has one button; nothing runs before it is pressed. Then
-//! [`room`] shows the room: [`hero`] the total and the progress, [`controls`] what this person lends, and two [`tabs`]. One
-//! is the job: its [`map`], in [`peers`] who is there, in [`numbers`] what it was worth. The other is the network: in
-//! [`network`] the nodes and links as a [`sketch`] and a [`table`], in [`messages`] what is said. [`invite`] is the way for
-//! more friends. All of it is drawn from one value, the core's [`View`](manyhands_core::View), taken some times a second by
+//! [`room`] shows the room: [`hero`] the total and the progress, [`controls`] what this person lends, and three [`tabs`]. One
+//! is the job: its [`map`], in [`peers`] who is there, in [`numbers`] what it was worth. Another is the network: in
+//! [`network`] the nodes and links as a [`sketch`] and a [`table`], in [`messages`] what is said. The last is the [`files`]:
+//! [`intake`] for new ones, the [`chunks`] of one, and [`file_rows`] of all, to [`save`]. [`invite`] is the way for more
+//! friends. All of it is drawn from one value, the core's [`View`](manyhands_core::View), taken some times a second by
 //! [`state`]; [`dom`] makes elements, [`format`] numbers for people.
 //!
 //! What a browser without WebRTC, WebAssembly or workers is told stands in `web/index.html`, since this program may not
 //! even load there.
 
+mod chunks;
 mod controls;
 mod dom;
+mod file_rows;
+mod files;
 mod format;
 mod hero;
+mod intake;
 mod invite;
 mod map;
 mod messages;
@@ -22,6 +27,7 @@ mod numbers;
 mod peers;
 mod room;
 mod room_info;
+mod save;
 mod sketch;
 mod start;
 mod state;

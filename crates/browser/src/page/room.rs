@@ -8,6 +8,7 @@ use manyhands_core::{RoomKey, View};
 
 use super::controls::Controls;
 use super::dom::{El, el, set_root_data};
+use super::files::Files;
 use super::format::per_mille;
 use super::hero::Hero;
 use super::map::Map;
@@ -42,15 +43,16 @@ pub(crate) async fn enter(root: El, key: RoomKey, name: String, threads: u16) {
     let lonely = el("p").id("lonely").class("trouble quiet").attr("role", "status");
     let (hero, controls) = (Hero::new(&room), Controls::new(&room));
     let (map, peers, messages, numbers) = (Map::new(), Peers::new(), Messages::new(&room), Numbers::new());
-    let network = Network::new();
+    let (network, files) = (Network::new(), Files::new(&room));
     let pair = el("div").class("pair").with(&[numbers.el(), &invite::invite()]);
-    let tabs = Tabs::new([&[map.el(), peers.el()], &[network.el(), messages.el()]]);
+    let tabs = Tabs::new([&[map.el(), peers.el()], &[network.el(), messages.el()], &[files.el()]]);
     trouble.show_if(false);
     lonely.show_if(false);
 
-    let [list, job_side, network_side] = tabs.els();
-    let parts = [&news, &trouble, &lonely, hero.el(), controls.el(), list, job_side, network_side, &pair]
-        .map(El::clone);
+    let [list, job_side, network_side, files_side] = tabs.els();
+    let parts =
+        [&news, &trouble, &lonely, hero.el(), controls.el(), list, job_side, network_side, files_side, &pair]
+            .map(El::clone);
     let heading = hero.heading().clone();
     let (alone, jobless) = (Cell::new(0), Cell::new(0));
     let (quarter, had_job) = (Cell::new(None), Cell::new(false));
@@ -77,12 +79,14 @@ pub(crate) async fn enter(root: El, key: RoomKey, name: String, threads: u16) {
             phase => phase_word(phase),
         };
         set_root_data("phase", word);
-        if has_job != had_job.replace(has_job) || (is_jobless && tabs.shown() == Side::Job) {
+        let is_other_room = has_job != had_job.replace(has_job) && tabs.shown() != Side::Files;
+        if is_other_room || (is_jobless && tabs.shown() == Side::Job) {
             tabs.show(if has_job { Side::Job } else { Side::Network });
         }
-        tabs.offer_if(has_job);
-        let [_, job_side, network_side] = tabs.els();
+        tabs.offer([has_job, has_job || is_jobless, true]);
+        let [_, job_side, network_side, files_side] = tabs.els();
         let has_side = |side| (has_job || is_jobless) && tabs.shown() == side;
+        files_side.show_if(tabs.shown() == Side::Files);
         job_side.show_if(has_side(Side::Job));
         network_side.show_if(has_side(Side::Network));
         pair.show_if(has_job || is_jobless);
@@ -100,6 +104,7 @@ pub(crate) async fn enter(root: El, key: RoomKey, name: String, threads: u16) {
                 network.draw(scene);
                 messages.draw(scene);
             }
+            Side::Files => files.draw(scene),
         }
     };
     room.join(key, name, threads, draw).await;

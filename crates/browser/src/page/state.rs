@@ -18,6 +18,7 @@ use crate::listen::Interval;
 use crate::memory::Memory;
 use crate::run::{Driver, Settings, Told};
 use crate::storage::Identity;
+use crate::store::client::Store;
 
 /// How often the page is drawn anew, in milliseconds.
 const REFRESH_MS: u32 = 200;
@@ -25,12 +26,14 @@ const REFRESH_MS: u32 = 200;
 const ANNOUNCED_CHARS_MAX: usize = 200;
 /// How many messages on their way are shown between two drawings.
 const FLIGHTS_MAX: usize = 8;
-/// The worker's script, where the page does not name another.
+/// The workers' scripts, where the page does not name others.
 const WORKER_SCRIPT: &str = "worker_loader.js";
+const STORE_SCRIPT: &str = "store_loader.js";
 
 /// The room that this page is in.
 pub(crate) struct Room {
     driver: OnceCell<Driver>,
+    store: OnceCell<Rc<Store>>,
     draw: OnceCell<Draw>,
     unit_size: Cell<Option<u64>>,
     threads: Cell<u16>,
@@ -84,6 +87,7 @@ impl Room {
     pub(crate) fn new() -> Rc<Self> {
         Rc::new(Self {
             driver: OnceCell::new(),
+            store: OnceCell::new(),
             draw: OnceCell::new(),
             unit_size: Cell::default(),
             threads: Cell::default(),
@@ -102,14 +106,20 @@ impl Room {
         threads: u16,
         draw: impl Fn(&Scene) + 'static,
     ) {
+        let identity = Identity::take().await;
+        let store =
+            Store::new(script_url("store", STORE_SCRIPT), key.room_id().to_string(), identity.place());
+        let (stored, quota_bytes) = store.look().await;
+        let _ = self.store.set(Rc::clone(&store));
         let settings = Settings {
             memory: Memory::open(&key).await,
             room: key,
-            identity: Identity::take().await,
+            identity,
+            store: (store, stored, quota_bytes),
             name,
             threads,
             origin: window().and_then(|window| window.location().origin().ok()).unwrap_or_default(),
-            worker_url: worker_url(),
+            worker_url: script_url("worker", WORKER_SCRIPT),
         };
         self.threads.set(threads);
         let room = Rc::clone(&self);
@@ -139,6 +149,16 @@ impl Room {
     pub(crate) fn lend(&self, threads: u16) {
         self.threads.set(threads);
         self.command(Command::SetThreads(threads));
+    }
+
+    /// The peer in this page, once it has joined.
+    pub(crate) fn driver(&self) -> Option<&Driver> {
+        self.driver.get()
+    }
+
+    /// The store of files, once the page has joined.
+    pub(crate) fn store(&self) -> Option<&Rc<Store>> {
+        self.store.get()
     }
 
     /// What this node does now.
@@ -285,10 +305,11 @@ pub(crate) fn threads_max() -> u16 {
     (count as u16).max(1)
 }
 
-fn worker_url() -> String {
-    let meta = document().query_selector("meta[name=worker]").ok().flatten();
+/// The script of a worker, as the page names it.
+fn script_url(worker: &str, script: &str) -> String {
+    let meta = document().query_selector(&["meta[name=", worker, "]"].concat()).ok().flatten();
     let named = meta.and_then(|meta| meta.get_attribute("content")).filter(|name| !name.is_empty());
-    named.unwrap_or_else(|| WORKER_SCRIPT.to_owned())
+    named.unwrap_or_else(|| script.to_owned())
 }
 
 /// Lets tests and curious people read `__manyhands.view`: the view of this moment, as JSON.

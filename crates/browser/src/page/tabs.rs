@@ -1,4 +1,4 @@
-//! Two sides of the room of which one is shown, with the keys that people expect: arrows, Home and End.
+//! The sides of the room, of which one is shown, with the keys that people expect: arrows, Home and End.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -9,7 +9,7 @@ use web_sys::KeyboardEvent;
 use super::dom::{El, el, told};
 
 /// The sides, by id and name.
-const SIDES: [(&str, &str); 2] = [("job", "The job"), ("network", "Network")];
+const SIDES: [(&str, &str); 3] = [("job", "The job"), ("network", "Network"), ("files", "Files")];
 
 /// A side of the room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,12 @@ pub(crate) enum Side {
     Job,
     /// The nodes, their links and what is said.
     Network,
+    /// The files.
+    Files,
 }
+
+/// All of them, in order.
+const ALL: [Side; SIDES.len()] = [Side::Job, Side::Network, Side::Files];
 
 /// The tabs and what they show.
 pub(crate) struct Tabs {
@@ -26,6 +31,7 @@ pub(crate) struct Tabs {
     tabs: [El; SIDES.len()],
     panels: [El; SIDES.len()],
     shown: Cell<Side>,
+    offered: Cell<[bool; SIDES.len()]>,
 }
 
 impl Tabs {
@@ -49,8 +55,9 @@ impl Tabs {
         let list =
             el("div").class("tabs").attr("role", "tablist").attr("aria-label", "The sides of this room");
         let list = list.with(&tabs.each_ref());
-        let this = Rc::new(Self { list, tabs, panels, shown: Cell::new(Side::Network) });
-        for (tab, side) in this.tabs.iter().zip([Side::Job, Side::Network]) {
+        let offered = Cell::new([true; SIDES.len()]);
+        let this = Rc::new(Self { list, tabs, panels, shown: Cell::new(Side::Network), offered });
+        for (tab, side) in this.tabs.iter().zip(ALL) {
             let clicked = Rc::downgrade(&this);
             let pressed = Rc::downgrade(&this);
             let _ = tab
@@ -62,12 +69,14 @@ impl Tabs {
                 })
                 .on("keydown", move |event| {
                     let Some(tabs) = pressed.upgrade() else { return };
-                    let side = match event.unchecked_ref::<KeyboardEvent>().key().as_str() {
-                        "ArrowLeft" | "ArrowRight" => side.other(),
-                        "Home" => Side::Job,
-                        "End" => Side::Network,
+                    let (from, step) = match event.unchecked_ref::<KeyboardEvent>().key().as_str() {
+                        "ArrowLeft" => (side as usize, SIDES.len() - 1),
+                        "ArrowRight" => (side as usize, 1),
+                        "Home" => (SIDES.len() - 1, 1),
+                        "End" => (0, SIDES.len() - 1),
                         _ => return,
                     };
+                    let side = tabs.next_offered(from, step);
                     event.prevent_default();
                     tabs.show(side);
                     tabs.tabs[side as usize].focus();
@@ -78,9 +87,9 @@ impl Tabs {
     }
 
     /// The row of tabs, and what they show.
-    pub(crate) fn els(&self) -> [&El; 3] {
-        let [job, network] = &self.panels;
-        [&self.list, job, network]
+    pub(crate) fn els(&self) -> [&El; 1 + SIDES.len()] {
+        let [job, network, files] = &self.panels;
+        [&self.list, job, network, files]
     }
 
     /// The side that is shown.
@@ -101,17 +110,23 @@ impl Tabs {
         }
     }
 
-    /// Offers the choice, or not: then there is one side only.
-    pub(crate) fn offer_if(&self, offered: bool) {
-        self.list.show_if(offered);
-    }
-}
-
-impl Side {
-    fn other(self) -> Self {
-        match self {
-            Self::Job => Self::Network,
-            Self::Network => Self::Job,
+    /// Offers these sides to be chosen.
+    pub(crate) fn offer(&self, offered: [bool; SIDES.len()]) {
+        self.offered.set(offered);
+        for (tab, is_offered) in self.tabs.iter().zip(offered) {
+            tab.show_if(is_offered);
         }
+    }
+
+    /// The side that is so many steps on, or the first after that which is offered. There always is one.
+    fn next_offered(&self, from: usize, step: usize) -> Side {
+        let mut at = (from + step) % SIDES.len();
+        for _ in 0..SIDES.len() {
+            if self.offered.get()[at] {
+                break;
+            }
+            at = (at + step) % SIDES.len();
+        }
+        ALL[at]
     }
 }

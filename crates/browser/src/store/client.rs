@@ -1,0 +1,361 @@
+//! The page's end of the store.
+//!
+//! The worker is started by the first order or file, or at once where there may be files from before: the origin's
+//! `localStorage` remembers that there were. What is asked before it is ready waits. A worker that fails takes all that it was
+//! asked with it: then every file is refused.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::{Rc, Weak};
+
+use js_sys::{Array, ArrayBuffer, Function, Promise, Reflect, Uint8Array};
+use manyhands_core::files::{StoreEvent, StoreOrder, Stored};
+use manyhands_wire::FileId;
+use manyhands_wire::file::{FileKind, Manifest};
+use wasm_bindgen::{JsCast as _, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{Blob, MessageEvent, Worker, window};
+
+use super::{Answer, Ask, MEMORY_BYTES_MAX, READY, Way, hashes_from, message, read_message};
+use crate::listen::{Listener, Timeout};
+
+/// How long the store may take to open before the page goes on without what is in it, in milliseconds (guess: it waits for
+/// another tab to let go of it, and its program has to be loaded).
+const PATIENCE_MS: u32 = 8_000;
+/// How many bytes are kept at most where the browser does not say how much room there is (guess).
+const QUOTA_BYTES: f64 = 512.0 * 1048576.0;
+/// The mark that there were files.
+const MARK: &str = "manyhands.files";
+
+/// Hears what is answered to orders.
+type OnEvent = Box<dyn Fn(StoreEvent)>;
+
+/// The store of this page's room. Ended by [`Store::close`], or with the page.
+pub struct Store {
+    url: String,
+    room: String,
+    place: Option<u32>,
+    worker: RefCell<Option<(Worker, [Listener; 2])>>,
+    is_ready: Cell<bool>,
+    has_failed: Cell<bool>,
+    /// What was asked before the worker was ready.
+    waiting: RefCell<VecDeque<(Array, Array)>>,
+    way: Cell<Way>,
+    opened: RefCell<Option<Vec<Stored>>>,
+    open_waits: RefCell<Option<Function>>,
+    on_event: RefCell<Option<OnEvent>>,
+    errands: RefCell<Vec<Errand>>,
+    count: Cell<u32>,
+}
+
+/// Something that the page waits for.
+struct Errand {
+    number: u32,
+    progress: Box<dyn Fn(u32)>,
+    done: Function,
+    outcome: Rc<RefCell<Outcome>>,
+}
+
+#[derive(Default)]
+enum Outcome {
+    #[default]
+    None,
+    Taken(Manifest),
+    NotTaken(String),
+    Given(Blob),
+}
+
+impl Store {
+    /// The store of a room in the place of the tab's key, whose worker runs the script at `url`; not started yet.
+    pub fn new(url: String, room: String, place: Option<u32>) -> Rc<Self> {
+        Rc::new(Self {
+            url,
+            room,
+            place,
+            worker: RefCell::default(),
+            is_ready: Cell::default(),
+            has_failed: Cell::default(),
+            waiting: RefCell::default(),
+            way: Cell::new(if place.is_some() { Way::Database } else { Way::Memory }),
+            opened: RefCell::default(),
+            open_waits: RefCell::default(),
+            on_event: RefCell::default(),
+            errands: RefCell::default(),
+            count: Cell::default(),
+        })
+    }
+
+    /// What is in it from before, and how many bytes it may hold. Not started for nothing.
+    pub async fn look(self: &Rc<Self>) -> (Vec<Stored>, u64) {
+        let mut stored = Vec::new();
+        if self.place.is_some()
+            && marks().is_some_and(|marks| marks.get_item(MARK).is_ok_and(|mark| mark.is_some()))
+        {
+            let mut timeout = None;
+            let opened = Promise::new(&mut |resolve, _| {
+                let late = resolve.clone();
+                timeout = Some(Timeout::new(PATIENCE_MS, move || {
+                    let _ = late.call0(&JsValue::UNDEFINED);
+                }));
+                *self.open_waits.borrow_mut() = Some(resolve);
+            });
+            self.start();
+            let _ = JsFuture::from(opened).await;
+            drop(timeout);
+            stored = self.opened.take().unwrap_or_default();
+        }
+        (stored, self.quota().await)
+    }
+
+    /// Where files are kept, as far as it is known.
+    pub fn way(&self) -> Way {
+        self.way.get()
+    }
+
+    /// Whether it cannot keep anything, as its program failed.
+    pub fn has_failed(&self) -> bool {
+        self.has_failed.get()
+    }
+
+    /// Calls `on_event` with what is answered to orders from now on.
+    pub fn listen(&self, on_event: impl Fn(StoreEvent) + 'static) {
+        *self.on_event.borrow_mut() = Some(Box::new(on_event));
+    }
+
+    /// Gives an order.
+    pub fn order(self: &Rc<Self>, order: StoreOrder) {
+        let (ask, with) = match order {
+            StoreOrder::Keep(entry) => (Ask::Keep(entry), None),
+            StoreOrder::Begin { file, hashes } => (Ask::Begin(file), Some(buffer(hashes.as_flattened()))),
+            StoreOrder::Write { file, chunk, bytes } => (Ask::Write { file, chunk }, Some(buffer(&bytes))),
+            StoreOrder::Read { file, chunk } => (Ask::Read { file, chunk }, None),
+            StoreOrder::ReadHashes(file) => (Ask::ReadHashes(file), None),
+            StoreOrder::Forget(file) => (Ask::Forget(file), None),
+            StoreOrder::Recall(file) => (Ask::Recall(file), None),
+        };
+        self.ask(&ask, with.as_ref());
+    }
+
+    /// Takes a file in, with the progress in thousandths.
+    ///
+    /// # Errors
+    /// Why it could not be taken in, for people.
+    pub async fn take(
+        self: &Rc<Self>,
+        file: &Blob,
+        name: String,
+        kind: FileKind,
+        progress: impl Fn(u32) + 'static,
+    ) -> Result<Manifest, String> {
+        let ask = |number| Ask::Take { number, name, kind };
+        match self.errand(ask, Some(file), Box::new(progress)).await {
+            Outcome::Taken(manifest) => Ok(manifest),
+            Outcome::NotTaken(why) => Err(why),
+            Outcome::None | Outcome::Given(_) => Err("the program that keeps files has failed".to_owned()),
+        }
+    }
+
+    /// All of a file, to be saved by the person. `None` if it is not here.
+    pub async fn give(self: &Rc<Self>, file: FileId) -> Option<Blob> {
+        match self.errand(|number| Ask::Give { number, file }, None, Box::new(|_| {})).await {
+            Outcome::Given(blob) => Some(blob),
+            Outcome::None | Outcome::Taken(_) | Outcome::NotTaken(_) => None,
+        }
+    }
+
+    /// Ends it, as the page goes away.
+    pub fn close(&self) {
+        self.has_failed.set(true);
+        if let Some((worker, _)) = self.worker.take() {
+            worker.terminate();
+        }
+    }
+
+    async fn errand(
+        self: &Rc<Self>,
+        ask: impl FnOnce(u32) -> Ask,
+        with: Option<&Blob>,
+        progress: Box<dyn Fn(u32)>,
+    ) -> Outcome {
+        let number = self.count.get();
+        self.count.set(number.wrapping_add(1));
+        let outcome = Rc::new(RefCell::new(Outcome::None));
+        let ours = Rc::clone(&outcome);
+        let mut errand = Some(progress);
+        let done = Promise::new(&mut |done, _| {
+            if let Some(progress) = errand.take() {
+                let outcome = Rc::clone(&ours);
+                self.errands.borrow_mut().push(Errand { number, progress, done, outcome });
+            }
+        });
+        self.ask(&ask(number), with.map(AsRef::as_ref));
+        let _ = JsFuture::from(done).await;
+        outcome.take()
+    }
+
+    fn ask(self: &Rc<Self>, ask: &Ask, with: Option<&JsValue>) {
+        self.start();
+        if self.has_failed.get() {
+            self.refuse(ask);
+            return;
+        }
+        let (message, handed_over) = message(ask, with);
+        if self.is_ready.get() {
+            self.post(&message, &handed_over);
+        } else {
+            self.waiting.borrow_mut().push_back((message, handed_over));
+        }
+    }
+
+    fn post(&self, message: &Array, handed_over: &Array) {
+        if let Some((worker, _)) = &*self.worker.borrow() {
+            let _ = worker.post_message_with_transfer(message, handed_over);
+        }
+    }
+
+    fn start(self: &Rc<Self>) {
+        if self.worker.borrow().is_some() || self.has_failed.get() {
+            return;
+        }
+        if let Some(marks) = marks() {
+            let _ = marks.set_item(MARK, "1");
+        }
+        let Ok(worker) = Worker::new(&self.url) else {
+            self.fail();
+            return;
+        };
+        let (told, failed): (Weak<Self>, Weak<Self>) = (Rc::downgrade(self), Rc::downgrade(self));
+        let listeners = [
+            Listener::new(&worker, "message", move |event| {
+                if let Some(store) = told.upgrade() {
+                    store.hear(&event.unchecked_ref::<MessageEvent>().data());
+                }
+            }),
+            Listener::new(&worker, "error", move |_| {
+                if let Some(store) = failed.upgrade() {
+                    store.fail();
+                }
+            }),
+        ];
+        *self.worker.borrow_mut() = Some((worker, listeners));
+    }
+
+    fn hear(&self, data: &JsValue) {
+        if data.as_string().as_deref() == Some(READY) {
+            let open = Ask::Open { room: self.room.clone(), place: self.place };
+            let (open, nothing) = message(&open, None);
+            self.post(&open, &nothing);
+            self.is_ready.set(true);
+            for (message, handed_over) in self.waiting.take() {
+                self.post(&message, &handed_over);
+            }
+            return;
+        }
+        let Some((answer, with)) = read_message::<Answer>(data) else { return };
+        match answer {
+            Answer::Opened { way, stored } => {
+                self.way.set(way);
+                *self.opened.borrow_mut() =
+                    Some(stored.into_iter().map(super::Record::into_stored).collect());
+                self.go_on();
+            }
+            Answer::Written { file, chunk } => self.tell(StoreEvent::Written { file, chunk }),
+            Answer::Refused { file, why } => self.tell(StoreEvent::Refused { file, why }),
+            Answer::Read { file, chunk } => self.tell(StoreEvent::Read { file, chunk, bytes: bytes(with) }),
+            Answer::Hashes(file) => {
+                let hashes = bytes(with).and_then(|bytes| hashes_from(&bytes));
+                self.tell(StoreEvent::Hashes { file, hashes });
+            }
+            Answer::Taking { number, thousandths } => {
+                if let Some(errand) = self.errands.borrow().iter().find(|errand| errand.number == number) {
+                    (errand.progress)(thousandths);
+                }
+            }
+            Answer::Taken { number, manifest } => self.conclude(number, Outcome::Taken(manifest)),
+            Answer::NotTaken { number, why } => self.conclude(number, Outcome::NotTaken(why)),
+            Answer::Given { number } => {
+                self.conclude(number, with.dyn_into().map_or(Outcome::None, Outcome::Given));
+            }
+        }
+    }
+
+    fn tell(&self, event: StoreEvent) {
+        if let Some(on_event) = &*self.on_event.borrow() {
+            on_event(event);
+        }
+    }
+
+    fn conclude(&self, number: u32, outcome: Outcome) {
+        let mut errands = self.errands.borrow_mut();
+        let Some(place) = errands.iter().position(|errand| errand.number == number) else { return };
+        let errand = errands.swap_remove(place);
+        *errand.outcome.borrow_mut() = outcome;
+        let _ = errand.done.call0(&JsValue::UNDEFINED);
+    }
+
+    /// Who waits for the store to open need not wait any more.
+    fn go_on(&self) {
+        if let Some(waits) = self.open_waits.take() {
+            let _ = waits.call0(&JsValue::UNDEFINED);
+        }
+    }
+
+    /// The worker is gone for good.
+    fn fail(&self) {
+        self.has_failed.set(true);
+        self.go_on();
+        for errand in self.errands.take() {
+            let _ = errand.done.call0(&JsValue::UNDEFINED);
+        }
+        for (waiting, _) in self.waiting.take() {
+            if let Some((ask, _)) = read_message::<Ask>(&waiting) {
+                self.refuse(&ask);
+            }
+        }
+    }
+
+    /// Answers in place of a worker that is gone.
+    fn refuse(&self, ask: &Ask) {
+        match *ask {
+            Ask::Begin(file) | Ask::Write { file, .. } => {
+                let why = "the program that keeps files has failed".to_owned();
+                self.tell(StoreEvent::Refused { file, why });
+            }
+            Ask::Read { file, chunk } => self.tell(StoreEvent::Read { file, chunk, bytes: None }),
+            Ask::ReadHashes(file) => self.tell(StoreEvent::Hashes { file, hashes: None }),
+            Ask::Take { number, .. } | Ask::Give { number, .. } => self.conclude(number, Outcome::None),
+            Ask::Open { .. } | Ask::Keep(_) | Ask::Forget(_) | Ask::Recall(_) => {}
+        }
+    }
+
+    /// What is there already and half of what is free, as far as the browser says.
+    async fn quota(&self) -> u64 {
+        if self.way.get() == Way::Memory {
+            return MEMORY_BYTES_MAX;
+        }
+        estimate().await.unwrap_or(QUOTA_BYTES) as u64
+    }
+}
+
+async fn estimate() -> Option<f64> {
+    let storage = Reflect::get(&window()?.navigator(), &"storage".into()).ok()?;
+    let ask: Function = Reflect::get(&storage, &"estimate".into()).ok()?.dyn_into().ok()?;
+    let asked: Promise = ask.call0(&storage).ok()?.dyn_into().ok()?;
+    let estimate = JsFuture::from(asked).await.ok()?;
+    let field = |name: &str| Reflect::get(&estimate, &name.into()).ok()?.as_f64();
+    let (quota, usage) = (field("quota")?, field("usage")?);
+    Some(usage + (quota - usage).max(0.0) / 2.0)
+}
+
+fn marks() -> Option<web_sys::Storage> {
+    window()?.local_storage().ok().flatten()
+}
+
+fn buffer(bytes: &[u8]) -> JsValue {
+    Uint8Array::from(bytes).buffer().into()
+}
+
+fn bytes(buffer: JsValue) -> Option<Vec<u8>> {
+    let buffer: ArrayBuffer = buffer.dyn_into().ok()?;
+    Some(Uint8Array::new(&buffer).to_vec())
+}

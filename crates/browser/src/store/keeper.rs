@@ -1,0 +1,450 @@
+//! What is here of each file, and the core's orders carried out.
+//!
+//! Large files lie on the disk, where a chunk counts as there for ever only after a flush: bits are written down some chunks
+//! later, and what was not, is fetched again after a crash. Everything else lies in the shelf, where changes are gathered
+//! while orders come one on the heels of the other, and made together: chunks with their bits.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use js_sys::{Array, Date, Uint8Array};
+use manyhands_core::files::Bits;
+use manyhands_wire::FileId;
+use manyhands_wire::file::{Entry, Hash, Manifest};
+use wasm_bindgen::{JsCast as _, JsValue};
+use web_sys::Blob;
+
+use super::disk::{self, Disk};
+use super::shelf::{BITS, CHUNKS, Change, ENTRIES, HASHES, ROOMS, Shelf, why};
+use super::{Answer, Ask, Kept, Record, Way, hashes_from};
+
+/// Files longer than this lie on the disk, in bytes (guess: a file of its own costs more than a record).
+const SMALL_BYTES_MAX: u64 = 256 << 10;
+/// How many bytes may be written to the disk before they are flushed (guess).
+const UNFLUSHED_BYTES_MAX: u64 = 16 << 20;
+/// Of how many files the hashes are at hand; those of the largest take two megabytes.
+const HASHES_MAX: usize = 6;
+/// How many rooms are kept.
+const ROOMS_MAX: usize = 8;
+/// How much of a file is handed to the browser at once where it is not on the disk, in bytes.
+const GIVEN_BYTES: u64 = 8 << 20;
+/// In place of the bits of a file that is forgotten.
+const FORGOTTEN: &str = "forgotten";
+
+/// Hands answers out.
+pub(super) type Tell = Box<dyn Fn(&Answer, Option<&JsValue>)>;
+
+/// The files of a room.
+pub(super) struct Keeper {
+    room: String,
+    shelf: Shelf,
+    disk: Option<Disk>,
+    files: BTreeMap<FileId, Held>,
+    /// What is to be changed in the shelf, and what is written then.
+    changes: Vec<Change>,
+    written: Vec<(FileId, u32)>,
+    /// Whose bits are not written down.
+    dirty: BTreeSet<FileId>,
+    unflushed_bytes: u64,
+    hashes: VecDeque<(FileId, Vec<Hash>)>,
+    tell: Tell,
+}
+
+/// What is here of a file.
+struct Held {
+    size: u64,
+    chunk_bytes: u32,
+    /// Which chunks; `None` before there is room made for it.
+    bits: Option<Bits>,
+}
+
+impl Held {
+    fn new(manifest: &Manifest) -> Self {
+        Self { size: manifest.size, chunk_bytes: manifest.chunk_bytes, bits: None }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.bits.as_ref().is_some_and(Bits::is_full)
+    }
+}
+
+impl Keeper {
+    /// Opens the store of a room, in the place of a tab's key; in memory if there is none.
+    pub(super) async fn open(room: String, place: Option<u32>, tell: Tell) -> Self {
+        let mut keeper = Self {
+            room,
+            shelf: Shelf::in_memory(),
+            disk: None,
+            files: BTreeMap::new(),
+            changes: Vec::new(),
+            written: Vec::new(),
+            dirty: BTreeSet::new(),
+            unflushed_bytes: 0,
+            hashes: VecDeque::new(),
+            tell,
+        };
+        let mut stored = Vec::new();
+        if let Some(place) = place.map(|place| place.to_string())
+            && let Ok(shelf) = Shelf::open(&["manyhands.files.", &place].concat()).await
+        {
+            keeper.shelf = shelf;
+            keeper.disk = Disk::open(&place, &keeper.room).await.ok();
+            let _ = keeper.forget_old_rooms(&place).await;
+            stored = keeper.look_around().await.unwrap_or_default();
+        }
+        let way = match (&keeper.shelf, &keeper.disk) {
+            (Shelf::Memory(..), _) => Way::Memory,
+            (Shelf::Database(_), None) => Way::Database,
+            (Shelf::Database(_), Some(_)) => Way::Disk,
+        };
+        (keeper.tell)(&Answer::Opened { way, stored }, None);
+        keeper
+    }
+
+    /// Carries out an order.
+    pub(super) async fn obey(&mut self, ask: Ask, with: JsValue) {
+        match ask {
+            Ask::Keep(entry) => self.keep(&entry),
+            Ask::Begin(file) => {
+                if let Err(why) = self.begin(file, Uint8Array::new(&with)).await {
+                    (self.tell)(&Answer::Refused { file, why }, None);
+                }
+            }
+            Ask::Write { file, chunk } => {
+                if let Err(why) = self.write(file, chunk, Uint8Array::new(&with)).await {
+                    (self.tell)(&Answer::Refused { file, why }, None);
+                }
+            }
+            Ask::Read { file, chunk } => {
+                let bytes = self.read(file, chunk).await.map(|bytes| bytes.buffer().into());
+                (self.tell)(&Answer::Read { file, chunk }, bytes.as_ref());
+            }
+            Ask::ReadHashes(file) => {
+                let hashes =
+                    self.record_of(HASHES, self.key(file)).await.map(|hashes| hashes.buffer().into());
+                (self.tell)(&Answer::Hashes(file), hashes.as_ref());
+            }
+            Ask::Forget(file) => self.forget(file).await,
+            Ask::Recall(file) => {
+                self.changes.push(Change::Remove(BITS, self.key(file)));
+            }
+            Ask::Give { number, file } => {
+                let given = self.give(file).await.map(JsValue::from);
+                (self.tell)(&Answer::Given { number }, given.as_ref());
+            }
+            // These are no orders for a keeper.
+            Ask::Open { .. } | Ask::Take { .. } => {}
+        }
+    }
+
+    /// Makes the changes that have been gathered.
+    pub(super) async fn commit(&mut self) {
+        let mut small = self.dirty.clone();
+        small.retain(|file| !self.is_on_disk(*file));
+        self.note_bits(&small);
+        let written = std::mem::take(&mut self.written);
+        match self.shelf.change(std::mem::take(&mut self.changes)).await {
+            Ok(()) => {
+                for (file, chunk) in written {
+                    (self.tell)(&Answer::Written { file, chunk }, None);
+                }
+            }
+            Err(why) => {
+                for (file, chunk) in &written {
+                    if let Some(bits) = self.files.get_mut(file).and_then(|held| held.bits.as_mut()) {
+                        bits.remove(*chunk);
+                    }
+                }
+                let refused: BTreeSet<FileId> =
+                    written.into_iter().map(|(file, _)| file).chain(small).collect();
+                for file in refused {
+                    (self.tell)(&Answer::Refused { file, why: why.clone() }, None);
+                }
+            }
+        }
+    }
+
+    /// Makes sure that all that was written stays, and writes that down.
+    pub(super) async fn settle(&mut self) {
+        if let Some(disk) = &mut self.disk {
+            let mut failed = Vec::new();
+            for file in &self.dirty {
+                let is_large = self.files.get(file).is_some_and(|held| held.size > SMALL_BYTES_MAX);
+                if is_large && let Err(error) = disk.flush(*file).await {
+                    failed.push((*file, why(&error)));
+                }
+            }
+            for (file, why) in failed {
+                self.dirty.remove(&file);
+                (self.tell)(&Answer::Refused { file, why }, None);
+            }
+        }
+        self.unflushed_bytes = 0;
+        let dirty = self.dirty.clone();
+        self.note_bits(&dirty);
+        self.commit().await;
+    }
+
+    /// Whether something is not written down.
+    pub(super) fn is_unsettled(&self) -> bool {
+        !self.dirty.is_empty() || !self.changes.is_empty()
+    }
+
+    /// Whether all of a file is here.
+    pub(super) fn has(&self, file: FileId) -> bool {
+        self.files.get(&file).is_some_and(Held::is_whole)
+    }
+
+    /// Makes room for a file that its entry may not be known of yet.
+    ///
+    /// # Errors
+    /// Why there is none, for people.
+    pub(super) async fn expect(&mut self, manifest: &Manifest, hashes: &[Hash]) -> Result<FileId, String> {
+        let file = manifest.id();
+        self.files.entry(file).or_insert_with(|| Held::new(manifest));
+        self.begin(file, Uint8Array::from(hashes.as_flattened())).await?;
+        Ok(file)
+    }
+
+    /// Hands answers out.
+    pub(super) fn tell(&self, answer: &Answer) {
+        (self.tell)(answer, None);
+    }
+
+    fn keep(&mut self, entry: &Entry) {
+        let file = entry.manifest.id();
+        self.files.entry(file).or_insert_with(|| Held::new(&entry.manifest));
+        if let Ok(bytes) = postcard::to_stdvec(entry) {
+            self.changes.push(Change::Put(
+                ENTRIES,
+                self.key(file),
+                Uint8Array::from(bytes.as_slice()).into(),
+            ));
+        }
+    }
+
+    async fn begin(&mut self, file: FileId, hashes: Uint8Array) -> Result<(), String> {
+        let key = self.key(file);
+        let is_on_disk = self.is_on_disk(file);
+        let held = self.files.get_mut(&file).ok_or("nobody has told of it")?;
+        if is_on_disk && let Some(disk) = &mut self.disk {
+            disk.make_room(file, held.size).await.map_err(|error| why(&error))?;
+        }
+        let chunks = held.size.div_ceil(held.chunk_bytes.into());
+        held.bits.get_or_insert_with(|| Bits::none(u32::try_from(chunks).unwrap_or(u32::MAX)));
+        self.changes.push(Change::Put(HASHES, key, hashes.into()));
+        self.dirty.insert(file);
+        Ok(())
+    }
+
+    /// Writes a chunk.
+    ///
+    /// # Errors
+    /// Why it cannot, for people.
+    pub(super) async fn write(&mut self, file: FileId, chunk: u32, bytes: Uint8Array) -> Result<(), String> {
+        let is_on_disk = self.is_on_disk(file);
+        let held = self.files.get_mut(&file).ok_or("nobody has told of it")?;
+        let at = u64::from(chunk) * u64::from(held.chunk_bytes);
+        if held.bits.as_ref().is_none_or(|bits| chunk >= bits.len()) {
+            return Err("there was no room made for it".to_owned());
+        }
+        let length = u64::from(bytes.length());
+        if is_on_disk && let Some(disk) = &mut self.disk {
+            disk.write(file, at, &bytes).await.map_err(|error| why(&error))?;
+            self.unflushed_bytes += length;
+            (self.tell)(&Answer::Written { file, chunk }, None);
+        } else {
+            self.changes.push(Change::Put(CHUNKS, chunk_key(&self.room, file, chunk), bytes.into()));
+            self.written.push((file, chunk));
+        }
+        let Some(held) = self.files.get_mut(&file) else { return Ok(()) };
+        let is_whole = held.bits.as_mut().is_some_and(|bits| {
+            bits.insert(chunk);
+            bits.is_full()
+        });
+        self.dirty.insert(file);
+        if is_on_disk && (is_whole || self.unflushed_bytes > UNFLUSHED_BYTES_MAX) {
+            self.settle().await;
+        }
+        Ok(())
+    }
+
+    /// A chunk, if it is here and right. One that is not, is not here from now on.
+    async fn read(&mut self, file: FileId, chunk: u32) -> Option<Uint8Array> {
+        let held = self.files.get(&file)?;
+        if !held.bits.as_ref()?.has(chunk) {
+            return None;
+        }
+        let at = u64::from(chunk) * u64::from(held.chunk_bytes);
+        let length = held.size.saturating_sub(at).min(held.chunk_bytes.into()) as u32;
+        let bytes = match self.disk.as_mut().filter(|_| held.size > SMALL_BYTES_MAX) {
+            Some(disk) => disk.read(file, at, length).await,
+            None => self.record_of(CHUNKS, chunk_key(&self.room, file, chunk)).await,
+        };
+        let hash = self.hash_of(file, chunk).await;
+        let right = bytes.filter(|bytes| hash == Some(*blake3::hash(&bytes.to_vec()).as_bytes()));
+        if right.is_none() {
+            let bits = self.files.get_mut(&file)?.bits.as_mut()?;
+            bits.remove(chunk);
+            self.dirty.insert(file);
+        }
+        right
+    }
+
+    async fn hash_of(&mut self, file: FileId, chunk: u32) -> Option<Hash> {
+        if !self.hashes.iter().any(|(other, _)| *other == file) {
+            let bytes = self.record_of(HASHES, self.key(file)).await?;
+            self.hashes.push_front((file, hashes_from(&bytes.to_vec())?));
+            self.hashes.truncate(HASHES_MAX);
+        }
+        let (_, hashes) = self.hashes.iter().find(|(other, _)| *other == file)?;
+        hashes.get(chunk as usize).copied()
+    }
+
+    async fn forget(&mut self, file: FileId) {
+        let key = self.key(file);
+        if let Some(held) = self.files.get_mut(&file) {
+            held.bits = None;
+        }
+        self.dirty.remove(&file);
+        self.hashes.retain(|(other, _)| *other != file);
+        if let Some(disk) = self.disk.as_mut() {
+            disk.remove(file).await;
+        }
+        self.changes.push(Change::RemoveAll(CHUNKS, [&key, "/"].concat()));
+        self.changes.push(Change::Remove(HASHES, key.clone()));
+        self.changes.push(Change::Put(BITS, key, FORGOTTEN.into()));
+    }
+
+    /// All of a file, as something that the browser reads when it needs it.
+    async fn give(&mut self, file: FileId) -> Option<Blob> {
+        if !self.has(file) {
+            return None;
+        }
+        self.settle().await;
+        let held = self.files.get(&file)?;
+        if self.is_on_disk(file) {
+            return self.disk.as_mut()?.give(file).await;
+        }
+        // Piece by piece, so that the browser may move what it has been given out of the memory.
+        let (chunks, per_piece) = (held.bits.as_ref()?.len(), GIVEN_BYTES / u64::from(held.chunk_bytes));
+        let (pieces, mut piece) = (Array::new(), Array::new());
+        for chunk in 0..chunks {
+            piece.push(&self.shelf.get(CHUNKS, &chunk_key(&self.room, file, chunk)).await?);
+            if u64::from(piece.length()) >= per_piece || chunk + 1 == chunks {
+                let full = std::mem::replace(&mut piece, Array::new());
+                let blob = Blob::new_with_buffer_source_sequence(&full).ok()?;
+                pieces.push(&blob);
+            }
+        }
+        Blob::new_with_blob_sequence(&pieces).ok()
+    }
+
+    /// A record as bytes of its own, which may be handed over.
+    async fn record_of(&mut self, drawer: super::shelf::Drawer, key: String) -> Option<Uint8Array> {
+        if !self.changes.is_empty() {
+            self.commit().await;
+        }
+        let bytes: Uint8Array = self.shelf.get(drawer, &key).await?.dyn_into().ok()?;
+        Some(bytes.slice(0, bytes.length()))
+    }
+
+    /// Writes the bits of these files down with the next changes.
+    fn note_bits(&mut self, files: &BTreeSet<FileId>) {
+        for file in files {
+            self.dirty.remove(file);
+            if let Some(bits) = self.files.get(file).and_then(|held| held.bits.as_ref()) {
+                let bits = Uint8Array::from(bits.as_bytes());
+                self.changes.push(Change::Put(BITS, self.key(*file), bits.into()));
+            }
+        }
+    }
+
+    fn is_on_disk(&self, file: FileId) -> bool {
+        self.disk.is_some() && self.files.get(&file).is_some_and(|held| held.size > SMALL_BYTES_MAX)
+    }
+
+    fn key(&self, file: FileId) -> String {
+        [&self.room, "/", &file.to_string()].concat()
+    }
+
+    /// Keeps the newest rooms, this one among them.
+    async fn forget_old_rooms(&mut self, place: &str) -> Result<(), String> {
+        let mut rooms = self.shelf.all(ROOMS, "").await.map_err(|error| why(&error))?;
+        rooms.retain(|(room, _)| *room != self.room);
+        rooms.sort_by(|(_, one), (_, other)| {
+            other.as_f64().unwrap_or(0.0).total_cmp(&one.as_f64().unwrap_or(0.0))
+        });
+        self.changes.push(Change::Put(ROOMS, self.room.clone(), Date::now().into()));
+        let old = rooms.split_off(rooms.len().min(ROOMS_MAX - 1));
+        for (room, _) in &old {
+            let prefix = [room.as_str(), "/"].concat();
+            self.changes.extend(
+                [ENTRIES, HASHES, BITS, CHUNKS].map(|drawer| Change::RemoveAll(drawer, prefix.clone())),
+            );
+            self.changes.push(Change::Remove(ROOMS, room.clone()));
+        }
+        self.shelf.change(std::mem::take(&mut self.changes)).await?;
+        if self.disk.is_some() {
+            let mut kept: Vec<String> = rooms.into_iter().map(|(room, _)| room).collect();
+            kept.push(self.room.clone());
+            let _ = disk::retain_rooms(place, &kept).await;
+        }
+        Ok(())
+    }
+
+    /// What is there from before. What nobody can make sense of is thrown away.
+    async fn look_around(&mut self) -> Result<Vec<Record>, JsValue> {
+        let prefix = [&self.room, "/"].concat();
+        let mut bits: BTreeMap<String, JsValue> = self.shelf.all(BITS, &prefix).await?.into_iter().collect();
+        let mut stored = Vec::new();
+        for (key, bytes) in self.shelf.all(ENTRIES, &prefix).await? {
+            let bytes = bytes.dyn_into::<Uint8Array>().map(|bytes| bytes.to_vec()).unwrap_or_default();
+            let Ok(entry) = postcard::from_bytes::<Entry>(&bytes) else { continue };
+            let file = entry.manifest.id();
+            let mut held = Held::new(&entry.manifest);
+            let content = match bits.remove(&key) {
+                Some(mark) if mark.is_string() => Kept::Forgotten,
+                Some(bytes) => self.content(&mut held, &key, &entry.manifest, &bytes).await,
+                None => Kept::Nothing,
+            };
+            self.files.insert(file, held);
+            stored.push(Record { entry, content });
+        }
+        // A file that was being taken in when the page was closed has bits and no entry.
+        for key in bits.into_keys() {
+            if let Some(file) = key.get(prefix.len()..).and_then(FileId::parse)
+                && let Some(disk) = &mut self.disk
+            {
+                disk.remove(file).await;
+            }
+            self.changes.push(Change::RemoveAll(CHUNKS, [&key, "/"].concat()));
+            self.changes.push(Change::Remove(HASHES, key.clone()));
+            self.changes.push(Change::Remove(BITS, key));
+        }
+        self.commit().await;
+        Ok(stored)
+    }
+
+    async fn content(&self, held: &mut Held, key: &str, manifest: &Manifest, bits: &JsValue) -> Kept {
+        let is_lost =
+            held.size > SMALL_BYTES_MAX && self.disk.is_none() && matches!(self.shelf, Shelf::Memory(..));
+        let bytes = bits.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec).unwrap_or_default();
+        let Some(bits) = Bits::from_bytes(bytes.clone(), manifest.chunks()).filter(|_| !is_lost) else {
+            return Kept::Nothing;
+        };
+        let is_whole = bits.is_full();
+        held.bits = Some(bits);
+        if is_whole {
+            return Kept::Whole;
+        }
+        match self.shelf.get(HASHES, key).await.and_then(|hashes| hashes.dyn_into::<Uint8Array>().ok()) {
+            Some(hashes) => Kept::Part(hashes.to_vec(), bytes),
+            None => Kept::Nothing,
+        }
+    }
+}
+
+/// The keys of a file's chunks are in their order.
+fn chunk_key(room: &str, file: FileId, chunk: u32) -> String {
+    format!("{room}/{file}/{chunk:08x}")
+}
