@@ -18,6 +18,7 @@
 mod addresses;
 mod clock;
 mod link;
+pub mod measure;
 mod outlets;
 mod rtc;
 mod run;
