@@ -1,14 +1,18 @@
 //! A party in one process: a signaling server, a host, and as many friends as one likes, all on real links.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+#![allow(dead_code, reason = "each test and example uses a part of this")]
+
+pub(crate) mod memory_store;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use manyhands_core::files::FilesConfig;
 use manyhands_core::view::{PeerView, Phase, View};
 use manyhands_core::{Config, HostConfig, Node, RoomKey, Time};
-use manyhands_peer::{JobLedger, Options, Peer, spawn};
+use manyhands_peer::{JobLedger, Options, Peer, Store, spawn, spawn_with_store};
 use manyhands_signaling::{ServedRooms, Server, router};
 use manyhands_wire::frame::PeerKind;
 use manyhands_wire::{JobKind, JobSpec};
@@ -61,6 +65,14 @@ impl Party {
         spawn(config([100 + n; 32], self.room, lends.threads, &self.address, None), options(lends))
     }
 
+    /// Friend number `n`, from 1, who computes nothing and keeps files.
+    pub(crate) fn keeper(&self, n: u8, store: Store) -> Peer {
+        let files = FilesConfig { quota_bytes: 1 << 30, ..FilesConfig::default() };
+        let config =
+            Config { files: Some(files), ..config([100 + n; 32], self.room, 0, &self.address, None) };
+        spawn_with_store(config, options(Lends { threads: 0, permille: 1000 }), Some(store))
+    }
+
     /// Ends signaling; links stay.
     pub(crate) fn close(self) {
         self.server.shut_down();
@@ -99,7 +111,6 @@ pub(crate) async fn view_where(peer: &Peer, within: Duration, is_so: impl FnMut(
 }
 
 /// The view once everything is finished.
-#[allow(dead_code, reason = "the benchmark waits for the ledger instead")]
 pub(crate) async fn finished(peer: &Peer, within: Duration) -> View {
     view_where(peer, within, |view| view.phase == Phase::Finished).await
 }
