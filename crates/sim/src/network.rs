@@ -161,6 +161,11 @@ impl Network {
         Sent::Arrives(to, at, bytes)
     }
 
+    /// When all that a node was given to send has left it.
+    pub(crate) fn has_left(&self, node: NodeNumber) -> Time {
+        self.machines[node].busy_until
+    }
+
     /// Ties two ends together.
     pub(crate) fn connect(&mut self, a: End, b: End) {
         for (end, other) in [(a, b), (b, a)] {

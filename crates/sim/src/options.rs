@@ -5,6 +5,7 @@ use std::time::Duration;
 use manyhands_core::Signatures;
 use manyhands_wire::frame::PeerKind;
 
+use crate::disk::FileOptions;
 use crate::network::Conditions;
 
 /// The address of the signaling server that is there from the beginning, and that belongs to no node.
@@ -30,6 +31,8 @@ pub struct PeerOptions {
     pub enters: Vec<String>,
     /// How many of a thousand blocks it reports with a wrong result.
     pub lies_permille: u16,
+    /// How it treats files; `None` for a peer without a store.
+    pub files: Option<FileOptions>,
 }
 
 impl Default for PeerOptions {
@@ -44,6 +47,7 @@ impl Default for PeerOptions {
             serves: false,
             enters: vec![HUB.to_owned()],
             lies_permille: 0,
+            files: None,
         }
     }
 }

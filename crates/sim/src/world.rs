@@ -9,10 +9,13 @@
 mod check;
 mod driver;
 mod faults;
+mod files;
 mod life;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use manyhands_core::files::StoreEvent;
 use manyhands_core::node::HostConfig;
 use manyhands_core::{
     Command, Event, LinkEvent, LinkId, Node, RoomKey, ServerId, SignalingEvent, Slot, Time, View,
@@ -24,6 +27,7 @@ use manyhands_wire::signaling::ServerMessage;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
+use crate::disk::Disk;
 use crate::network::{Conditions, Network};
 use crate::options::{HUB, PeerOptions, Settings, address};
 use crate::queue::Queue;
@@ -46,6 +50,7 @@ enum Happening {
     Link(LinkId, LinkEvent),
     WorkerDone(Slot, u64),
     Report(Slot, Report),
+    Store(StoreEvent),
 }
 
 /// Somebody who reads what happens, line by line.
@@ -60,6 +65,8 @@ pub struct World {
     servers: Servers,
     queue: Queue<(NodeNumber, Happening)>,
     lives: Vec<Life>,
+    /// What the machine of each identity keeps of files.
+    disks: BTreeMap<u32, Disk>,
     room: RoomKey,
     spec: JobSpec,
     truth: Truth,
@@ -93,6 +100,7 @@ impl World {
             servers,
             queue: Queue::new(),
             lives: Vec::new(),
+            disks: BTreeMap::new(),
             room: RoomKey::new(&host, [1; 16]),
             truth: Truth::new(&spec),
             spec,
@@ -142,7 +150,9 @@ impl World {
             self.servers.start(&address(options.identity));
         }
         self.tell(number, || format!("begins: {options:?}"));
-        let config = config(&options, room, seed, host);
+        let mut config = config(&options, room, seed, host);
+        config.files =
+            options.files.as_ref().map(|files| self.disks.entry(options.identity).or_default().config(files));
         let node = Node::with_signatures(config, self.settings.signatures, self.now);
         self.lives.push(Life::new(node, options));
         self.truth.unfinished += 1;
@@ -310,6 +320,7 @@ impl World {
                 }
                 life.node.handle_link(local, link, event);
             }
+            Happening::Store(event) => life.node.handle_store(local, event),
             Happening::Report(slot, report) => life.node.handle_worker(local, slot, report),
             Happening::WorkerDone(slot, generation) => {
                 let Some(report) = life.workers[usize::from(slot.0)].finish(at, generation) else { return };

@@ -67,7 +67,8 @@ impl World {
                     Sent::Held | Sent::Lost => {}
                 }
             }
-            Output::SendBulk(..) | Output::Store(_) => {}
+            Output::SendBulk(link, bytes) => self.send_bulk(number, link, bytes),
+            Output::Store(order) => self.obey_store(number, order),
             Output::HangUp(link) => {
                 if let Some(other) = self.network.disconnect((number, link)) {
                     let at = self.network.arrival(self.now, other, &mut self.rng);
