@@ -10,7 +10,9 @@ use clap_complete::Shell;
 use manyhands_wire::frame::NAME_BYTES_MAX;
 use manyhands_wire::job::{ASKED_BY_BYTES_MAX, DELAY_MS_MAX, UNIT_SIZE_MAX};
 
+use crate::client::args::{GetArgs, LsArgs, PutArgs};
 use crate::exit;
+use crate::files::args::FilesArgs;
 use crate::network::args::{NodeArgs, RemoveArgs, SendArgs, StartArgs, WhichArgs};
 
 /// The port that a host listens on unless told otherwise.
@@ -23,6 +25,7 @@ Examples:
   manyhands join 'http://192.168.1.7:8080/#room=…&key=…'
                                     lend this machine; the quotes matter, as # and & mean something to a shell
   manyhands status                  how far the host on this machine is
+  manyhands put a.txt b.txt         give files to everybody in the room; then: ls, get a.txt
   manyhands start-network           sixteen nodes on this machine that pass messages on; then send-message, get-messages,
                                     get-peers, network-status, remove-node, sleep-node, stop-network
   manyhands completions bash        tab completion
@@ -58,11 +61,17 @@ pub(crate) enum Command {
     /// Ask friends for a hand: serves the page, takes part, and keeps task.json true
     Host(Box<HostArgs>),
     /// Lend this machine to a friend's room
-    Join(JoinArgs),
+    Join(Box<JoinArgs>),
     /// Introduce the peers of any room to each other, for hosts without a public address
     Relay(RelayArgs),
     /// Show how far a host, or a friend's program, is
     Status(StatusArgs),
+    /// Put files into the room, through a node on this machine or another
+    Put(PutArgs),
+    /// Fetch a file, or a set of files, from the room
+    Get(GetArgs),
+    /// List the room's files
+    Ls(LsArgs),
     /// Start a network of nodes on this machine, each a process of its own
     StartNetwork(StartArgs),
     /// Stop all nodes of a network
@@ -102,6 +111,9 @@ impl Command {
             Self::Join(args) => args.json,
             Self::Relay(args) => args.json,
             Self::Status(args) => args.json,
+            Self::Put(args) => args.json,
+            Self::Get(args) => args.json,
+            Self::Ls(args) => args.json,
             Self::StartNetwork(args) => args.which.json,
             Self::StopNetwork(which) | Self::NetworkStatus(which) | Self::AddNode(which) => which.json,
             Self::SendMessage(args) => args.which.json,
@@ -135,6 +147,8 @@ pub(crate) struct HostArgs {
     pub(crate) listen: ListenArgs,
     #[command(flatten)]
     pub(crate) work: WorkArgs,
+    #[command(flatten)]
+    pub(crate) files: FilesArgs,
     /// Compute nothing here: only introduce the friends and keep the total
     #[arg(long, conflicts_with = "threads")]
     pub(crate) no_work: bool,
@@ -159,6 +173,9 @@ pub(crate) struct HostArgs {
     /// Show a QR code of the link also where the output is no terminal
     #[arg(long)]
     pub(crate) qr: bool,
+    /// Write the link for friends into this file, for whoever can read it: manyhands join --invite-file FILE
+    #[arg(long, value_name = "FILE", env = "MANYHANDS_INVITE_FILE")]
+    pub(crate) invite_file: Option<PathBuf>,
     /// Stop with exit code 0 once the job is finished and everybody here knows it
     #[arg(long)]
     pub(crate) exit_when_done: bool,
@@ -178,15 +195,24 @@ Examples:
   manyhands join \"$INVITE\" --threads 2 --throttle 25%
   manyhands join \"$INVITE\" --save copy.json      keep what is added so far, whatever becomes of the host
   manyhands join \"$INVITE\" --port 8081           let others in at this port; then: manyhands status http://127.0.0.1:8081
+  manyhands join \"$INVITE\" --stay --port 8081   stay when the job is done, to fetch and put files
   manyhands join \"$INVITE\" --also http://192.168.1.9:8081    get in there, if the host is gone
 
 The link is the one that the host, or any friend's program, prints; put it in quotes.")]
 pub(crate) struct JoinArgs {
     /// The whole invite link, in quotes
-    #[arg(env = "MANYHANDS_INVITE")]
-    pub(crate) invite: String,
+    #[arg(env = "MANYHANDS_INVITE", required_unless_present = "invite_file")]
+    pub(crate) invite: Option<String>,
+    /// Read the link from this file, and wait for the file to be there
+    #[arg(long, value_name = "FILE", env = "MANYHANDS_INVITE_FILE", conflicts_with = "invite")]
+    pub(crate) invite_file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) work: WorkArgs,
+    #[command(flatten)]
+    pub(crate) files: FilesArgs,
+    /// Stay when the job is done, for the room's files and messages
+    #[arg(long, env = "MANYHANDS_STAY")]
+    pub(crate) stay: bool,
     /// How long to try to reach the host, or somebody else of the room
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = span)]
     pub(crate) patience: Duration,

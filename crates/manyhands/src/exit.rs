@@ -13,6 +13,7 @@ Exit codes:
   5    task.json cannot be used: it says what is wrong with it
   6    the port cannot be listened on
   7    the network of nodes is not as the command needs it: it runs already, or the node was removed or sleeps
+  8    a file cannot be put, found, fetched or kept: it says why
   130  interrupted before the job was finished
 
 With --json a failure is told on the standard output as well: {\"error\":\"why\",\"code\":3}";
@@ -34,6 +35,8 @@ pub(crate) enum Reason {
     Port = 6,
     /// The network of nodes is not as the command needs it.
     Network = 7,
+    /// A file is not to be had, or cannot be kept.
+    File = 8,
     /// The person stopped it.
     Interrupted = 130,
 }

@@ -9,6 +9,7 @@ mod saver;
 mod speak;
 
 use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use manyhands_core::{Command, Config, Event, HostConfig, RoomKey, View};
@@ -23,6 +24,7 @@ use tokio::time::timeout;
 use crate::cli::HostArgs;
 use crate::doors::{Doors, announced, entries, own_address};
 use crate::exit::{Failure, Outcome};
+use crate::files::{self, Files, Wired};
 use crate::http::{NodeFace, Progress, Web, router};
 use crate::identity::random;
 use crate::introductions::Introductions;
@@ -54,6 +56,9 @@ pub(crate) async fn run(args: HostArgs) -> Outcome {
         voice.warn(notice);
     }
     let room = RoomKey::new(&public_key(&job.secret), job.room_key);
+    // A job that is made up to be measured leaves nothing behind.
+    let beside = job.store.as_ref().map(|store| files_beside(store.path()));
+    let files = files::open(&args.files, beside, |text| voice.warn(text))?;
     let server = Server::new(ServedRooms::Only([room.room_id()].into()));
     let unit_size = numbers::unit_size(&job.spec);
     voice.know_unit_size(unit_size);
@@ -69,8 +74,12 @@ pub(crate) async fn run(args: HostArgs) -> Outcome {
         servers: entries(&origin, &own, &args.also),
         address: announced(&Invites::of_listener(address, room).best().origin, &origin),
     };
-    let (peer, saver) = start_peer(&args, job, room, doors)?;
+    if let Some(path) = &args.invite_file {
+        invites.write(path)?;
+    }
+    let (peer, saver, files) = start_peer(&args, job, room, doors, files)?;
     let (commands, control) = mpsc::channel(COMMANDS_MAX);
+    let face = files.as_ref().map(|files| files.face(&peer, commands.clone()));
     let node = NodeFace {
         is_host: true,
         views: peer.views(),
@@ -78,6 +87,7 @@ pub(crate) async fn run(args: HostArgs) -> Outcome {
         commands: commands.clone(),
         task: task_path,
         lan: invites.origins(),
+        files: face,
     };
     let web = Web { signaling: Some(server.clone()), node: Some(node), started: Instant::now() };
     let serving = Serving::start(listener, router(web));
@@ -92,6 +102,9 @@ pub(crate) async fn run(args: HostArgs) -> Outcome {
     let outcome = hosting.run(signals, control).await;
     server.shut_down();
     serving.stop().await;
+    if let Some(files) = files {
+        files.end().await;
+    }
     outcome
 }
 
@@ -100,7 +113,8 @@ fn start_peer(
     job: opening::Job,
     room: RoomKey,
     doors: Doors,
-) -> anyhow::Result<(Peer, Option<Saver>)> {
+    files: Option<Files>,
+) -> anyhow::Result<(Peer, Option<Saver>, Option<Wired>)> {
     let threads = if args.no_work { 0 } else { args.work.thread_count() };
     let config = Config {
         secret: job.secret,
@@ -116,9 +130,16 @@ fn start_peer(
         files: None,
     };
     let options = Options { throttle_permille: args.work.throttle.0, threads_max: threads };
-    let peer = manyhands_peer::spawn(config, options);
+    let (peer, files) = files::spawn(config, options, files);
     let saver = job.store.map(|store: store::TaskStore| Saver::start(store, peer.ledgers()));
-    Ok((peer, saver))
+    Ok((peer, saver, files))
+}
+
+/// The folder of the room's files: beside the task, as it is the task's room.
+fn files_beside(task: &Path) -> PathBuf {
+    let mut name = task.file_name().unwrap_or_default().to_owned();
+    name.push(".manyhands-files");
+    task.with_file_name(name)
 }
 
 fn public_key(secret: &[u8; 32]) -> PeerId {

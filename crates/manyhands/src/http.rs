@@ -5,6 +5,7 @@
 //! 3. [`api`]: status, room, task and metrics, which only read.
 //! 4. [`control`]: start, pause and resume, which only the host's own machine may ask for.
 //! 5. [`node`]: a node among its peers: who they are, what was said, sleep and waking.
+//! 6. [`files`]: put, list, fetch and forget files. [`docs`]: a page to try all of it.
 //!
 //! Everything a handler needs is in [`Web`]; nothing here knows how a node is driven, so the routes are tested with a
 //! [`View`](manyhands_core::View) made by hand.
@@ -12,6 +13,8 @@
 pub(crate) mod api;
 mod assets;
 mod control;
+mod docs;
+pub(crate) mod files;
 pub(crate) mod node;
 mod serve;
 #[cfg(test)]
@@ -35,6 +38,7 @@ use manyhands_wire::JobSpec;
 use tokio::sync::{mpsc, watch};
 
 pub(crate) use control::is_loopback_name;
+pub(crate) use files::FilesFace;
 pub(crate) use serve::serve;
 
 /// No request here carries more than this, in bytes.
@@ -67,6 +71,8 @@ pub(crate) struct NodeFace {
     pub(crate) task: Option<PathBuf>,
     /// Where friends reach the room, the best address first; told to this machine only.
     pub(crate) lan: Vec<String>,
+    /// Its files, where it keeps any.
+    pub(crate) files: Option<Arc<FilesFace>>,
 }
 
 /// All routes.
@@ -79,6 +85,8 @@ pub(crate) fn router(web: Web) -> Router {
         .route("/api/pause", post(control::pause))
         .route("/api/resume", post(control::resume))
         .merge(node::routes())
+        .merge(files::routes())
+        .merge(docs::routes())
         .route("/api/openapi.json", get(api::openapi))
         .route("/task.json", get(api::task))
         .route("/configs", get(api::task))
@@ -99,7 +107,8 @@ async fn harden(State(script_hashes): State<Arc<str>>, request: Request, next: N
 
     let policy = content_security_policy(&script_hashes, host.as_deref());
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    // What is given of somebody's files has a stricter one of its own.
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(policy);
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

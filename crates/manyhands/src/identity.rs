@@ -16,6 +16,8 @@ const KEYS_MAX: usize = 256;
 /// A secret key, locked for as long as this value lives.
 pub(crate) struct Identity {
     pub(crate) secret: [u8; 32],
+    /// Its number among the keys of the folder: no other running program has the same.
+    pub(crate) index: usize,
     _lock: File,
 }
 
@@ -26,7 +28,7 @@ pub(crate) fn take(folder: &Path) -> anyhow::Result<Identity> {
         let path = folder.join(format!("key-{index}"));
         let file = open_private(&path).with_context(|| format!("cannot open {}", path.display()))?;
         match file.try_lock() {
-            Ok(()) => return read_or_make(file, &path),
+            Ok(()) => return read_or_make(file, &path, index),
             Err(TryLockError::WouldBlock) => {}
             Err(TryLockError::Error(error)) => {
                 return Err(error).with_context(|| format!("cannot lock {}", path.display()));
@@ -53,7 +55,7 @@ pub(crate) fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
     Ok(bytes)
 }
 
-fn read_or_make(mut file: File, path: &Path) -> anyhow::Result<Identity> {
+fn read_or_make(mut file: File, path: &Path, index: usize) -> anyhow::Result<Identity> {
     let mut bytes = vec![];
     (&file).take(64).read_to_end(&mut bytes).with_context(|| format!("cannot read {}", path.display()))?;
     let secret = match <[u8; 32]>::try_from(bytes) {
@@ -71,7 +73,7 @@ fn read_or_make(mut file: File, path: &Path) -> anyhow::Result<Identity> {
             bytes.len()
         ),
     };
-    Ok(Identity { secret, _lock: file })
+    Ok(Identity { secret, index, _lock: file })
 }
 
 /// Makes a folder that only its owner can look into, and those above it.

@@ -1,13 +1,20 @@
 //! The links that a host hands out, and the picture of one that a phone can read.
 
+use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::Path;
+use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use fast_qr::{ECL, QRBuilder};
 use manyhands_core::{Invite, RoomKey};
 
 use crate::doors::is_loopback;
+use crate::exit::{Failure, Reason};
 
+/// How often to look for a file that is to hold a link.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// The light border around a code that readers need, in modules.
 const QUIET_ZONE: isize = 2;
 
@@ -46,9 +53,48 @@ impl Invites {
             .collect()
     }
 
+    /// Writes the link that is of most use to others into a file, which is never there in part.
+    pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
+        let mut new = path.as_os_str().to_owned();
+        new.push(".new");
+        fs::write(&new, format!("{}\n", self.best()))
+            .and_then(|()| fs::rename(&new, path))
+            .with_context(|| format!("cannot write the link into {}", path.display()))
+    }
+
     /// The link that is of most use to others.
     pub(crate) fn best(&self) -> &Invite {
         self.lan.first().map_or(&self.local, |(_, invite)| invite)
+    }
+}
+
+/// The invite on the command line, or in a file that may not be there yet.
+pub(crate) async fn find(
+    link: Option<&str>,
+    file: Option<&Path>,
+    patience: Duration,
+) -> Result<Invite, Failure> {
+    let text = match (link, file) {
+        (Some(link), _) => link.to_owned(),
+        (None, Some(path)) => read_within(path, patience).await?,
+        (None, None) => return Err(Failure::new(Reason::Usage, "there is no invite link")),
+    };
+    Invite::parse(text.trim()).map_err(|error| Failure::new(Reason::Usage, error))
+}
+
+async fn read_within(path: &Path, patience: Duration) -> Result<String, Failure> {
+    let deadline = Instant::now() + patience;
+    loop {
+        match fs::read_to_string(path) {
+            Ok(text) => return Ok(text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && Instant::now() < deadline => {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            Err(error) => {
+                let message = format!("there is no link in {}: {error}", path.display());
+                return Err(Failure::new(Reason::Usage, message));
+            }
+        }
     }
 }
 

@@ -23,9 +23,10 @@ use crate::cli::JoinArgs;
 use crate::copy::TaskCopy;
 use crate::doors::{Doors, announced, entries, own_address};
 use crate::exit::{Failure, Outcome, Reason};
+use crate::files;
 use crate::http::{NodeFace, Progress, Web, router};
 use crate::identity::{self, random};
-use crate::invites::Invites;
+use crate::invites::{self, Invites};
 use crate::listen::{Serving, listen};
 use crate::signals::Signals;
 use crate::voice::{Voice, one_line};
@@ -40,11 +41,13 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Lends a hand until the job is done or the person stops it.
 pub(crate) async fn run(args: JoinArgs) -> Outcome {
-    let invite = Invite::parse(&args.invite).map_err(|error| Failure::new(Reason::Usage, error))?;
     let voice = Voice::new(args.json);
     let signals = Signals::new()?;
+    let invite = invites::find(args.invite.as_deref(), args.invite_file.as_deref(), args.patience).await?;
     let folder = args.state.clone().map_or_else(identity::default_folder, Ok)?;
     let identity = identity::take(&folder)?;
+    let own_files = folder.join("files").join(files_name(&invite, identity.index));
+    let files = files::open(&args.files, Some(own_files), |text| voice.warn(text))?;
     let listener = match args.listen_args() {
         Some(listen_args) => Some(listen(&listen_args).await?),
         None => None,
@@ -74,13 +77,14 @@ pub(crate) async fn run(args: JoinArgs) -> Outcome {
         files: None,
     };
     let options = Options { throttle_permille: args.work.throttle.0, threads_max: threads };
-    let peer = manyhands_peer::spawn(config, options);
+    let (peer, files) = files::spawn(config, options, files);
     let (commands, control) = mpsc::channel(COMMANDS_MAX);
     let server = Server::new(ServedRooms::Only([invite.room.room_id()].into()));
     let serving = listener.map(|listener| {
         let (views, progress) = (peer.views(), peer.ledgers());
         let lan = invites.as_ref().map(Invites::origins).unwrap_or_default();
-        let node = NodeFace { is_host: false, views, progress, commands, task: None, lan };
+        let files = files.as_ref().map(|files| files.face(&peer, commands.clone()));
+        let node = NodeFace { is_host: false, views, progress, commands, task: None, lan, files };
         let signaling = Some(server.clone());
         Serving::start(listener, router(Web { signaling, node: Some(node), started: Instant::now() }))
     });
@@ -94,14 +98,25 @@ pub(crate) async fn run(args: JoinArgs) -> Outcome {
 
     let entrances = entries(&invite.origin, "", &args.also);
     let copy = args.save.map(|path| TaskCopy::start(path, peer.ledgers()));
-    let helping = Helping::new(voice, peer, copy, entrances, args.patience);
+    let helping =
+        Helping { is_staying: args.stay, ..Helping::new(voice, peer, copy, entrances, args.patience) };
     let outcome = helping.run(signals, control).await;
     server.shut_down();
     if let Some(serving) = serving {
         serving.stop().await;
     }
+    if let Some(files) = files {
+        files.end().await;
+    }
     drop(identity);
     outcome
+}
+
+/// The folder of one room's files: what a friend has from one room is nothing for another. Several friends on one machine have
+/// one each, as they have their keys.
+fn files_name(invite: &Invite, index: usize) -> String {
+    let room: String = invite.room.room_id().0.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{room}-{index}")
 }
 
 /// Where others can join through this machine.
@@ -135,6 +150,10 @@ struct Helping {
     was_reached: bool,
     /// Why a peer was not believed, or did not believe this node.
     refused: Option<String>,
+    /// Whether it stays when the job is done.
+    is_staying: bool,
+    /// Whether the end of the job was told.
+    is_told: bool,
     stop: Stop,
 }
 
@@ -169,6 +188,8 @@ impl Helping {
             deadline,
             was_reached: false,
             refused: None,
+            is_staying: false,
+            is_told: false,
             stop: Stop::Not,
         }
     }
@@ -220,12 +241,18 @@ impl Helping {
         let unit_size = self.progress.borrow().as_ref().and_then(|progress| numbers::unit_size(&progress.0));
         self.voice.know_unit_size(unit_size);
         match self.stop {
-            Stop::Not if room::is_finished(&view) => {
+            Stop::Not if room::is_finished(&view) && !self.is_told => {
+                self.is_told = true;
                 let (json, text) = room::result(&view, &self.progress.borrow());
                 self.voice.emit(&json);
                 self.voice.say(&text);
-                self.stop = Stop::Grace(Instant::now() + GRACE);
+                if self.is_staying {
+                    self.voice.say("Staying for files and messages. Press Ctrl-C to leave.");
+                } else {
+                    self.stop = Stop::Grace(Instant::now() + GRACE);
+                }
             }
+            Stop::Not if self.is_told => {}
             Stop::Not => self.voice.show(&view),
             Stop::Grace(_) | Stop::Leaving(_) => {}
         }
@@ -325,6 +352,7 @@ impl Helping {
                 return true;
             }
             Stop::Grace(_) => self.leave(Command::Leave, Ok(())).await,
+            Stop::Not if self.is_told => self.leave(Command::Leave, Ok(())).await,
             Stop::Not => {
                 self.voice.say("Finishing what is under way; Ctrl-C again stops at once.");
                 self.leave(Command::Finish, Err(Failure::interrupted())).await;

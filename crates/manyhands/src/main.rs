@@ -6,15 +6,18 @@
 //! - [`doors`]: where a node gets in, and lets others in.
 //! - [`join`]: lends this machine. [`identity`]: the key that it keeps. [`copy`]: its own copy of the task.
 //! - [`network`]: a network of many nodes on one machine, to try things.
+//! - [`files`]: the files that a node keeps. [`client`]: puts, fetches and lists them from outside.
 //! - [`relay`], [`status`]: small things.
 //! - [`http`]: the page, signaling and the API. [`signals`]: Ctrl-C.
 //!
 //! All protocol is in `manyhands-core`, all connections are in `manyhands-peer`: here, parts are put together.
 
 mod cli;
+mod client;
 mod copy;
 mod doors;
 mod exit;
+mod files;
 mod host;
 mod http;
 mod identity;
@@ -90,9 +93,12 @@ fn misunderstood(error: &clap::Error) -> ! {
 fn run(command: Command, log: &Log) -> Outcome {
     match command {
         Command::Host(args) => block_on(host::run(*args)),
-        Command::Join(args) => block_on(join::run(args)),
+        Command::Join(args) => block_on(join::run(*args)),
         Command::Relay(args) => block_on(relay::run(args)),
         Command::Status(args) => status::run(&args),
+        Command::Put(args) => client::put::run(&args),
+        Command::Get(args) => client::get::run(&args),
+        Command::Ls(args) => client::ls::run(&args),
         Command::StartNetwork(args) => network::start_network(&args),
         Command::StopNetwork(args) => network::stop_network(&args),
         Command::NetworkStatus(args) => network::network_status(&args),

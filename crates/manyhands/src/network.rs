@@ -88,7 +88,11 @@ pub(crate) fn start_network(args: &StartArgs) -> Outcome {
     };
     let nodes: Vec<Node> = (1..=args.nodes).map(node).collect();
     check_ports(&nodes)?;
-    let mut network = Network { room: room.fragment(), base_port: args.base_port, nodes };
+    let mut files = args.files.clone();
+    // Nodes run elsewhere.
+    files.folder = files.folder.map(std::path::absolute).transpose()?;
+    let files = (!files.no_files).then_some(files);
+    let mut network = Network { room: room.fragment(), base_port: args.base_port, files, nodes };
 
     folder.allow(&network.room)?;
     let mut starting = Starting::new();

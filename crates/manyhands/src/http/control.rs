@@ -103,12 +103,17 @@ pub(super) fn check_own_machine(caller: Caller, headers: &HeaderMap) -> Result<(
 
 /// Whether a `Host` header names this machine itself: `localhost`, `127.x.y.z` or `[::1]`, with or without a port.
 pub(crate) fn is_loopback_name(host: &str) -> bool {
+    let name = name_of_host(host);
+    name.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+}
+
+/// The name or address in a `Host` header, without the port and the brackets of an address.
+pub(super) fn name_of_host(host: &str) -> &str {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         Some(_) | None => host,
     };
-    let ip = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
-    name.eq_ignore_ascii_case("localhost") || ip.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+    name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name)
 }
 
 #[cfg(test)]

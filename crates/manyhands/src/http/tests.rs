@@ -185,7 +185,10 @@ async fn the_description_names_every_route_and_every_field() {
     let status: Value = host.get("/api/status").await.json();
 
     assert_eq!(api["info"]["version"], env!("CARGO_PKG_VERSION"));
-    for (path, methods) in api["paths"].as_object().unwrap() {
+    // The routes about files have a test of their own, with files.
+    let is_about_files = |path: &str| path.starts_with("/api/files") || path.starts_with("/api/sets");
+    for (path, methods) in api["paths"].as_object().unwrap().iter().filter(|(path, _)| !is_about_files(path))
+    {
         for (method, operation) in methods.as_object().unwrap() {
             let answer = match (method.as_str(), operation.get("requestBody")) {
                 ("get", _) => host.get(path).await.status,
@@ -378,8 +381,15 @@ impl Fixture {
         let (views_tx, views) = watch::channel(view);
         let (progress_tx, progress) = watch::channel(Some(Arc::new((spec, ledger))));
         let (commands_tx, commands) = mpsc::channel(8);
-        let node =
-            NodeFace { is_host, views, progress, commands: commands_tx, task, lan: vec![LAN.to_owned()] };
+        let node = NodeFace {
+            is_host,
+            views,
+            progress,
+            commands: commands_tx,
+            task,
+            lan: vec![LAN.to_owned()],
+            files: None,
+        };
         let signaling = Some(Server::new(ServedRooms::Any));
         let routes = router(Web { signaling, node: Some(node), started: Instant::now() });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();

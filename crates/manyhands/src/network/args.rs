@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::NODES_MAX;
+use crate::files::args::FilesArgs;
 
 /// Which network.
 #[derive(Debug, Args)]
@@ -40,6 +41,8 @@ pub(crate) struct StartArgs {
     /// The port of node 1; node 2 has the next, and so on
     #[arg(long, value_name = "PORT", env = "MANYHANDS_BASE_PORT", default_value_t = 7001, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) base_port: u16,
+    #[command(flatten)]
+    pub(crate) files: FilesArgs,
     #[command(flatten)]
     pub(crate) which: WhichArgs,
 }

@@ -25,6 +25,8 @@ use super::state::{is_allowed, live};
 use crate::cli::ListenArgs;
 use crate::doors::entries;
 use crate::exit::{Failure, Outcome, Reason};
+use crate::files;
+use crate::files::args::FilesArgs;
 use crate::http::{NodeFace, Web, router};
 use crate::identity::random;
 use crate::listen::{Serving, listen};
@@ -53,6 +55,8 @@ pub(super) struct Orders {
     pub(super) from: Vec<String>,
     /// The file that is locked for as long as it lives.
     pub(super) lock: PathBuf,
+    /// How it keeps files, and where.
+    pub(super) files: Option<(FilesArgs, PathBuf)>,
 }
 
 /// Runs a node until it is told to leave.
@@ -97,11 +101,17 @@ async fn serve(orders: Orders, log: &Log) -> Outcome {
         host: None,
         files: None,
     };
-    let peer = manyhands_peer::spawn(config, Options { throttle_permille: 1000, threads_max: 0 });
+    let files = match orders.files {
+        Some((args, folder)) => files::open(&args, Some(folder), voice::print_error)?,
+        None => None,
+    };
+    let options = Options { throttle_permille: 1000, threads_max: 0 };
+    let (peer, files) = files::spawn(config, options, files);
     let mut events = peer.events();
     let views = peer.views();
     let (commands, mut control) = mpsc::channel(COMMANDS_MAX);
     let server = Server::new(ServedRooms::Only([room.room_id()].into()));
+    let face = files.as_ref().map(|files| files.face(&peer, commands.clone()));
     let node = NodeFace {
         is_host: false,
         views: views.clone(),
@@ -109,6 +119,7 @@ async fn serve(orders: Orders, log: &Log) -> Outcome {
         commands,
         task: None,
         lan: vec![],
+        files: face,
     };
     let web = Web { signaling: Some(server.clone()), node: Some(node), started: Instant::now() };
     let serving = Serving::start(listener, router(web));
@@ -140,6 +151,9 @@ async fn serve(orders: Orders, log: &Log) -> Outcome {
     let _ = timeout(LEAVE_WITHIN, peer.finished()).await;
     server.shut_down();
     serving.stop().await;
+    if let Some(files) = files {
+        files.end().await;
+    }
     Ok(())
 }
 

@@ -19,6 +19,7 @@ use super::ask::Client;
 use super::node::{Orders, STAY};
 use super::state::{Folder, Network, Node};
 use crate::exit::{Failure, Outcome, Reason};
+use crate::files::args::FilesArgs;
 use crate::http::node::NodeState;
 
 /// How often the nodes are asked whether they are linked.
@@ -48,6 +49,10 @@ impl Starting {
             port: node.port,
             from: node.from.iter().filter_map(url_of).collect(),
             lock: folder.lock_path(node.number),
+            files: network.files.clone().map(|args| {
+                let path = folder.files_path(node.number, args.folder.as_deref());
+                (FilesArgs { folder: None, ..args }, path)
+            }),
         };
         let log = folder.new_log(node.number)?;
         let program = std::env::current_exe().context("cannot find this program's own file")?;

@@ -6,7 +6,7 @@
 //! - `node-K.lock` is locked by the process of node K for as long as it lives, and holds its process number. The lock is
 //!   the system's and ends with the process, however that ends; so whoever finds it locked knows that the number
 //!   inside is the node's and nobody else's, and nothing is ever killed by a number that the system has given away again.
-//! - `node-K.log` is what the node said.
+//! - `node-K.log` is what the node said, `node-K-files` a folder with its files.
 //! - `busy.lock` is locked by the command that changes the network at the moment.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -17,6 +17,7 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::{Failure, Reason};
+use crate::files::args::FilesArgs;
 
 /// The file that says for which room nodes may run.
 const ROOM: &str = "room";
@@ -28,6 +29,9 @@ pub(super) struct Network {
     pub(super) room: String,
     /// Node 1 has this port, node k the port k - 1 further.
     pub(super) base_port: u16,
+    /// How its nodes keep files; none if they keep none.
+    #[serde(default)]
+    pub(super) files: Option<FilesArgs>,
     /// All nodes that there ever were, in order.
     pub(super) nodes: Vec<Node>,
 }
@@ -156,9 +160,11 @@ impl Folder {
         let Ok(entries) = fs::read_dir(&self.path) else { return };
         for entry in entries.flatten() {
             // Whoever waits for the right to change must find the same file.
-            if entry.file_name() != "busy.lock" {
-                let _ = fs::remove_file(entry.path());
+            if entry.file_name() == "busy.lock" {
+                continue;
             }
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let _ = if is_folder { fs::remove_dir_all(entry.path()) } else { fs::remove_file(entry.path()) };
         }
     }
 
@@ -182,6 +188,11 @@ impl Folder {
     /// Where a node's process says what happens.
     pub(super) fn log_path(&self, number: u16) -> PathBuf {
         self.path.join(format!("node-{number}.log"))
+    }
+
+    /// Where a node keeps files, unless the person named a folder for all nodes.
+    pub(super) fn files_path(&self, number: u16, base: Option<&Path>) -> PathBuf {
+        base.unwrap_or(&self.path).join(format!("node-{number}-files"))
     }
 
     /// An empty log for a node.
@@ -258,7 +269,8 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let folder = Folder::open(state.path(), "default").unwrap();
         let node = Node { number: 1, id: "ab".into(), port: 7001, from: vec![2], removed: false };
-        let network = Network { room: "room=a&key=b".into(), base_port: 7001, nodes: vec![node] };
+        let network =
+            Network { room: "room=a&key=b".into(), base_port: 7001, files: None, nodes: vec![node] };
 
         assert_eq!(folder.read().unwrap(), None);
         folder.write(&network).unwrap();

@@ -1,0 +1,179 @@
+//! Files in browsers: put in one, got in others, still there after a reload, and saved byte for byte.
+//!
+//! What is in a file follows from a number by a simple rule that is here and in the page's script, so both know every byte.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use xtask::browsers::{Browser, Host, Page, wait_for};
+
+use super::pages::{ENDLESS, MANYHANDS, PATIENCE, number};
+
+/// More than one window of the swarm, and not a whole number of chunks.
+const LARGE: usize = 20_000_123;
+/// More than a page fetches unasked.
+const MIDDLE: usize = 3_000_001;
+/// A job that never starts, so that the processors are free.
+const WAITING: [&str; 2] = ["--wait", "9"];
+/// Little enough for every page to fetch it unasked.
+const SMALL: usize = 70_000;
+
+#[test]
+fn a_file_put_in_one_browser_is_got_in_others_and_survives_a_reload() {
+    let host = Host::start(Path::new(MANYHANDS), ENDLESS, &WAITING).unwrap();
+    let (chromium, firefox) = (Browser::chromium().unwrap(), Browser::firefox().unwrap());
+    let pages = [chromium.stranger().unwrap(), chromium.stranger().unwrap(), firefox.first_page().unwrap()];
+    pages.iter().for_each(|page| come_in(page, &host.local_invite()));
+    let folder = tempfile::tempdir().unwrap();
+    let file = put_file(folder.path(), "holiday.bin", LARGE, 1);
+
+    pages[0].choose("#put", &[&file]).unwrap();
+    let id = wait_for_row(&pages[0], "holiday.bin", "here");
+    for page in &pages[1..] {
+        assert_eq!(wait_for_row(page, "holiday.bin", "known"), id);
+        page.click(&button(&id, "get")).unwrap();
+    }
+    for page in &pages {
+        wait_for_row(page, "holiday.bin", "here");
+        assert_same(page, &id, LARGE, 1);
+        assert_eq!(
+            page.count("#chunks .grid").unwrap(),
+            if page.run(IS_WATCHED, &[]).unwrap() == json!(true) { 1 } else { 0 }
+        );
+    }
+
+    for page in &pages {
+        page.reload().unwrap();
+        come_in(page, &host.local_invite());
+        wait_for_row(page, "holiday.bin", "here");
+        assert_same(page, &id, LARGE, 1);
+        let files = page.view().unwrap().unwrap()["files"].take();
+        assert_eq!(number(&files["received_bytes"]), 0, "it was there, and not got again: {files}");
+    }
+}
+
+#[test]
+fn a_page_without_a_secure_context_keeps_files_too() {
+    let host = Host::start(Path::new(MANYHANDS), ENDLESS, &WAITING).unwrap();
+    let (chromium, firefox) = (Browser::chromium().unwrap(), Browser::firefox().unwrap());
+    let pages = [chromium.stranger().unwrap(), firefox.first_page().unwrap()];
+    pages.iter().for_each(|page| come_in(page, &host.invite));
+    if !host.invite.contains("127.0.0.1") {
+        assert_eq!(pages[0].run("return window.isSecureContext", &[]).unwrap(), json!(false));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = put_file(folder.path(), "talk.bin", MIDDLE, 2);
+
+    pages[0].choose("#put", &[&file]).unwrap();
+    let id = wait_for_row(&pages[1], "talk.bin", "known");
+    pages[1].click(&button(&id, "get")).unwrap();
+
+    for page in &pages {
+        wait_for_row(page, "talk.bin", "here");
+        assert_same(page, &id, MIDDLE, 2);
+        page.reload().unwrap();
+        come_in(page, &host.invite);
+        wait_for_row(page, "talk.bin", "here");
+        assert_same(page, &id, MIDDLE, 2);
+    }
+}
+
+#[test]
+fn several_small_files_come_unasked_with_a_set_that_lists_them_and_are_forgotten_when_told() {
+    let host = Host::start(Path::new(MANYHANDS), ENDLESS, &WAITING).unwrap();
+    let browser = Browser::chromium().unwrap();
+    let (ann, bob) = (browser.stranger().unwrap(), browser.stranger().unwrap());
+    [&ann, &bob].iter().for_each(|page| come_in(page, &host.local_invite()));
+    let folder = tempfile::tempdir().unwrap();
+    let odd = "  <b>ünïcode</b> & 😀.txt";
+    let files = [
+        put_file(folder.path(), "one.txt", SMALL, 3),
+        put_file(folder.path(), odd, SMALL + 1, 4),
+        put_file(folder.path(), "empty", 0, 5),
+    ];
+
+    ann.choose("#put", &files.each_ref().map(PathBuf::as_path)).unwrap();
+
+    for page in [&ann, &bob] {
+        for (name, size, seed) in [("one.txt", SMALL, 3), (odd, SMALL + 1, 4), ("empty", 0, 5)] {
+            let id = wait_for_row(page, name.trim(), "here");
+            assert_same(page, &id, size, seed);
+        }
+        wait_for_row(page, "Set: 3 files", "here");
+    }
+    let id = wait_for_row(&bob, "one.txt", "here");
+    bob.click(&button(&id, "forget")).unwrap();
+    wait_for_row(&bob, "one.txt", "forgotten");
+    bob.reload().unwrap();
+    come_in(&bob, &host.local_invite());
+    wait_for_row(&bob, "one.txt", "forgotten");
+    bob.click(&button(&id, "get")).unwrap();
+    wait_for_row(&bob, "one.txt", "here");
+    assert_same(&bob, &id, SMALL, 3);
+}
+
+/// Whether the page shows the chunks of a file.
+const IS_WATCHED: &str = "return !document.querySelector('#chunks').hidden";
+
+/// Joins the room and looks at its files.
+fn come_in(page: &Page, invite: &str) {
+    page.open(invite).unwrap();
+    page.lend(PATIENCE).unwrap();
+    wait_for("the files", PATIENCE, || Ok((page.count("#tab-files")? > 0).then_some(())))
+        .unwrap_or_else(|error| panic!("{error:#}: {}", page.report()));
+    page.click("#tab-files").unwrap();
+}
+
+fn put_file(folder: &Path, name: &str, size: usize, seed: u32) -> PathBuf {
+    let path = folder.join(name);
+    let mut state = seed;
+    let byte = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    std::fs::write(&path, std::iter::repeat_with(byte).take(size).collect::<Vec<u8>>()).unwrap();
+    path
+}
+
+/// Waits for a file of this name to be in this state, and returns its id.
+fn wait_for_row(page: &Page, name: &str, state: &str) -> String {
+    let script = "
+        const [name, state] = arguments;
+        const rows = [...document.querySelectorAll('[data-file]')];
+        return rows.find(row => row.dataset.state == state
+            && row.querySelector('.file').textContent.trim() == name)?.dataset.file ?? null";
+    wait_for(&format!("{name} to be {state}"), PATIENCE, || {
+        let id = page.run(script, &[json!(name), json!(state)])?;
+        Ok(id.as_str().map(str::to_owned))
+    })
+    .unwrap_or_else(|error| panic!("{error:#}: {}", page.report()))
+}
+
+/// The selector of a button in the row of a file.
+fn button(id: &str, what: &str) -> String {
+    format!("[data-file=\"{id}\"] [data-do={what}]")
+}
+
+/// Saves the file and compares every byte.
+fn assert_same(page: &Page, id: &str, size: usize, seed: u32) {
+    let script = "
+        const [button, seed] = arguments;
+        const [create, click] = [URL.createObjectURL, HTMLAnchorElement.prototype.click];
+        const blob = await new Promise(done => {
+            URL.createObjectURL = blob => { done(blob); return create.call(URL, blob) };
+            HTMLAnchorElement.prototype.click = () => {};
+            document.querySelector(button).click();
+        });
+        [URL.createObjectURL, HTMLAnchorElement.prototype.click] = [create, click];
+        let state = seed;
+        for (let at = 0; at < blob.size; at += 1 << 22) {
+            const bytes = new Uint8Array(await blob.slice(at, at + (1 << 22)).arrayBuffer());
+            for (let i = 0; i < bytes.length; i++) {
+                state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+                if (bytes[i] != state >>> 24) return [blob.size, at + i];
+            }
+        }
+        return [blob.size, null];";
+    let answer = page.run_async(script, &[json!(button(id, "save")), json!(seed)]).unwrap();
+    assert_eq!(answer, json!([size, Value::Null]), "the size, and the first wrong byte");
+}
