@@ -154,10 +154,10 @@ fn cost(frame: &Frame) -> u64 {
         Frame::Known(ids) => ids.len() / 8,
         Frame::Status(_) | Frame::Ask(_) | Frame::Knowledge(_) => 4,
         Frame::Job(_) | Frame::Start { .. } | Frame::Proof(_) => 2,
-        // A signature each, which is checked only if the file is new.
-        Frame::Entries { entries, .. } => entries.len() / 2,
+        // A hash each. A signature is checked only once for each file, and a node knows only so many.
+        Frame::Entries { entries, .. } => entries.len() / 8,
         Frame::Listing(_) | Frame::Buckets(_) | Frame::AskHolds => 16,
-        Frame::Holds(ids) | Frame::Lacks(ids) | Frame::Wants(ids) | Frame::Unwants(ids) => ids.len() / 32,
+        Frame::Holds(ids) | Frame::Lacks(ids) | Frame::Wants(ids) | Frame::Unwants(ids) => ids.len() / 128,
         Frame::Hello(_)
         | Frame::Catalog(_)
         | Frame::Chunks { .. }

@@ -243,12 +243,14 @@ impl Swarm {
         let id = manifest.id();
         let Some(place) = self.places.get(&id).copied() else {
             self.add(manifest, Content::Whole);
-            return self.tell_here(now, id);
+            self.tell_here(now, id);
+            return self.go_on(now);
         };
         if !self.files[place as usize].is_here() {
             self.abandon(place);
             self.files[place as usize].is_seed = true;
             self.finish(now, place);
+            self.go_on(now);
         }
     }
 
@@ -506,8 +508,11 @@ impl Swarm {
         }
         for (place, chunks) in by_file.iter() {
             let file = &self.files[*place as usize];
-            // Whoever neither has nor wants a file does not care who has which part of it.
-            let interested = |peer: &Neighbour| peer.holds.has(*place) || peer.wants.contains_key(place);
+            // The first news of a file is for everybody: some wait until a neighbour has any of it. Afterwards, whoever neither
+            // has nor wants it does not care who has which part.
+            let is_first = file.chunks_here() as usize <= chunks.len();
+            let interested =
+                |peer: &Neighbour| is_first || peer.holds.has(*place) || peer.wants.contains_key(place);
             let whom: Vec<PeerId> =
                 self.peers.iter().filter(|(_, peer)| interested(peer)).map(|(id, _)| *id).collect();
             if whom.is_empty() || file.is_here() {
@@ -528,7 +533,6 @@ impl Swarm {
             self.news.2 = now;
         }
         self.news.1.push(id);
-        self.go_on(now);
     }
 
     fn file(&self, id: &FileId) -> Option<(u32, &File)> {

@@ -64,10 +64,20 @@ impl Swarm {
         };
         let (chunks, size, is_given) = (file.manifest.chunks(), file.manifest.size, file.chunks_here() > 0);
         let Some(bits) = Bits::from_bytes(bits, chunks) else { return };
+        // To whom this is new was not told what has come so far.
+        let was_told = self
+            .peers
+            .get(&peer)
+            .is_some_and(|peer| peer.holds.has(place) || peer.wants.contains_key(&place));
+        let here = file.fetch().filter(|fetch| !was_told && fetch.is_ready() && fetch.have.count() > 0);
+        let here = here.map(|fetch| fetch.have.as_bytes().to_vec());
         self.on_unwants(peer, id);
         let Some(neighbour) = self.peers.get_mut(&peer) else { return };
         if neighbour.wants.len() >= WANTS_MAX {
             return;
+        }
+        if let Some(bits) = here {
+            self.out.push_back(SwarmOutput::Frame(vec![peer], Frame::Chunks { file: *id, bits }));
         }
         let missing =
             u64::from(chunks - bits.count()) * u64::from(self.files[place as usize].manifest.chunk_bytes);
@@ -114,6 +124,7 @@ impl Swarm {
                 if !bits.insert(*chunk) {
                     continue;
                 }
+                self.look |= matches!(self.files[place as usize].state, State::Waiting(_));
                 let len = u64::from(self.files[place as usize].manifest.chunk_len(*chunk));
                 neighbour.missing_bytes = neighbour.missing_bytes.saturating_sub(len);
                 // A promise that it has kept itself to is counted already.

@@ -1,6 +1,7 @@
 //! A peer with a link, as the swarm sees it: what it has and wants, what it was promised, what it was asked for.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::bits::{Bits, Numbers};
 use crate::table::{Set, Table};
@@ -46,6 +47,8 @@ pub(crate) struct Neighbour {
     pub(crate) asked_bytes: u64,
     /// The chunk that is coming, and what of it is there.
     pub(crate) coming: Option<(Chunk, Vec<u8>)>,
+    /// How long its chunks take from being asked for to being here, lately; zero before the first.
+    pub(crate) takes: Duration,
     /// When it last brought something that was asked for, or was first asked.
     pub(crate) last_bytes: Time,
     /// It was asked and brought nothing: its turns are not taken before that.

@@ -26,8 +26,13 @@ const UNWRITTEN_BYTES_MAX: u64 = 16 << 20;
 const URGENT_CHUNKS: u32 = 16;
 /// At the end of a file, when no more chunks than this are missing, a slow one is asked of a second peer as well,
 const ENDGAME_CHUNKS: u32 = 16;
-/// if it was asked for so long ago.
+/// if it was asked for so long ago, and that peer is much slower with it than it uses to be, or than the other:
 const ENDGAME_AFTER: Duration = Duration::from_secs(1);
+/// so many times.
+const SLOWER_THAN_ITSELF: u32 = 2;
+const SLOWER_THAN_OTHERS: u32 = 4;
+/// How long the first chunk of a peer may take before it counts as slow.
+const FIRST_TAKES: Duration = Duration::from_secs(2);
 /// How long a peer that was asked may bring nothing, and for how long it is not asked again then.
 const STALL_MAX: Duration = Duration::from_secs(10);
 const SHUN: Duration = Duration::from_secs(30);
@@ -75,7 +80,12 @@ impl Swarm {
             self.waiting.remove(&(rank, place));
             chunks += more;
             let file = &mut self.files[place as usize];
-            let State::Waiting(part) = std::mem::replace(&mut file.state, State::Known) else { continue };
+            let part = match &mut file.state {
+                State::Waiting(part) => part.take(),
+                State::Known | State::Fetching(_) | State::Here | State::Damaged(_) | State::Forgotten => {
+                    continue;
+                }
+            };
             let fetch = Fetch::new(file.manifest.chunks(), part);
             file.trouble = None;
             file.origin.get_or_insert_with(|| Box::new(Origin::new(&fetch.have)));
@@ -277,8 +287,8 @@ impl Swarm {
                     continue;
                 }
                 for (chunk, asked) in fetch.asked_of.iter() {
-                    let is_slow =
-                        matches!(asked[..], [(other, at)] if other != *peer && now.since(at) > ENDGAME_AFTER);
+                    let [(other, at)] = asked[..] else { continue };
+                    let is_slow = other != *peer && self.is_slow(now.since(at), &other, neighbour);
                     if is_slow && neighbour.has((*place, *chunk)) {
                         basket.put(&self.files, *place, *chunk);
                     }
@@ -286,6 +296,14 @@ impl Swarm {
             }
         }
         basket.chosen
+    }
+
+    /// Whether a peer has had a chunk to bring for so long that `other`, who could, should be asked too.
+    fn is_slow(&self, since: Duration, peer: &PeerId, other: &Neighbour) -> bool {
+        let takes = self.peers.get(peer).map_or(Duration::ZERO, |peer| peer.takes);
+        let usual = if takes.is_zero() { FIRST_TAKES } else { takes };
+        let is_slower = !other.takes.is_zero() && takes > other.takes * SLOWER_THAN_OTHERS;
+        since > ENDGAME_AFTER && (is_slower || since > usual * SLOWER_THAN_ITSELF)
     }
 
     /// A part of a chunk came.
@@ -331,6 +349,12 @@ impl Swarm {
         };
         let id = file.id;
         let Some(fetch) = file.fetch_mut() else { return };
+        let asked =
+            fetch.asked_of.get(&chunk).and_then(|asked| asked.iter().find(|(other, _)| *other == peer));
+        if let (Some((_, at)), Some(neighbour)) = (asked, self.peers.get_mut(&peer)) {
+            let took = now.since(*at);
+            neighbour.takes = if neighbour.takes.is_zero() { took } else { (3 * neighbour.takes + took) / 4 };
+        }
         let others: Vec<PeerId> = fetch.settle(chunk).into_iter().filter(|other| *other != peer).collect();
         if !fetch.got.insert(chunk) {
             self.wasted_bytes += bytes.len() as u64;
