@@ -128,7 +128,7 @@ impl Chunks {
 
     fn paint(&self, view: &View, chunks: &[ChunkState], width: f64) {
         let grid = Layout::new(chunks.len(), width);
-        let Some(brush) = self.grid.brush(grid.width(), grid.height()) else { return };
+        let Some(brush) = self.grid.brush(grid.width() as u32, grid.height() as u32) else { return };
         let hues = Hues::new(view);
         let (light, todo, soft) = (style_value("--peer-light"), style_value("--todo"), style_value("--soft"));
         let colour = |hue: Option<u16>| match hue {

@@ -213,11 +213,11 @@ impl El {
     }
 
     /// Something to paint with on an empty canvas of this size, in pixels of the style sheet (canvases).
-    pub(crate) fn brush(&self, width: f64, height: f64) -> Option<CanvasRenderingContext2d> {
+    pub(crate) fn brush(&self, width: u32, height: u32) -> Option<CanvasRenderingContext2d> {
         let canvas: &HtmlCanvasElement = self.0.unchecked_ref();
         let scale = window().map_or(1.0, |window| window.device_pixel_ratio()).max(1.0);
-        canvas.set_width((width * scale) as u32);
-        canvas.set_height((height * scale) as u32);
+        canvas.set_width((f64::from(width) * scale) as u32);
+        canvas.set_height((f64::from(height) * scale) as u32);
         self.style("width", &[&width.to_string(), "px"].concat());
         self.style("height", &[&height.to_string(), "px"].concat());
         let brush: CanvasRenderingContext2d = canvas.get_context("2d").ok()??.unchecked_into();

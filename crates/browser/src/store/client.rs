@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
-use js_sys::{Array, ArrayBuffer, Function, Promise, Reflect, Uint8Array};
+use js_sys::{ArrayBuffer, Function, Promise, Reflect, Uint8Array};
 use manyhands_core::files::{StoreEvent, StoreOrder, Stored};
 use manyhands_wire::FileId;
 use manyhands_wire::file::{FileKind, Manifest};
@@ -39,7 +39,7 @@ pub struct Store {
     is_ready: Cell<bool>,
     has_failed: Cell<bool>,
     /// What was asked before the worker was ready.
-    waiting: RefCell<VecDeque<(Array, Array)>>,
+    waiting: RefCell<VecDeque<(Ask, Option<JsValue>)>>,
     way: Cell<Way>,
     opened: RefCell<Option<Vec<Stored>>>,
     open_waits: RefCell<Option<Function>>,
@@ -133,7 +133,7 @@ impl Store {
             StoreOrder::Forget(file) => (Ask::Forget(file), None),
             StoreOrder::Recall(file) => (Ask::Recall(file), None),
         };
-        self.ask(&ask, with.as_ref());
+        self.ask(ask, with);
     }
 
     /// Takes a file in, with the progress in thousandths.
@@ -188,28 +188,26 @@ impl Store {
                 self.errands.borrow_mut().push(Errand { number, progress, done, outcome });
             }
         });
-        self.ask(&ask(number), with.map(AsRef::as_ref));
+        self.ask(ask(number), with.map(JsValue::from));
         let _ = JsFuture::from(done).await;
         outcome.take()
     }
 
-    fn ask(self: &Rc<Self>, ask: &Ask, with: Option<&JsValue>) {
+    fn ask(self: &Rc<Self>, ask: Ask, with: Option<JsValue>) {
         self.start();
         if self.has_failed.get() {
-            self.refuse(ask);
-            return;
-        }
-        let (message, handed_over) = message(ask, with);
-        if self.is_ready.get() {
-            self.post(&message, &handed_over);
+            self.refuse(&ask);
+        } else if self.is_ready.get() {
+            self.post(&ask, with.as_ref());
         } else {
-            self.waiting.borrow_mut().push_back((message, handed_over));
+            self.waiting.borrow_mut().push_back((ask, with));
         }
     }
 
-    fn post(&self, message: &Array, handed_over: &Array) {
+    fn post(&self, ask: &Ask, with: Option<&JsValue>) {
+        let (message, handed_over) = message(ask, with);
         if let Some((worker, _)) = &*self.worker.borrow() {
-            let _ = worker.post_message_with_transfer(message, handed_over);
+            let _ = worker.post_message_with_transfer(&message, &handed_over);
         }
     }
 
@@ -242,12 +240,10 @@ impl Store {
 
     fn hear(&self, data: &JsValue) {
         if data.as_string().as_deref() == Some(READY) {
-            let open = Ask::Open { room: self.room.clone(), place: self.place };
-            let (open, nothing) = message(&open, None);
-            self.post(&open, &nothing);
+            self.post(&Ask::Open { room: self.room.clone(), place: self.place }, None);
             self.is_ready.set(true);
-            for (message, handed_over) in self.waiting.take() {
-                self.post(&message, &handed_over);
+            for (ask, with) in self.waiting.take() {
+                self.post(&ask, with.as_ref());
             }
             return;
         }
@@ -307,10 +303,8 @@ impl Store {
         for errand in self.errands.take() {
             let _ = errand.done.call0(&JsValue::UNDEFINED);
         }
-        for (waiting, _) in self.waiting.take() {
-            if let Some((ask, _)) = read_message::<Ask>(&waiting) {
-                self.refuse(&ask);
-            }
+        for (ask, _) in self.waiting.take() {
+            self.refuse(&ask);
         }
     }
 

@@ -100,6 +100,27 @@ impl Page {
         Ok(())
     }
 
+    /// Chooses files in the file input that `selector` names, as a person does in the dialogue that it opens.
+    ///
+    /// # Errors
+    /// If there is none, or it takes no files.
+    pub fn choose(&self, selector: &str, files: &[&Path]) -> Result<()> {
+        let id = self.element(selector)?;
+        let paths: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+        self.call("POST", &format!("/element/{id}/value"), Some(&json!({ "text": paths.join("\n") })))
+            .with_context(|| format!("choosing files in {selector}"))?;
+        Ok(())
+    }
+
+    /// Loads the page again, as a person does.
+    ///
+    /// # Errors
+    /// If the browser is gone.
+    pub fn reload(&self) -> Result<()> {
+        self.call("POST", "/refresh", Some(&json!({})))?;
+        Ok(())
+    }
+
     /// The driver's name for the first element that `selector` names.
     fn element(&self, selector: &str) -> Result<String> {
         let element = self
