@@ -50,6 +50,11 @@ const TICK: Duration = Duration::from_millis(100);
 const TELL_PAUSE: Duration = Duration::from_millis(10);
 /// How much such news is told without waiting.
 const TELL_MAX: usize = 32;
+/// How many ticks' worth of bytes, at the pace of late, may be promised or underway: two seconds. Where lines are slow, more would
+/// only wait, and be given up by those who wait.
+const AHEAD_TICKS: u64 = 20;
+/// Which part of all windows may be used at any pace: with the usual windows and chunks, that of two chunks.
+const WINDOWS_PART_MIN: u64 = 32;
 /// How often the speeds are counted.
 const RATE_EVERY: Duration = Duration::from_secs(1);
 
@@ -125,14 +130,16 @@ pub struct Swarm {
     /// Whether one of them may be begun.
     look: bool,
     fetching: Vec<u32>,
-    /// What was told of chunks and whole files since when: to be sent on together.
-    news: (Vec<Chunk>, Vec<FileId>, Time),
+    news: News,
     /// Chunks that the store reads, and for whom.
     reading: VecDeque<(Chunk, PeerId)>,
     unwritten_bytes: u64,
     asked_bytes: u64,
     upload: Bucket,
     download: Bucket,
+    /// How many bytes of windows came to be free in a tick, of late; and since the last tick, as neighbours said what they have.
+    pace: u64,
+    arrived: u64,
     ticked: Time,
     rated: Time,
     /// Changes whenever something about some file does.
@@ -141,6 +148,19 @@ pub struct Swarm {
     sent_bytes: u64,
     received_bytes: u64,
     wasted_bytes: u64,
+}
+
+/// What the neighbours are to be told together.
+#[derive(Default)]
+struct News {
+    /// Chunks that are here now.
+    chunks: Vec<Chunk>,
+    /// Files that are whole now.
+    whole: Vec<FileId>,
+    /// Files that are wanted now, by their place.
+    wanted: Vec<u32>,
+    /// Since when there is something.
+    since: Time,
 }
 
 /// A token bucket of bytes; a rate of 0 is no limit.
@@ -192,10 +212,12 @@ impl Swarm {
             waiting: Set::new(),
             look: false,
             fetching: Vec::new(),
-            news: (Vec::new(), Vec::new(), now),
+            news: News::default(),
             reading: VecDeque::new(),
             unwritten_bytes: 0,
             asked_bytes: 0,
+            pace: 0,
+            arrived: 0,
             ticked: now,
             rated: now,
             version: 1,
@@ -319,7 +341,7 @@ impl Swarm {
         self.waiting.remove(&(false, place));
         self.waiting.remove(&(true, place));
         self.out.push_back(SwarmOutput::Store(StoreOrder::Forget(*id)));
-        self.news.1.retain(|told| told != id);
+        self.news.whole.retain(|told| told != id);
         if was_here {
             let lacks = Frame::Lacks(vec![*id]);
             self.out.push_back(SwarmOutput::Frame(self.peers.keys().copied().collect(), lacks));
@@ -446,7 +468,7 @@ impl Swarm {
 
     /// When [`Swarm::on_tick`] is to be called at the latest.
     pub fn poll_timeout(&self) -> Time {
-        let told = if self.has_news() { self.news.2 + TELL_PAUSE } else { Time::NEVER };
+        let told = if self.has_news() { self.news.since + TELL_PAUSE } else { Time::NEVER };
         let is_busy = !self.fetching.is_empty()
             || !self.waiting.is_empty()
             || self.peers.values().any(|peer| !peer.wants.is_empty() || peer.spoke_of_unknown);
@@ -456,6 +478,11 @@ impl Swarm {
     /// Does what is due.
     pub fn on_tick(&mut self, now: Time) {
         if now.since(self.ticked) >= TICK {
+            let ticks = now.since(self.ticked).as_micros() as u64 * 8 / TICK.as_micros() as u64;
+            let arrived = std::mem::take(&mut self.arrived) * 8 / ticks.max(8);
+            // Quick to grow, and slower to fall.
+            self.pace =
+                if arrived > self.pace { (self.pace + arrived) / 2 } else { (3 * self.pace + arrived) / 4 };
             self.ticked = now;
             self.end_what_takes_too_long(now);
             self.ask_again(now);
@@ -485,19 +512,19 @@ impl Swarm {
         self.begin_files(now);
         self.send_queued(now);
         self.give_turns(now);
-        let is_due = now.since(self.news.2) >= TELL_PAUSE || self.news.0.len() >= TELL_MAX;
+        let is_due = now.since(self.news.since) >= TELL_PAUSE || self.news.chunks.len() >= TELL_MAX;
         if self.has_news() && is_due {
-            self.tell_news(now);
+            self.tell_news();
         }
     }
 
     fn has_news(&self) -> bool {
-        !self.news.0.is_empty() || !self.news.1.is_empty()
+        !self.news.chunks.is_empty() || !self.news.whole.is_empty() || !self.news.wanted.is_empty()
     }
 
     /// Tells the neighbours which chunks and files are here now.
-    fn tell_news(&mut self, now: Time) {
-        let (chunks, files, _) = std::mem::replace(&mut self.news, (Vec::new(), Vec::new(), now));
+    fn tell_news(&mut self) {
+        let News { chunks, whole: files, wanted, .. } = std::mem::take(&mut self.news);
         let everybody: Vec<PeerId> = self.peers.keys().copied().collect();
         if everybody.is_empty() {
             return;
@@ -523,6 +550,20 @@ impl Swarm {
                 self.out.push_back(SwarmOutput::Frame(whom.clone(), got));
             }
         }
+        let mut names = Vec::new();
+        for place in wanted {
+            let file = &self.files[place as usize];
+            let Some(fetch) = file.fetch() else { continue };
+            if fetch.have.count() == 0 {
+                names.push(file.id);
+                continue;
+            }
+            let frame = Frame::Chunks { file: file.id, bits: fetch.have.as_bytes().to_vec() };
+            self.out.push_back(SwarmOutput::Frame(everybody.clone(), frame));
+        }
+        for part in names.chunks(FILE_IDS_MAX) {
+            self.out.push_back(SwarmOutput::Frame(everybody.clone(), Frame::Wants(part.to_vec())));
+        }
         for part in files.chunks(FILE_IDS_MAX) {
             self.out.push_back(SwarmOutput::Frame(everybody.clone(), Frame::Holds(part.to_vec())));
         }
@@ -530,9 +571,9 @@ impl Swarm {
 
     fn tell_here(&mut self, now: Time, id: FileId) {
         if !self.has_news() {
-            self.news.2 = now;
+            self.news.since = now;
         }
-        self.news.1.push(id);
+        self.news.whole.push(id);
     }
 
     fn file(&self, id: &FileId) -> Option<(u32, &File)> {

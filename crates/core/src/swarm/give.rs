@@ -8,7 +8,7 @@ use manyhands_wire::{FileId, Frame, PeerId};
 use rand_chacha::rand_core::Rng as _;
 
 use super::neighbour::{Chunk, Neighbour};
-use super::{Bits, Policy, Swarm, SwarmOutput, cost, picks};
+use super::{AHEAD_TICKS, Bits, CHUNK_COST_MIN, Policy, Swarm, SwarmOutput, WINDOWS_PART_MIN, cost, picks};
 use crate::files::StoreOrder;
 use crate::swarm::file::State;
 use crate::time::Time;
@@ -105,6 +105,8 @@ impl Swarm {
                 neighbour.promised.iter().filter(|(of, _)| *of == place).copied().collect();
             promised.iter().for_each(|chunk| {
                 neighbour.promised.remove(chunk);
+                let len = self.files[place as usize].manifest.chunk_len(chunk.1);
+                self.arrived += u64::from(cost(len));
             });
             self.count_copies(place, &bits, false);
             self.count_all(promised, false);
@@ -127,8 +129,10 @@ impl Swarm {
                 self.look |= matches!(self.files[place as usize].state, State::Waiting(_));
                 let len = u64::from(self.files[place as usize].manifest.chunk_len(*chunk));
                 neighbour.missing_bytes = neighbour.missing_bytes.saturating_sub(len);
-                // A promise that it has kept itself to is counted already.
-                if !neighbour.promised.remove(&(place, *chunk)) {
+                // A promise that was kept is counted already.
+                if neighbour.promised.remove(&(place, *chunk)) {
+                    self.arrived += len.max(u64::from(CHUNK_COST_MIN));
+                } else {
                     self.count_copy(place, *chunk, true);
                 }
             }
@@ -137,8 +141,9 @@ impl Swarm {
 
     /// Gives turns for as long as there is room to send, to those first who miss most.
     pub(super) fn give_turns(&mut self, now: Time) {
-        let windows = u64::from(self.config.windows_bytes);
-        let window = u64::from(self.config.window_bytes);
+        let most = u64::from(self.config.windows_bytes);
+        let windows = (self.pace * AHEAD_TICKS).clamp(most / WINDOWS_PART_MIN, most);
+        let window = u64::from(self.config.window_bytes).min(windows);
         let mut committed: u64 = self.peers.values().map(Neighbour::committed).sum();
         if committed >= windows || self.upload.left(now) <= 0 {
             return;

@@ -16,6 +16,8 @@ use crate::time::Time;
 
 /// How many files are fetched at once.
 const FETCHING_MAX: usize = 512;
+/// How many begin together at least, once there are so many.
+const FETCHING_STEP: usize = 128;
 /// How many chunks these may have together: their hashes are in memory.
 const FETCHING_CHUNKS_MAX: u64 = 2 * manyhands_wire::file::CHUNKS_MAX as u64;
 /// How many bytes are asked for and not here yet.
@@ -50,10 +52,11 @@ const AGAIN_EVERY: Duration = Duration::from_secs(1);
 impl Swarm {
     /// Begins to fetch files for which there is room, and somebody who has them.
     pub(super) fn begin_files(&mut self, now: Time) {
-        if !std::mem::take(&mut self.look) {
+        // Many small files end one by one: the next ones are begun together.
+        if !self.look || self.fetching.len() > FETCHING_MAX - FETCHING_STEP {
             return;
         }
-        let mut wanted = Vec::new();
+        self.look = false;
         let mut chunks: u64 = self.fetching.iter().map(|place| self.chunks_of(*place)).sum();
         let waiting: Vec<(bool, u32)> = self.waiting.iter().copied().collect();
         for (rank, place) in waiting {
@@ -99,12 +102,11 @@ impl Swarm {
             if self.chunks_of(place) == 0 {
                 self.begin_in_store(now, place, Vec::new());
             } else if self.files[place as usize].fetch().is_some_and(Fetch::is_ready) {
-                wanted.push(place);
+                self.tell_wanted(now, place);
             } else {
                 self.ask_for_list(now, place);
             }
         }
-        self.tell_wanted(&wanted);
     }
 
     fn chunks_of(&self, place: u32) -> u64 {
@@ -125,26 +127,12 @@ impl Swarm {
         file.copies = Some(copies);
     }
 
-    /// Tells the neighbours what is wanted: files of which nothing is here by name, others with what is.
-    fn tell_wanted(&mut self, places: &[u32]) {
-        let everybody: Vec<PeerId> = self.peers.keys().copied().collect();
-        if everybody.is_empty() {
-            return;
+    /// The neighbours are to be told that a file is wanted: soon, as there may be many.
+    fn tell_wanted(&mut self, now: Time, place: u32) {
+        if !self.has_news() {
+            self.news.since = now;
         }
-        let mut names = Vec::new();
-        for place in places {
-            let file = &self.files[*place as usize];
-            let Some(fetch) = file.fetch() else { continue };
-            if fetch.have.count() == 0 {
-                names.push(file.id);
-                continue;
-            }
-            let frame = Frame::Chunks { file: file.id, bits: fetch.have.as_bytes().to_vec() };
-            self.out.push_back(SwarmOutput::Frame(everybody.clone(), frame));
-        }
-        for part in names.chunks(FILE_IDS_MAX) {
-            self.out.push_back(SwarmOutput::Frame(everybody.clone(), Frame::Wants(part.to_vec())));
-        }
+        self.news.wanted.push(place);
     }
 
     /// Asks somebody who has a file for the list of its hashes.
@@ -192,7 +180,7 @@ impl Swarm {
             return self.out.push_back(SwarmOutput::Bad(peer, what));
         }
         self.begin_in_store(now, place, hashes);
-        self.tell_wanted(&[place]);
+        self.tell_wanted(now, place);
     }
 
     /// The hashes are known: the store makes room.
@@ -429,9 +417,9 @@ impl Swarm {
             file.urgent = (urgent..fetch.have.len()).find(|chunk| !fetch.have.has(*chunk));
         }
         if !self.has_news() {
-            self.news.2 = now;
+            self.news.since = now;
         }
-        self.news.0.push((place, chunk));
+        self.news.chunks.push((place, chunk));
         // Whoever misses it may have a use for its turn again.
         for peer in self.peers.values_mut() {
             if peer.wants.get(&place).is_some_and(|bits| !bits.has(chunk)) {
