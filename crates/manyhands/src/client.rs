@@ -6,4 +6,4 @@ pub(crate) mod ls;
 mod progress;
 pub(crate) mod put;
 mod safe;
-mod target;
+pub(crate) mod target;

@@ -115,6 +115,6 @@ impl Target {
 }
 
 /// A name or id as part of a path. Two dots would be taken for a way up, so they are written out as well.
-pub(super) fn segment(word: &str) -> String {
+pub(crate) fn segment(word: &str) -> String {
     utf8_percent_encode(word, NON_ALPHANUMERIC).to_string()
 }

@@ -209,6 +209,29 @@ pub(super) async fn metrics(State(web): State<Arc<Web>>) -> Response {
             "Units computed, duplicates counted.",
             view.room.gross_units as f64,
         );
+        if let Some(files) = &view.files {
+            metric("files_known", "gauge", "Files that the room has.", f64::from(files.known));
+            metric("files_here", "gauge", "Files that are here.", f64::from(files.here));
+            metric("files_here_bytes", "gauge", "Bytes of files that are here.", files.bytes_here as f64);
+            metric(
+                "files_sent_bytes_total",
+                "counter",
+                "Bytes of files given to others.",
+                files.sent_bytes as f64,
+            );
+            metric(
+                "files_received_bytes_total",
+                "counter",
+                "Bytes of files got from others.",
+                files.received_bytes as f64,
+            );
+            metric(
+                "files_wasted_bytes_total",
+                "counter",
+                "Bytes that came twice or wrong.",
+                files.wasted_bytes as f64,
+            );
+        }
     }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }

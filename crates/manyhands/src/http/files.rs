@@ -18,6 +18,8 @@ pub(crate) mod names;
 mod problem;
 mod range;
 pub(crate) mod sets;
+#[cfg(test)]
+mod tests;
 pub(crate) mod upload;
 mod who;
 
@@ -25,7 +27,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::routing::get;
 use manyhands_core::files::{FileInfo, FileState, StoreOrder};
@@ -36,7 +37,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::timeout;
 
 use super::Web;
-use find::find;
+use find::{Word, find};
 use problem::Problem;
 use who::Owner;
 
@@ -85,13 +86,15 @@ pub(super) fn routes() -> Router<Arc<Web>> {
 
 /// `DELETE /api/files/{id}`: throws a file away here, and does not fetch it again unless somebody here asks for it. Others
 /// keep theirs.
-async fn forget(Owner(face): Owner, Path(word): Path<String>) -> Result<StatusCode, Problem> {
+async fn forget(Owner(face): Owner, Word(word): Word) -> Result<StatusCode, Problem> {
     let id = find(&face, &word)?.id;
     face.command(Command::ForgetFile(id)).await?;
     face.until_listed(|files| {
         files.iter().find(|file| file.id == id).is_none_or(|file| file.state == FileState::Forgotten)
     })
     .await;
+    let mut changes = face.store.changes();
+    let _ = timeout(LISTED_WITHIN, changes.wait_for(|_| face.store.is_forgotten(&id))).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

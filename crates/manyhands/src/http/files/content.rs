@@ -8,8 +8,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
+use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
@@ -20,7 +20,7 @@ use serde::Deserialize;
 
 use super::FilesFace;
 use super::arrival::await_chunk;
-use super::find::find_again;
+use super::find::{Word, find_again};
 use super::names::attachment;
 use super::problem::Problem;
 use super::range::{Wanted, wanted};
@@ -54,7 +54,7 @@ enum Format {
 pub(super) async fn content(
     Guest(face): Guest,
     method: Method,
-    Path(word): Path<String>,
+    Word(word): Word,
     question: Result<Query<Question>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {

@@ -1,6 +1,8 @@
 //! Which file is meant: by its id, by the beginning of its id, or by its name.
 
+use axum::extract::{FromRequestParts, Path};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use manyhands_core::files::{FileInfo, FileState};
 use manyhands_wire::FileId;
 use serde_json::json;
@@ -12,6 +14,18 @@ use super::problem::Problem;
 const DIGITS_MIN: usize = 6;
 /// How many files are told where several are meant.
 const CANDIDATES_MAX: usize = 20;
+
+/// What stands in the place of an id in a request's path.
+pub(super) struct Word(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Word {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let word = Path::<String>::from_request_parts(parts, state).await;
+        word.map(|Path(word)| Self(word)).map_err(|error| Problem::bad(error.body_text()))
+    }
+}
 
 /// The file that a word means, forgotten files apart.
 ///

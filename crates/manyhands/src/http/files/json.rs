@@ -70,8 +70,14 @@ async fn file<S: Bytewise>(reader: &mut Reader<S>, putting: &mut Putting) -> Res
     while let Some(key) = members.next_key(reader).await? {
         match key.as_str() {
             "name" => name = Some(reader.string("name", FILE_NAME_BYTES_MAX).await?),
-            "type" if !is_put => media_type = Some(reader.string("type", MEDIA_TYPE_BYTES_MAX).await?),
-            "type" => return Err(Problem::bad("`type` stands before `content`")),
+            "type" => {
+                let text = reader.string("type", MEDIA_TYPE_BYTES_MAX).await?;
+                if is_put {
+                    putting.retype(text)?;
+                } else {
+                    media_type = Some(text);
+                }
+            }
             "content" => {
                 reader.expect(b'"').await?;
                 match &name {

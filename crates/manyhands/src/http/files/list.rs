@@ -1,14 +1,14 @@
 //! Which files there are: `GET /api/files` and `GET /api/files/{id}/info`.
 
 use axum::Json;
+use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query};
 use manyhands_core::files::{FileInfo, FileState, Source};
 use manyhands_wire::FileId;
 use manyhands_wire::file::FileKind;
 use serde::{Deserialize, Serialize};
 
-use super::find::find_again;
+use super::find::{Word, find_again};
 use super::problem::Problem;
 use super::who::Guest;
 
@@ -142,7 +142,7 @@ fn page(files: &[FileInfo], question: &Question, limit: usize) -> Result<Listing
 }
 
 /// `GET /api/files/{id}/info`
-pub(super) async fn info(Guest(face): Guest, Path(word): Path<String>) -> Result<Json<Listed>, Problem> {
+pub(super) async fn info(Guest(face): Guest, Word(word): Word) -> Result<Json<Listed>, Problem> {
     find_again(&face, &word).map(|file| Json(Listed::from(&file)))
 }
 

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::Path;
 use manyhands_wire::FileId;
 use manyhands_wire::file::FileKind;
 use serde::{Deserialize, Serialize};
 
 use super::FilesFace;
 use super::content::Reading;
-use super::find::find_again;
+use super::find::{Word, find_again};
 use super::list::Listed;
 use super::problem::Problem;
 use super::who::Guest;
@@ -34,7 +33,7 @@ pub(crate) struct Set {
 }
 
 /// `GET /api/sets/{id}`: which files were put together.
-pub(super) async fn set(Guest(face): Guest, Path(word): Path<String>) -> Result<Json<Set>, Problem> {
+pub(super) async fn set(Guest(face): Guest, Word(word): Word) -> Result<Json<Set>, Problem> {
     let file = find_again(&face, &word)?;
     if file.kind != FileKind::Set {
         return Err(Problem::unknown("this is a file, not a set of files"));

@@ -6,6 +6,7 @@
 //! 3. Several files make a set. Only when all of them are in the store does the node hear of any.
 //! 4. If one of them is refused, none is put: those that were written before are thrown away again.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -209,6 +210,15 @@ impl Putting {
         Ok(())
     }
 
+    /// Says what type the last file has, after its content.
+    pub(super) fn retype(&mut self, media_type: String) -> Result<(), Problem> {
+        check_media_type(&media_type)?;
+        if let Some(file) = self.files.last_mut() {
+            file.media_type = media_type;
+        }
+        Ok(())
+    }
+
     /// Makes a set of several files, and tells the node of all.
     async fn finish(mut self) -> Result<Answer, Problem> {
         let members: Vec<Member> = self.files.iter().map(member).collect();
@@ -230,13 +240,16 @@ impl Putting {
                 }
             }
         };
+        let mut told = BTreeSet::new();
         for file in std::mem::take(&mut self.files) {
-            self.face.command(Command::AddFile(file)).await?;
+            if told.insert(file.manifest.id()) {
+                self.face.command(Command::AddFile(file)).await?;
+            }
         }
         let ids: Vec<FileId> = members.iter().map(|member| member.id).chain(set).collect();
         self.face
             .until_listed(|files| {
-                let known: std::collections::BTreeSet<_> = files.iter().map(|file| file.id).collect();
+                let known: BTreeSet<_> = files.iter().map(|file| file.id).collect();
                 ids.iter().all(|id| known.contains(id))
             })
             .await;
@@ -244,7 +257,7 @@ impl Putting {
     }
 
     async fn put_set(&self, name: String, members: &[Member]) -> Result<NewFile, Problem> {
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         let ids = members.iter().filter(|member| seen.insert(member.id));
         let content: Vec<u8> = ids.flat_map(|member| member.id.0).collect();
         let size = content.len() as u64;
@@ -254,8 +267,7 @@ impl Putting {
 
     /// Throws away what was written and nobody else has put before.
     async fn undo(self) {
-        let known: std::collections::BTreeSet<_> =
-            self.face.files.borrow().iter().map(|file| file.id).collect();
+        let known: BTreeSet<_> = self.face.files.borrow().iter().map(|file| file.id).collect();
         for file in self.files {
             let id = file.manifest.id();
             if !known.contains(&id) {
