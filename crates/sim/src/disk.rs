@@ -103,9 +103,9 @@ impl Disk {
         is_whole.then(|| file.chunks.values().flatten().copied().collect())
     }
 
-    /// How many chunks of a file are there.
-    pub(crate) fn chunks(&self, id: &FileId) -> usize {
-        self.files.get(id).map_or(0, |file| file.chunks.len())
+    /// The chunks of a file that are there.
+    pub(crate) fn chunks(&self, id: &FileId) -> Vec<u32> {
+        self.files.get(id).map(|file| file.chunks.keys().copied().collect()).unwrap_or_default()
     }
 
     /// Carries out an order.

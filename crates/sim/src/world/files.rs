@@ -25,9 +25,10 @@ impl World {
         self.disks.get(&self.lives[number].options.identity)?.content(id)
     }
 
-    /// How many chunks of a file are on a node's disk.
-    pub fn chunks_on_disk(&self, number: NodeNumber, id: &FileId) -> usize {
-        self.disks.get(&self.lives[number].options.identity).map_or(0, |disk| disk.chunks(id))
+    /// The chunks of a file that are on a node's disk.
+    pub fn chunks_on_disk(&self, number: NodeNumber, id: &FileId) -> Vec<u32> {
+        let disk = self.disks.get(&self.lives[number].options.identity);
+        disk.map(|disk| disk.chunks(id)).unwrap_or_default()
     }
 
     /// How many chunks were ever written to a node's disk.
