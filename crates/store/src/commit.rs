@@ -195,7 +195,7 @@ impl Shared {
                 .contents
                 .file(&file, generation)
                 .and_then(|handle| self.disk.sync(&handle))
-                .and_then(|()| self.disk.sync_folder(&self.contents.folder_of(&file)));
+                .and_then(|()| self.contents.sync_names(&file));
             match done {
                 Ok(()) => {
                     synced.insert((file, generation), chunks);

@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use manyhands_wire::FileId;
@@ -22,6 +23,8 @@ const OPEN_MAX: usize = 64;
 pub(crate) struct Contents {
     folder: PathBuf,
     disk: Disk,
+    /// Whether one of the 256 folders is new, and may be gone after a crash.
+    has_new_folder: AtomicBool,
     /// The latest used ones last.
     open: Mutex<Vec<(FileId, u64, Arc<File>)>>,
 }
@@ -30,7 +33,7 @@ impl Contents {
     /// The folder, made if there is none.
     pub(crate) fn new(folder: PathBuf, disk: Disk) -> io::Result<Self> {
         fs::create_dir_all(&folder)?;
-        Ok(Self { folder, disk, open: Mutex::default() })
+        Ok(Self { folder, disk, has_new_folder: AtomicBool::new(false), open: Mutex::default() })
     }
 
     /// Makes room for content that comes chunk by chunk: a file as long as it will be, which takes no room on most disks
@@ -58,7 +61,17 @@ impl Contents {
         let path = self.path(file, generation);
         self.make_folder(&path)?;
         fs::rename(from, &path)?;
-        self.disk.sync_folder(path.parent().unwrap_or(&self.folder))
+        self.sync_names(file)
+    }
+
+    /// Makes it last that the files of this content's folder are there.
+    pub(crate) fn sync_names(&self, file: &FileId) -> io::Result<()> {
+        self.disk.sync_folder(&self.folder_of(file))?;
+        if self.has_new_folder.swap(false, Ordering::Relaxed) {
+            let synced = self.disk.sync_folder(&self.folder);
+            return synced.inspect_err(|_| self.has_new_folder.store(true, Ordering::Relaxed));
+        }
+        Ok(())
     }
 
     /// A file of content, open.
@@ -90,8 +103,7 @@ impl Contents {
         Ok((hash_list(&hashes) == manifest.hashes).then_some(hashes))
     }
 
-    /// The folder that this content is in.
-    pub(crate) fn folder_of(&self, file: &FileId) -> PathBuf {
+    fn folder_of(&self, file: &FileId) -> PathBuf {
         self.folder.join(format!("{:02x}", file.0[0]))
     }
 
@@ -152,7 +164,10 @@ impl Contents {
     fn make_folder(&self, path: &Path) -> io::Result<()> {
         let Some(folder) = path.parent() else { return Ok(()) };
         match fs::create_dir(folder) {
-            Ok(()) => self.disk.sync_folder(&self.folder),
+            Ok(()) => {
+                self.has_new_folder.store(true, Ordering::Relaxed);
+                Ok(())
+            }
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
             Err(error) => Err(error),
         }

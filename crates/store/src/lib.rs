@@ -33,6 +33,7 @@ mod shared;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -67,7 +68,7 @@ impl Default for StoreOptions {
 }
 
 /// A store of files in a folder; cheap to clone. The folder is free for another program when the last clone is dropped.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct FileStore {
     shared: Arc<Shared>,
     _committer: Arc<Committer>,
@@ -163,6 +164,12 @@ impl FileStore {
     /// Makes everything last that was written up to now. Waits for the disk, so not for an async thread.
     pub fn flush(&self) {
         self.shared.flush();
+    }
+}
+
+impl fmt::Debug for FileStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileStore").field("folder", &self.shared.folder).finish_non_exhaustive()
     }
 }
 

@@ -18,9 +18,10 @@ use manyhands_wire::file::{
     fitting_chunk_bytes,
 };
 use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use crate::disk;
+use crate::disk::{self, Disk};
 use crate::index::{FILES_MAX, Held, is_small};
 use crate::log::{Log, Place};
 use crate::open::INCOMING;
@@ -32,6 +33,9 @@ use crate::{PutError, locked};
 const PART_BYTES: usize = 1 << 20;
 /// How many bytes are made room for at first: many files are small.
 const FIRST_BYTES: usize = 16 * 1024;
+
+/// After how many bytes the disk begins to sync what came, so that little is left to be waited for at the end.
+const SYNC_BYTES: u64 = 32 << 20;
 
 const TOO_LARGE: PutError = PutError::TooLarge { limit: FILE_BYTES_MAX };
 
@@ -55,8 +59,11 @@ struct Incoming {
 
 /// A file that is removed, unless it was renamed.
 struct Temporary {
-    file: File,
+    file: Arc<File>,
     path: PathBuf,
+    /// How many bytes were written since a sync was begun.
+    unsynced_bytes: u64,
+    syncing: Option<JoinHandle<io::Result<()>>>,
 }
 
 /// Whether a part is being written.
@@ -158,10 +165,12 @@ impl Incoming {
             none => {
                 let name = format!("{:016x}", self.shared.next_generation());
                 let path = self.shared.folder.join(INCOMING).join(name);
-                none.insert(Temporary { file: disk::create(&path)?, path })
+                let file = Arc::new(disk::create(&path)?);
+                none.insert(Temporary { file, path, unsynced_bytes: 0, syncing: None })
             }
         };
         self.shared.disk.write_at(&temporary.file, part, offset)?;
+        temporary.sync_meanwhile(part.len() as u64, &self.shared.disk)?;
         if size.div_ceil(u64::from(self.chunk_bytes)) > u64::from(CHUNKS_MAX) {
             self.hashes = Vec::new();
         } else {
@@ -231,18 +240,20 @@ impl Incoming {
 
     fn keep_large(&mut self, manifest: &Manifest, hashes: &[Hash]) -> Result<(), PutError> {
         let (file, chunks) = (manifest.id(), manifest.chunks());
-        let Some(temporary) = &self.temporary else { return Ok(()) };
         if self.is_whole(&file)? {
             return Ok(());
         }
+        let Some(temporary) = &mut self.temporary else { return Ok(()) };
         self.shared.disk.write_at(&temporary.file, hashes.as_flattened(), manifest.size)?;
+        temporary.synced()?;
         self.shared.disk.sync(&temporary.file)?;
+        let path = temporary.path.clone();
         let generation = self.shared.next_generation();
         let mut log = locked(&self.shared.log);
         if self.is_whole(&file)? {
             return Ok(());
         }
-        self.shared.contents.take_over(&file, generation, &temporary.path)?;
+        self.shared.contents.take_over(&file, generation, &path)?;
         let records = [
             Record::Recalled(file),
             Record::Begun { file, generation, chunks, hashes: None },
@@ -307,6 +318,27 @@ impl Drop for Incoming {
     fn drop(&mut self) {
         let mut index = locked(&self.shared.index);
         index.incoming_bytes = index.incoming_bytes.saturating_sub(self.size);
+    }
+}
+
+impl Temporary {
+    /// Lets the disk sync beside what is done here, whenever enough was written and the last time is over.
+    fn sync_meanwhile(&mut self, written: u64, disk: &Disk) -> io::Result<()> {
+        self.unsynced_bytes += written;
+        if self.unsynced_bytes < SYNC_BYTES || self.syncing.as_ref().is_some_and(|job| !job.is_finished()) {
+            return Ok(());
+        }
+        self.synced()?;
+        self.unsynced_bytes = 0;
+        let (file, disk) = (self.file.clone(), disk.clone());
+        self.syncing = Some(spawn_blocking(move || disk.sync(&file)));
+        Ok(())
+    }
+
+    /// Waits for the sync that was begun. The system tells a failure once only, so none may be overlooked.
+    fn synced(&mut self) -> io::Result<()> {
+        let Some(job) = self.syncing.take() else { return Ok(()) };
+        Handle::current().block_on(job).map_err(io::Error::other)?
     }
 }
 

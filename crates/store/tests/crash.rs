@@ -3,6 +3,8 @@
 //! The program is this test's own binary, started anew with a folder to work on. It says a line for every chunk, and is killed
 //! after a certain number of them.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+
 mod common;
 
 use std::collections::HashSet;

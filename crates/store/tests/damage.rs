@@ -1,5 +1,7 @@
 //! Whatever happens to the files of a store while it is closed: it opens with what is right, or says that it cannot.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+
 mod common;
 
 use std::fs;

@@ -13,7 +13,7 @@ use common::{
 use manyhands_core::files::{Bits, Content, StoreEvent, StoreOrder};
 use manyhands_store::{FileStore, PutError, ReadError, StoreError, StoreOptions};
 use manyhands_wire::FileId;
-use manyhands_wire::file::{FileKind, Hash, hash_list};
+use manyhands_wire::file::{FileKind, Hash, Manifest, hash_list};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::sync::Notify;
 
@@ -299,6 +299,33 @@ async fn nothing_goes_over_the_quota() {
     assert_eq!(store.sized(), (3_000_000, 5_000_000));
     assert_eq!(incoming(folder.path()), 0);
     put(&store, "b", &small).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_of_five_gigabytes_is_written_from_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open(folder.path());
+    let (size, chunk_bytes) = (5_000_000_000, 128 * 1024);
+    let last = bytes(17, (size % u64::from(chunk_bytes)) as usize);
+    let mut hashes = vec![[0; 32]; size.div_ceil(u64::from(chunk_bytes)) as usize];
+    *hashes.last_mut().unwrap() = *blake3::hash(&last).as_bytes();
+    let manifest = Manifest::new("large".into(), size, chunk_bytes, &hashes, FileKind::File);
+    let (file, chunk) = (manifest.id(), manifest.chunks() - 1);
+    let mut driver = Driver::new(&store);
+
+    driver.order(StoreOrder::Keep(entry(manifest))).await;
+    driver.order(StoreOrder::Begin { file, hashes: hashes.clone() }).await;
+    driver.order(StoreOrder::Write { file, chunk, bytes: last.clone() }).await;
+    assert_eq!(driver.event().await, StoreEvent::Written { file, chunk });
+    driver.end().await;
+    drop(store);
+
+    let (store, stored) = open(folder.path());
+    let Content::Part { hashes: kept, chunks } = &stored[0].content else {
+        panic!("{:?}", stored[0].content)
+    };
+    assert_eq!((kept, chunks.iter().collect::<Vec<_>>()), (&hashes, vec![chunk]));
+    assert_eq!(store.read_chunk(&file, chunk).await.unwrap(), last);
 }
 
 #[tokio::test]

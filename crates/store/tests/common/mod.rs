@@ -1,6 +1,7 @@
 //! What the tests share: content that can be told again, entries that nobody signed, and a node that only gives orders.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
+#![expect(clippy::unwrap_used, reason = "it is a part of tests")]
 
 use std::path::Path;
 use std::time::Duration;
@@ -111,13 +112,9 @@ impl Driver {
 
     pub(crate) async fn read(&mut self, file: &FileId, chunk: u32) -> Option<Vec<u8>> {
         self.order(StoreOrder::Read { file: *file, chunk }).await;
-        loop {
-            match self.event().await {
-                StoreEvent::Read { file: of, chunk: at, bytes } if (of, at) == (*file, chunk) => {
-                    return bytes;
-                }
-                other => panic!("{other:?} is no answer to a read"),
-            }
+        match self.event().await {
+            StoreEvent::Read { file: of, chunk: at, bytes } if (of, at) == (*file, chunk) => bytes,
+            other => panic!("{other:?} is no answer to a read"),
         }
     }
 
