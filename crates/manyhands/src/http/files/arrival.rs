@@ -69,7 +69,8 @@ pub(super) async fn await_chunk(face: &FilesFace, id: &FileId, chunk: u32) -> Re
     }
 }
 
-fn is_linked(face: &FilesFace) -> bool {
+/// Whether anybody is there who could give something.
+pub(super) fn is_linked(face: &FilesFace) -> bool {
     face.views.borrow().peers.iter().any(|peer| peer.link == LinkState::Open)
 }
 

@@ -20,7 +20,7 @@ use serde::Deserialize;
 
 use super::FilesFace;
 use super::arrival::await_chunk;
-use super::find::{Word, find_again};
+use super::find::{Word, find_soon};
 use super::names::attachment;
 use super::problem::Problem;
 use super::range::{Wanted, wanted};
@@ -59,7 +59,7 @@ pub(super) async fn content(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let Query(question) = question.map_err(|error| Problem::bad(error.body_text()))?;
-    let file = find_again(&face, &word)?;
+    let file = find_soon(&face, &word).await?;
     let is_head = method == Method::HEAD;
     match question.format {
         Format::Raw => raw(face, file, &headers, is_head).await,

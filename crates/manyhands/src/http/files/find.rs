@@ -8,6 +8,7 @@ use manyhands_wire::FileId;
 use serde_json::json;
 
 use super::FilesFace;
+use super::arrival::is_linked;
 use super::problem::Problem;
 
 /// How many digits of an id are enough to name a file, if no other begins so.
@@ -37,10 +38,17 @@ pub(super) fn find(face: &FilesFace, word: &str) -> Result<FileInfo, Problem> {
     choose(files.iter().filter(is_kept), word).cloned()
 }
 
-/// The same, but a file's own id finds it also after it was forgotten: whoever knows it may want it back.
-pub(super) fn find_again(face: &FilesFace, word: &str) -> Result<FileInfo, Problem> {
-    if let Some(file) = FileId::parse(word).and_then(|id| face.info(&id)) {
-        return Ok(file);
+/// The same, but a file's own id finds it also after it was forgotten, as whoever knows it may want it back; and for a moment
+/// before it is heard of, as it may just have been put elsewhere.
+pub(super) async fn find_soon(face: &FilesFace, word: &str) -> Result<FileInfo, Problem> {
+    if let Some(id) = FileId::parse(word) {
+        let is_known = |files: &[FileInfo]| files.iter().any(|file| file.id == id);
+        if is_linked(face) {
+            face.until_listed(is_known).await;
+        }
+        if let Some(file) = face.info(&id) {
+            return Ok(file);
+        }
     }
     find(face, word)
 }

@@ -8,7 +8,7 @@ use manyhands_wire::FileId;
 use manyhands_wire::file::FileKind;
 use serde::{Deserialize, Serialize};
 
-use super::find::{Word, find_again};
+use super::find::{Word, find_soon};
 use super::problem::Problem;
 use super::who::Guest;
 
@@ -143,7 +143,7 @@ fn page(files: &[FileInfo], question: &Question, limit: usize) -> Result<Listing
 
 /// `GET /api/files/{id}/info`
 pub(super) async fn info(Guest(face): Guest, Word(word): Word) -> Result<Json<Listed>, Problem> {
-    find_again(&face, &word).map(|file| Json(Listed::from(&file)))
+    find_soon(&face, &word).await.map(|file| Json(Listed::from(&file)))
 }
 
 impl From<&FileInfo> for Listed {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::FilesFace;
 use super::content::Reading;
-use super::find::{Word, find_again};
+use super::find::{Word, find_soon};
 use super::list::Listed;
 use super::problem::Problem;
 use super::who::Guest;
@@ -34,7 +34,7 @@ pub(crate) struct Set {
 
 /// `GET /api/sets/{id}`: which files were put together.
 pub(super) async fn set(Guest(face): Guest, Word(word): Word) -> Result<Json<Set>, Problem> {
-    let file = find_again(&face, &word)?;
+    let file = find_soon(&face, &word).await?;
     if file.kind != FileKind::Set {
         return Err(Problem::unknown("this is a file, not a set of files"));
     }
