@@ -8,7 +8,7 @@
 //! 3. The neighbour asks for as many as the turn allows: of those named the ones that it still lacks and nobody else is
 //!    bringing, then the rarest by its own count. A turn that is of no use is answered too, and the giver turns to others.
 //! 4. The chunk is read from the store and sent over the bulk channel, no more at once than the windows allow: what is
-//!    promised, read and underway counts until the connection has taken it.
+//!    promised, read and underway counts until the connection has taken it. On a slow line the windows are smaller.
 //! 5. The receiver checks its hash. A wrong one is the end of that link; a right one is written, and told to the neighbours.
 //!
 //! So a giver decides who gets the next chunk, the taker decides which, nobody is sent what it has, and a chunk is asked of a

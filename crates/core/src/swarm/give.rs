@@ -142,7 +142,9 @@ impl Swarm {
     /// Gives turns for as long as there is room to send, to those first who miss most.
     pub(super) fn give_turns(&mut self, now: Time) {
         let most = u64::from(self.config.windows_bytes);
-        let windows = (self.pace * AHEAD_TICKS).clamp(most / WINDOWS_PART_MIN, most);
+        // Where much came already since the last tick, the next one is not waited for.
+        let pace = self.pace.max(self.arrived / 4);
+        let windows = (pace * AHEAD_TICKS).clamp(most / WINDOWS_PART_MIN, most);
         let window = u64::from(self.config.window_bytes).min(windows);
         let mut committed: u64 = self.peers.values().map(Neighbour::committed).sum();
         if committed >= windows || self.upload.left(now) <= 0 {

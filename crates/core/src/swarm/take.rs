@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use manyhands_wire::bulk::Bulk;
-use manyhands_wire::file::{FILE_IDS_MAX, Hash, PICKS_MAX, Picks, hash_list};
+use manyhands_wire::file::{Hash, PICKS_MAX, Picks, hash_list};
 use manyhands_wire::{FileId, Frame, PeerId};
 use rand_chacha::rand_core::Rng as _;
 

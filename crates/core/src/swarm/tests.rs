@@ -444,6 +444,22 @@ fn upload_and_download_keep_to_their_limits() {
 }
 
 #[test]
+fn chunks_go_on_before_a_file_is_whole() {
+    let slow = SwarmConfig { upload_bytes_per_second: 20_000, ..SwarmConfig::default() };
+    let mut world = World::with(4, slow, u64::MAX);
+    let bytes = content(100 * 1024, 1);
+    let id = world.put(0, "a", &bytes, 1024);
+    world.tell("a", &bytes, 1024);
+    (1..4).for_each(|number| world.link(number - 1, number));
+    let have = |world: &World, number: usize| world.machines[number].disk.get(&id).map_or(0, BTreeMap::len);
+
+    assert!(world.run_until(10, |world| have(world, 1) == 60));
+
+    assert!(have(&world, 2) >= 30 && have(&world, 3) >= 20, "{} and {}", have(&world, 2), have(&world, 3));
+    assert!(world.run_until(10, |world| world.all_have(id)));
+}
+
+#[test]
 fn a_reader_is_given_the_next_chunks_first() {
     let slow =
         SwarmConfig { window_bytes: CHUNK_COST_MIN, windows_bytes: CHUNK_COST_MIN, ..SwarmConfig::default() };
