@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "this is a program for a terminal")]
 
 mod measure;
+mod spread;
 mod swarm;
 
 use std::ops::Range;
@@ -62,6 +63,19 @@ enum Command {
     },
     /// Names the scenarios.
     List,
+    /// Has chunks spread over servers by each policy, and compares them.
+    Spread {
+        /// What it is like, as a link to the simulator has it: `servers=20&chunks=64&latency=0&degree=4`. What is not said is
+        /// as usual; with a policy, only that one runs.
+        #[arg(default_value = "")]
+        settings: String,
+        /// As JSON, for scripts.
+        #[arg(long)]
+        json: bool,
+        /// Print who sent which chunk to whom; of one policy only.
+        #[arg(long)]
+        log: bool,
+    },
 }
 
 /// Does what the command line says.
@@ -71,6 +85,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Replay { seed, log, liars } => replay(seed, log, Plot { liars }),
         Command::Scenario { name, nodes, seed, json } => measure::run(&name, nodes, seed, json),
         Command::List => measure::list(),
+        Command::Spread { settings, json, log } => spread::run(&settings, json, log),
     }
 }
 

@@ -8,15 +8,19 @@
 //! - [`world`]: the event loop, the faults a scenario can inject, the checks.
 //! - [`options`]: what a simulation and its peers are like.
 //! - [`network`]: links; signaling servers lie beside it.
+//! - [`disk`]: what a machine keeps of files.
 //! - [`worker`]: workers of a given speed.
 //! - [`story`]: runs with random faults from a seed.
 //! - [`scenarios`]: what is measured.
+//! - [`spread`]: chunks that spread over servers, without nodes around them.
 
+pub mod disk;
 pub mod network;
 pub mod options;
 mod queue;
 pub mod scenarios;
 mod servers;
+pub mod spread;
 pub mod story;
 mod trace;
 pub mod traffic;

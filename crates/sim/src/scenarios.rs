@@ -3,11 +3,13 @@
 mod large;
 mod messages;
 mod room;
+mod spread;
 mod work;
 
 pub use large::large;
 pub use messages::{lost_nodes, redundancy};
 pub use room::{Room, Spread, Starts};
+pub use spread::{spread, spread_of};
 pub use work::{efficiency, efficiency_of, lost_workers};
 
 use serde::Serialize;
@@ -86,7 +88,7 @@ pub struct Scenario {
 }
 
 /// All of them.
-pub const ALL: [Scenario; 8] = [
+pub const ALL: [Scenario; 9] = [
     Scenario {
         name: "lost-nodes",
         about: "messages while any three nodes are away, and after half or most of them are gone",
@@ -142,5 +144,12 @@ pub const ALL: [Scenario; 8] = [
         nodes: 10_000,
         wall_s: 60.0,
         run: large,
+    },
+    Scenario {
+        name: "spread",
+        about: "chunks that spread over servers, against the least number of rounds there can be",
+        nodes: 20,
+        wall_s: 60.0,
+        run: spread,
     },
 ];
