@@ -3,8 +3,9 @@
 //! A large file has tens of thousands of chunks, so they are drawn on a canvas, and where there are more than cells, a cell
 //! stands for several.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
+use js_sys::Date;
 use manyhands_core::View;
 use manyhands_core::files::{ChunkState, FileInfo, FileState};
 use manyhands_wire::{FileId, PeerId};
@@ -22,6 +23,9 @@ const SOURCES_MAX: usize = 12;
 /// How many drawings pass until the grid is drawn although nothing changed: the theme may have.
 const REST_MAX: u32 = 15;
 
+/// For how long a file has to come until it is told how long it will take, in milliseconds: the speed rises at first.
+const GUESS_AFTER_MS: f64 = 3_000.0;
+
 /// The part of the page that shows one file.
 pub(super) struct Chunks {
     el: El,
@@ -32,6 +36,8 @@ pub(super) struct Chunks {
     trouble: El,
     /// What is drawn, and how many drawings ago.
     drawn: RefCell<(Vec<ChunkState>, i32, u32)>,
+    /// The file that is coming, and since when.
+    coming: Cell<Option<(FileId, f64)>>,
 }
 
 /// What a cell looks like.
@@ -61,7 +67,7 @@ impl Chunks {
         let el =
             el("div").id("chunks").class("chunks").with(&[&name, &facts, &grid, &legend, &sources, &trouble]);
         el.show_if(false);
-        Self { el, name, facts, grid, sources, trouble, drawn: RefCell::default() }
+        Self { el, name, facts, grid, sources, trouble, drawn: RefCell::default(), coming: Cell::default() }
     }
 
     /// Its element.
@@ -79,7 +85,7 @@ impl Chunks {
         self.el.show_if(file.is_some());
         let Some(file) = file else { return };
         self.name.say(&shown_name(file));
-        let facts = facts(file);
+        let facts = facts(file, self.is_coming_for_long(file));
         self.facts.say(&facts);
         self.trouble.say_if((!file.trouble.is_empty()).then_some(&file.trouble));
         self.draw_sources(view, file);
@@ -94,6 +100,13 @@ impl Chunks {
         self.grid.set("aria-label", &["The chunks of this file: ", &facts].concat());
         self.paint(view, &state, f64::from(width));
         *drawn = (state, width, 0);
+    }
+
+    fn is_coming_for_long(&self, file: &FileInfo) -> bool {
+        let (now, is_coming) = (Date::now(), file.state == FileState::Fetching);
+        let since = self.coming.get().filter(|(id, _)| *id == file.id).map_or(now, |(_, since)| since);
+        self.coming.set(is_coming.then_some((file.id, since)));
+        now - since > GUESS_AFTER_MS
     }
 
     fn draw_sources(&self, view: &View, file: &FileInfo) {
@@ -171,20 +184,26 @@ impl Chunks {
 }
 
 /// How far it is, how quickly it comes, and how long it will take.
-fn facts(file: &FileInfo) -> String {
+fn facts(file: &FileInfo, with_left: bool) -> String {
     let here_bytes = (u64::from(file.chunks_here) * u64::from(file.chunk_bytes)).min(file.size);
     let mut facts = match file.state {
         FileState::Fetching | FileState::Waiting => {
             [&bytes(here_bytes), " of ", &bytes(file.size), " here"].concat()
         }
-        _ => [&bytes(file.size), ", here: ", &here(file)].concat(),
+        FileState::Here => [&bytes(file.size), ", all of it here"].concat(),
+        FileState::Known | FileState::Failed | FileState::Forgotten => {
+            [&bytes(file.size), ", here: ", &here(file)].concat()
+        }
     };
     let pieces = if file.chunks == 1 { " chunk" } else { " chunks" };
     facts.extend([", ", &whole(file.chunks.into()), pieces]);
     if file.state == FileState::Fetching && file.bytes_per_second > 0 {
         let left_s = (file.size - here_bytes) as f64 / file.bytes_per_second as f64;
         let speed = decimal(file.bytes_per_second as f64 / 1e6);
-        facts.extend([", ", &speed, " MB a second, about ", &span(left_s), " left"]);
+        facts.extend([", ", &speed, " MB a second"]);
+        if with_left {
+            facts.extend([", about ", &span(left_s), " left"]);
+        }
     }
     facts
 }
@@ -249,10 +268,12 @@ impl Layout {
     /// As large as they can be, and as many as there is place for.
     fn new(chunks: usize, width: f64) -> Self {
         let width = width.max(CELL_MAX);
-        let fitting = (width * HEIGHT_MAX / chunks.max(1) as f64).sqrt().floor();
-        let cell = fitting.clamp(CELL_MIN, CELL_MAX);
-        let columns = (width / cell).floor().max(1.0) as usize;
-        let rows = (HEIGHT_MAX / cell).floor().max(1.0) as usize;
+        let fits = |cell: f64| ((width / cell).floor() as usize, (HEIGHT_MAX / cell).floor() as usize);
+        let mut cell = CELL_MAX;
+        while cell > CELL_MIN && fits(cell).0 * fits(cell).1 < chunks {
+            cell -= 1.0;
+        }
+        let (columns, rows) = fits(cell);
         let per_cell = chunks.div_ceil(columns * rows).max(1);
         Self { cell, columns, cells: chunks.div_ceil(per_cell), per_cell }
     }
@@ -304,13 +325,14 @@ mod tests {
 
     #[test]
     fn the_largest_file_fits_into_the_grid() {
-        for chunks in [1, 17, 305, 2_000, 65_536] {
+        for chunks in [1, 17, 458, 2_000, 65_536] {
             for width in [300.0, 1000.0] {
                 let layout = Layout::new(chunks, width);
 
                 assert!(layout.height() <= HEIGHT_MAX.max(layout.cell), "{chunks} on {width}");
                 assert!(layout.width() <= width);
                 assert!(layout.cells * layout.per_cell >= chunks);
+                assert!(layout.per_cell == 1 || chunks > 2_500, "{chunks} on {width}");
             }
         }
     }

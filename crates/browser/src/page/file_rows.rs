@@ -146,7 +146,7 @@ pub(super) fn shown_name(file: &FileInfo) -> String {
 pub(super) fn here(file: &FileInfo) -> String {
     let part = || percent(file.chunks_here.into(), file.chunks.into());
     match file.state {
-        FileState::Here => "all of it".to_owned(),
+        FileState::Here => "yes".to_owned(),
         FileState::Fetching => part(),
         FileState::Waiting if file.chunks_here > 0 => [&part(), ", waiting"].concat(),
         FileState::Waiting => "waiting".to_owned(),

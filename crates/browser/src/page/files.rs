@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
+use js_sys::JsString;
 use manyhands_core::Command;
 use manyhands_core::files::{FileInfo, FileState};
 use manyhands_core::view::Phase;
@@ -129,7 +130,7 @@ impl Files {
         };
         self.warning.say_if(warning);
         let [search, find] = &self.search;
-        let wanted = find.value().trim().to_lowercase();
+        let wanted = lower(find.value().trim());
         search.show_if(summary.known >= SEARCHED_MIN || !wanted.is_empty());
 
         let made_of = (summary.version, wanted);
@@ -151,10 +152,8 @@ impl Files {
 
     /// Makes the list of those whose name has the wanted words in it, and watches one that is coming.
     fn list(&self, files: &[FileInfo], wanted: &str) {
-        let found: Vec<&FileInfo> = files
-            .iter()
-            .filter(|file| wanted.is_empty() || file.name.to_lowercase().contains(wanted))
-            .collect();
+        let found: Vec<&FileInfo> =
+            files.iter().filter(|file| wanted.is_empty() || lower(&file.name).contains(wanted)).collect();
         self.nothing.show_if(files.is_empty());
         self.rows.draw(&found[..found.len().min(SHOWN_MAX)]);
         let more = if found.len() > SHOWN_MAX {
@@ -174,6 +173,11 @@ impl Files {
             self.watched.set(Some((coming.id, false)));
         }
     }
+}
+
+/// The text in small letters, as the browser knows them: the tables for all scripts are there already.
+fn lower(text: &str) -> String {
+    JsString::from(text).to_lower_case().into()
 }
 
 /// What a button in a row does.

@@ -41,10 +41,12 @@ pub(crate) fn with_grouped_numbers(sentence: &str) -> String {
     text
 }
 
-/// A sentence that begins with a capital letter.
+/// An English sentence that begins with a capital letter.
 pub(crate) fn capitalised(sentence: &str) -> String {
     let mut chars = sentence.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+    chars
+        .next()
+        .map_or_else(String::new, |first| std::iter::once(first.to_ascii_uppercase()).chain(chars).collect())
 }
 
 /// A large number in words: `12.3 billion`.

@@ -380,7 +380,7 @@ fn line(from: &Spot, to: &Spot, class: &str) -> El {
 pub(crate) fn sort_key(name: &str) -> (String, u64, String) {
     let letters = name.trim_end_matches(|letter: char| letter.is_ascii_digit());
     let number = name[letters.len()..].parse().unwrap_or(0);
-    (letters.to_lowercase(), number, name.to_owned())
+    (letters.to_ascii_lowercase(), number, name.to_owned())
 }
 
 /// The number at the end of a name, or its first letter.
@@ -388,7 +388,8 @@ fn sign(name: &str) -> String {
     let letters = name.trim_end_matches(|letter: char| letter.is_ascii_digit());
     match &name[letters.len()..] {
         number if (1..=3).contains(&number.len()) => number.to_owned(),
-        _ => name.chars().next().map(|letter| letter.to_uppercase().collect()).unwrap_or_default(),
+        // Other letters are shown as they are: the tables for them are larger than this drawing.
+        _ => name.chars().next().map(|letter| letter.to_ascii_uppercase().to_string()).unwrap_or_default(),
     }
 }
 

@@ -70,10 +70,17 @@ impl Page {
     /// # Errors
     /// If the browser is not Chromium.
     pub fn run_before_load(&self, script: &str) -> Result<()> {
-        let parameters =
-            json!({ "cmd": "Page.addScriptToEvaluateOnNewDocument", "params": { "source": script } });
-        self.call("POST", "/goog/cdp/execute", Some(&parameters))?;
+        self.devtools("Page.addScriptToEvaluateOnNewDocument", &json!({ "source": script }))?;
         Ok(())
+    }
+
+    /// Gives a command of the DevTools protocol, such as those of its profiler. Chromium only.
+    ///
+    /// # Errors
+    /// If the browser is not Chromium, or does not know the command.
+    pub fn devtools(&self, command: &str, parameters: &Value) -> Result<Value> {
+        let body = json!({ "cmd": command, "params": parameters });
+        self.call("POST", "/goog/cdp/execute", Some(&body))
     }
 
     /// Clicks the element that `selector` names, as a person does: it has to be visible and not covered.
@@ -222,8 +229,7 @@ impl Page {
             Kind::Chromium => {
                 let size =
                     json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
-                let body = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": size });
-                self.call("POST", "/goog/cdp/execute", Some(&body))?;
+                self.devtools("Emulation.setDeviceMetricsOverride", &size)?;
             }
             Kind::Firefox => {
                 self.call("POST", "/window/rect", Some(&json!({ "width": width, "height": height })))?;
