@@ -21,6 +21,7 @@
 mod bits;
 mod file;
 mod give;
+mod life;
 mod neighbour;
 mod show;
 mod take;
@@ -29,16 +30,16 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use manyhands_wire::bulk::{Bulk, BulkKind};
-use manyhands_wire::file::{FILE_IDS_MAX, Hash, Manifest, PICKS_MAX, Picks};
+use manyhands_wire::file::{FILE_IDS_MAX, PICKS_MAX, Picks};
 use manyhands_wire::{FileId, Frame, PeerId};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
-use crate::files::{Content, StoreEvent, StoreOrder};
+use crate::files::{StoreEvent, StoreOrder};
 use crate::table::{Set, Table};
 use crate::time::Time;
 pub use bits::Bits;
-use file::{Fetch, File, Origin, Part, State};
+use file::File;
 use neighbour::{Chunk, Neighbour};
 pub use show::FileView;
 
@@ -228,54 +229,6 @@ impl Swarm {
         }
     }
 
-    /// A file is known now. What the store has of it counts.
-    pub fn add(&mut self, manifest: Manifest, content: Content) {
-        let id = manifest.id();
-        if self.places.contains_key(&id) {
-            return;
-        }
-        let place = self.files.len() as u32;
-        let mut file = File::new(manifest);
-        let chunks = file.manifest.chunks();
-        file.state = match content {
-            Content::Nothing => State::Known,
-            Content::Whole => State::Here,
-            Content::Part { hashes, chunks: have }
-                if have.len() == chunks && hashes.len() == chunks as usize =>
-            {
-                State::Waiting(Some(Box::new(Part { hashes, have })))
-            }
-            Content::Part { .. } => State::Waiting(None),
-            Content::Forgotten => State::Forgotten,
-        };
-        file.is_seed = file.is_here();
-        if matches!(file.state, State::Waiting(_)) {
-            self.waiting.insert((true, place));
-        }
-        self.bytes_kept += file.bytes_kept();
-        self.places.insert(id, place);
-        self.files.push(file);
-        self.version += 1;
-        // Neighbours may have spoken of it before.
-        self.look = true;
-    }
-
-    /// The person put a file here, and the store has all of it.
-    pub fn add_own(&mut self, now: Time, manifest: Manifest) {
-        let id = manifest.id();
-        let Some(place) = self.places.get(&id).copied() else {
-            self.add(manifest, Content::Whole);
-            self.tell_here(now, id);
-            return self.go_on(now);
-        };
-        if !self.files[place as usize].is_here() {
-            self.abandon(place);
-            self.files[place as usize].is_seed = true;
-            self.finish(now, place);
-            self.go_on(now);
-        }
-    }
-
     /// Where a file is in the order in which files became known.
     pub(crate) fn place(&self, id: &FileId) -> Option<u32> {
         self.places.get(id).copied()
@@ -292,68 +245,6 @@ impl Swarm {
     /// Whether a file is known.
     pub fn knows(&self, id: &FileId) -> bool {
         self.places.contains_key(id)
-    }
-
-    /// A file is wanted; `asked` if its person asked for it, and then from which chunk on they read it. `false` if it is not known.
-    pub fn want(&mut self, id: &FileId, asked: bool, urgent: Option<u32>) -> bool {
-        let Some(place) = self.places.get(id).copied() else { return false };
-        let file = &mut self.files[place as usize];
-        file.urgent = urgent.or(file.urgent);
-        if asked {
-            file.trouble = None;
-            if matches!(file.state, State::Forgotten) {
-                file.state = State::Known;
-                self.out.push_back(SwarmOutput::Store(StoreOrder::Recall(*id)));
-            }
-        }
-        match &file.state {
-            State::Known => {
-                file.state = State::Waiting(None);
-                file.asked = asked;
-                self.waiting.insert((!asked, place));
-            }
-            State::Waiting(_) if asked && !file.asked => {
-                self.waiting.remove(&(true, place));
-                self.waiting.insert((false, place));
-                file.asked = true;
-            }
-            State::Waiting(_) | State::Fetching(_) | State::Here | State::Damaged(_) | State::Forgotten => {
-                return true;
-            }
-        }
-        self.look = true;
-        self.version += 1;
-        true
-    }
-
-    /// A file is not wanted any more. `false` if it is not known.
-    pub fn forget(&mut self, now: Time, id: &FileId) -> bool {
-        let Some(place) = self.places.get(id).copied() else { return false };
-        if matches!(self.files[place as usize].state, State::Forgotten) {
-            return true;
-        }
-        let was_here = self.files[place as usize].is_here();
-        self.abandon(place);
-        let file = &mut self.files[place as usize];
-        self.bytes_kept = self.bytes_kept.saturating_sub(file.bytes_kept());
-        file.state = State::Forgotten;
-        (file.asked, file.urgent, file.trouble, file.origin) = (false, None, None, None);
-        self.waiting.remove(&(false, place));
-        self.waiting.remove(&(true, place));
-        self.out.push_back(SwarmOutput::Store(StoreOrder::Forget(*id)));
-        self.news.whole.retain(|told| told != id);
-        if was_here {
-            let lacks = Frame::Lacks(vec![*id]);
-            self.out.push_back(SwarmOutput::Frame(self.peers.keys().copied().collect(), lacks));
-        }
-        // There is room for others now.
-        for file in &mut self.files {
-            file.trouble = None;
-        }
-        self.look = true;
-        self.version += 1;
-        self.go_on(now);
-        true
     }
 
     /// A link counts now.
@@ -569,13 +460,6 @@ impl Swarm {
         }
     }
 
-    fn tell_here(&mut self, now: Time, id: FileId) {
-        if !self.has_news() {
-            self.news.since = now;
-        }
-        self.news.whole.push(id);
-    }
-
     fn file(&self, id: &FileId) -> Option<(u32, &File)> {
         let place = self.places.get(id).copied()?;
         Some((place, &self.files[place as usize]))
@@ -597,83 +481,6 @@ impl Swarm {
         }
         if bits.count() > 0 {
             bits.iter().for_each(|chunk| self.count_copy(place, chunk, is_there));
-        }
-    }
-
-    /// Stops fetching a file: nobody is waited for any more.
-    fn abandon(&mut self, place: u32) {
-        if let Some(at) = self.fetching.iter().position(|other| *other == place) {
-            self.fetching.swap_remove(at);
-        } else {
-            return;
-        }
-        let file = &mut self.files[place as usize];
-        let id = file.id;
-        let chunks = file.manifest.chunks();
-        let kept = file.bytes_kept();
-        let State::Fetching(fetch) = std::mem::replace(&mut file.state, State::Known) else { return };
-        let Fetch { hashes, has_begun, have, asked_of, .. } = *fetch;
-        let part = has_begun.then(|| Box::new(Part { hashes, have }));
-        if part.is_some() && chunks > 0 {
-            file.state = State::Waiting(part);
-        } else {
-            self.bytes_kept = self.bytes_kept.saturating_sub(kept);
-        }
-        for (chunk, asked) in asked_of.iter() {
-            for (peer, _) in asked {
-                let cost = u64::from(cost(self.files[place as usize].manifest.chunk_len(*chunk)));
-                self.asked_bytes = self.asked_bytes.saturating_sub(cost);
-                if let Some(neighbour) = self.peers.get_mut(peer) {
-                    neighbour.asked.remove(&(place, *chunk));
-                    neighbour.asked_bytes = neighbour.asked_bytes.saturating_sub(cost);
-                }
-            }
-        }
-        let everybody = self.peers.keys().copied().collect();
-        self.out.push_back(SwarmOutput::Frame(everybody, Frame::Unwants(vec![id])));
-    }
-
-    /// A file is whole.
-    fn finish(&mut self, now: Time, place: u32) {
-        if let Some(at) = self.fetching.iter().position(|other| *other == place) {
-            self.fetching.swap_remove(at);
-        }
-        self.waiting.remove(&(false, place));
-        self.waiting.remove(&(true, place));
-        let file = &mut self.files[place as usize];
-        let before = file.bytes_kept();
-        file.state = State::Here;
-        (file.urgent, file.trouble) = (None, None);
-        self.bytes_kept = self.bytes_kept + file.manifest.size - before;
-        if let Some(origin) = &mut file.origin {
-            origin.rate = 0.0;
-        }
-        let id = file.id;
-        self.version += 1;
-        self.look = true;
-        self.out.push_back(SwarmOutput::Here(id));
-        self.tell_here(now, id);
-    }
-
-    /// What the store told of the hashes that were asked for: for a neighbour, or to mend a damaged file.
-    fn on_stored_hashes(&mut self, id: &FileId, hashes: Option<Vec<Hash>>) {
-        let Some(place) = self.places.get(id).copied() else { return };
-        let hashes = hashes.unwrap_or_default();
-        let chunks = self.files[place as usize].manifest.chunks();
-        let is_whole = hashes.len() == chunks as usize;
-        if is_whole {
-            self.send_hashes(place, &hashes);
-        }
-        let file = &mut self.files[place as usize];
-        if let State::Damaged(bad) = &file.state {
-            let mut have = Bits::all(chunks);
-            bad.iter().for_each(|chunk| {
-                have.remove(*chunk);
-            });
-            file.origin = Some(Box::new(Origin::new(&have)));
-            file.state = State::Waiting(is_whole.then(|| Box::new(Part { hashes, have })));
-            self.waiting.insert((!file.asked, place));
-            (self.look, self.version) = (true, self.version + 1);
         }
     }
 }

@@ -327,7 +327,12 @@ impl Swarm {
     /// A chunk was read: it goes to who asked for it.
     pub(super) fn on_read(&mut self, id: &FileId, chunk: u32, bytes: Option<Vec<u8>>) {
         let Some(place) = self.places.get(id).copied() else { return };
-        let Some(at) = self.reading.iter().position(|(read, _)| *read == (place, chunk)) else { return };
+        let Some(at) = self.reading.iter().position(|(read, _)| *read == (place, chunk)) else {
+            // The store found damage when somebody else read the chunk.
+            return if bytes.is_none() {
+                self.on_damaged(place, chunk)
+            };
+        };
         let Some((_, peer)) = self.reading.remove(at) else { return };
         let len = self.files[place as usize].manifest.chunk_len(chunk);
         if let Some(neighbour) = self.peers.get_mut(&peer) {
@@ -351,41 +356,6 @@ impl Swarm {
             neighbour.in_driver_bytes += part.len() as u64;
             self.out.push_back(SwarmOutput::Bulk(peer, message));
         }
-    }
-
-    #[cfg(test)]
-    pub(super) fn on_damaged_for_test(&mut self, id: &FileId, chunk: u32) {
-        if let Some(place) = self.places.get(id).copied() {
-            self.on_damaged(place, chunk);
-        }
-    }
-
-    /// The store has lost a chunk, which is to be fetched again.
-    fn on_damaged(&mut self, place: u32, chunk: u32) {
-        let file = &mut self.files[place as usize];
-        let id = file.id;
-        match &mut file.state {
-            State::Here => {
-                file.state = State::Damaged(vec![chunk]);
-                let lacks = Frame::Lacks(vec![id]);
-                self.out.push_back(SwarmOutput::Frame(self.peers.keys().copied().collect(), lacks));
-                self.out.push_back(SwarmOutput::Store(StoreOrder::ReadHashes(id)));
-            }
-            State::Damaged(chunks) if !chunks.contains(&chunk) => chunks.push(chunk),
-            State::Fetching(fetch) => {
-                fetch.have.remove(chunk);
-                fetch.got.remove(chunk);
-                let bits = fetch.have.as_bytes().to_vec();
-                let frame = Frame::Chunks { file: id, bits };
-                self.out.push_back(SwarmOutput::Frame(self.peers.keys().copied().collect(), frame));
-            }
-            State::Waiting(Some(part)) => {
-                part.have.remove(chunk);
-            }
-            State::Damaged(_) | State::Waiting(None) | State::Known | State::Forgotten => {}
-        }
-        self.version += 1;
-        self.look = true;
     }
 
     /// A neighbour asks for a file's list of hashes.

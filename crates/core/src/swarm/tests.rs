@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use manyhands_wire::file::FileKind;
+use manyhands_wire::file::{FileKind, Hash, Manifest};
 use proptest::prelude::*;
 
 use super::*;
+use crate::files::Content;
 
 const STEP: Duration = Duration::from_millis(5);
 
@@ -414,13 +415,28 @@ fn a_damaged_chunk_is_fetched_again() {
         if whole && world.bytes(0, id) == bytes {
             break;
         }
+        // Nobody happened to ask for the damaged chunk: somebody who reads the file on this machine does.
         world.machines[0].swarm.on_store(world.now, StoreEvent::Read { file: id, chunk: 3, bytes: None });
-        // Nobody happened to ask for the damaged chunk: a reader does.
-        world.machines[0].swarm.on_damaged_for_test(&id, 3);
         world.drain(0);
     }
 
     assert_eq!(world.bytes(0, id), bytes);
+}
+
+#[test]
+fn a_file_whose_hashes_are_lost_is_fetched_again() {
+    let mut world = World::new(2);
+    let bytes = content(10_000, 1);
+    world.link_all();
+    let id = world.put(0, "a", &bytes, 1024);
+    world.tell("a", &bytes, 1024);
+    assert!(world.run_until(10, |world| world.all_have(id)));
+    world.machines[0].here.clear();
+
+    world.machines[0].swarm.on_store(world.now, StoreEvent::Hashes { file: id, hashes: None });
+
+    assert!(world.run_until(10, |world| world.all_have(id)));
+    assert_eq!(world.machines[0].swarm.bytes_kept, 10_000);
 }
 
 #[test]
