@@ -8,7 +8,10 @@ use manyhands_wire::{FileId, Frame, PeerId};
 use rand_chacha::rand_core::Rng as _;
 
 use super::neighbour::{Chunk, Neighbour};
-use super::{AHEAD_TICKS, Bits, CHUNK_COST_MIN, Policy, Swarm, SwarmOutput, WINDOWS_PART_MIN, cost, picks};
+use super::{
+    AHEAD, AHEAD_ROUND_TRIPS, Bits, CHUNK_COST_MIN, Policy, Swarm, SwarmOutput, TICK, WINDOWS_PART_MIN, cost,
+    picks,
+};
 use crate::files::StoreOrder;
 use crate::swarm::file::State;
 use crate::time::Time;
@@ -144,7 +147,10 @@ impl Swarm {
         let most = u64::from(self.config.windows_bytes);
         // Where much came already since the last tick, the next one is not waited for.
         let pace = self.pace.max(self.arrived / 4);
-        let windows = (pace * AHEAD_TICKS).clamp(most / WINDOWS_PART_MIN, most);
+        let round_trip = self.peers.values().map(|peer| peer.round_trip).max().unwrap_or_default();
+        let ahead = AHEAD + AHEAD_ROUND_TRIPS * round_trip;
+        let windows = pace * ahead.as_micros() as u64 / TICK.as_micros() as u64;
+        let windows = windows.clamp(most / WINDOWS_PART_MIN, most);
         let window = u64::from(self.config.window_bytes).min(windows);
         let mut committed: u64 = self.peers.values().map(Neighbour::committed).sum();
         if committed >= windows || self.upload.left(now) <= 0 {
@@ -250,7 +256,8 @@ impl Swarm {
     /// A neighbour took its turn: it asks for chunks, or has no use for it.
     pub(super) fn on_fetch(&mut self, now: Time, peer: PeerId, asked: &[Picks]) {
         let Some(neighbour) = self.peers.get_mut(&peer) else { return };
-        let Some((bytes, _)) = neighbour.turn.take() else { return };
+        let Some((bytes, since)) = neighbour.turn.take() else { return };
+        neighbour.measure(now.since(since));
         let offered = std::mem::take(&mut neighbour.offered);
         self.count_all(offered, false);
         let mut left = i64::from(bytes);

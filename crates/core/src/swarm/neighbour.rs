@@ -7,6 +7,9 @@ use super::bits::{Bits, Numbers};
 use crate::table::{Set, Table};
 use crate::time::Time;
 
+/// No line is allowed for that takes longer there and back.
+const ROUND_TRIP_MAX: Duration = Duration::from_millis(600);
+
 /// A chunk, by the place of its file and its number.
 pub(crate) type Chunk = (u32, u32);
 
@@ -41,6 +44,8 @@ pub(crate) struct Neighbour {
     /// It had no use for its turn: none before that.
     pub(crate) idle_until: Time,
     pub(crate) given_bytes: u64,
+    /// How long it takes at least from a turn to its answer, as far as known; forgotten slowly.
+    pub(crate) round_trip: Duration,
 
     /// What this node asked it for.
     pub(crate) asked: Set<Chunk>,
@@ -58,6 +63,13 @@ pub(crate) struct Neighbour {
 }
 
 impl Neighbour {
+    /// It took this long to answer.
+    pub(crate) fn measure(&mut self, took: Duration) {
+        let took = took.min(ROUND_TRIP_MAX);
+        self.round_trip =
+            if self.round_trip.is_zero() { took } else { took.min(self.round_trip + self.round_trip / 32) };
+    }
+
     /// How many bytes are promised or on their way to it.
     pub(crate) fn committed(&self) -> u64 {
         let turn = self.turn.map_or(0, |(bytes, _)| u64::from(bytes));
