@@ -13,6 +13,8 @@
 //! - `store`: the seam to a store of files, which the program around brings.
 //! - `outlets`: views, ledgers, files and events for the program around; `clock`: the core's time.
 //!
+//! [`measure`] tells what a link carries.
+//!
 //! Every queue is bounded by a named constant. Nothing is written to disk here.
 
 mod addresses;

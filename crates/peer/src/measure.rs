@@ -51,7 +51,7 @@ pub struct BulkMeasured {
 
 /// Carries that many bytes from one link to another. `None` if the links do not open, or break.
 pub async fn bulk(run: BulkRun) -> Option<BulkMeasured> {
-    let rtc = run.send_buffer_bytes.map_or_else(Rtc::default, |send_buffer_bytes| Rtc { send_buffer_bytes });
+    let rtc = Rtc { bulk_bytes: run.send_buffer_bytes };
     let (from, to, _proxy) = a_pair(Arc::new(rtc), run.path).await?;
     let messages = run.total_bytes / run.message_bytes.max(1);
     let started = Instant::now();

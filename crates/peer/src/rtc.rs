@@ -7,9 +7,10 @@
 //! So the handler keeps no channel; it hands each one over, and one too many ends the connection.
 //!
 //! SCTP sends what its channels give it in the order it was given, however many channels there are: a frame of the protocol waits
-//! behind all of the bulk that is in the send buffer, and no longer. So that buffer is small.
+//! behind all of the bulk that was given before. So `pace` sees to it that this is little.
 
 mod channels;
+mod pace;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,8 +35,6 @@ use crate::runtime::EagerRuntime;
 use crate::transport::{Reports, Transport, TransportError, TransportEvent, Transports};
 use channels::{AnyChannel, CHANNELS, Channels};
 
-/// How many unacknowledged bytes a channel takes before sending waits. Measured: larger ones are slower.
-const SEND_BUFFER_BYTES: usize = 64 * 1024;
 /// How many bytes of a message the other side is told to send at most, and none longer is sent; what is longer than it may be is
 /// refused later. Browsers take 256 KiB and more.
 const MESSAGE_BYTES_MAX: u32 = 128 * 1024;
@@ -53,16 +52,10 @@ const CHECK_EVERY: Duration = Duration::from_millis(20);
 const CHECKS_MAX: u16 = 70;
 
 /// Makes connections of webrtc-rs.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Rtc {
-    /// How many unacknowledged bytes each channel takes before sending waits; one message may go past it.
-    pub(crate) send_buffer_bytes: usize,
-}
-
-impl Default for Rtc {
-    fn default() -> Self {
-        Self { send_buffer_bytes: SEND_BUFFER_BYTES }
-    }
+    /// How many unacknowledged bytes bulk takes before sending waits; `None` to find out what suits the path.
+    pub(crate) bulk_bytes: Option<usize>,
 }
 
 #[async_trait]
@@ -76,11 +69,10 @@ impl Transports for Rtc {
             .with_handler(Arc::new(handler))
             .with_setting_engine(settings())
             .with_udp_addrs(addresses::to_bind())
-            .with_data_channel_send_buffer_limit(self.send_buffer_bytes)
             .build()
             .await
             .map_err(library("open a connection"))?;
-        let channels = Arc::new(Channels::new());
+        let channels = Arc::new(Channels::new(self.bulk_bytes));
         let pumps = tokio::spawn(channels.clone().run(arrived, reports, runtime.clone()));
         Ok(Box::new(Connection {
             runtime,
@@ -243,3 +235,6 @@ impl PeerConnectionEventHandler for Handler {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

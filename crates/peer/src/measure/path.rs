@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -26,6 +27,7 @@ pub struct Path {
 /// The most packets that are on their way in one direction.
 const PACKETS_MAX: usize = 65_536;
 const PACKET_BYTES_MAX: usize = 65_536;
+const SOCKET_BUFFER_BYTES: usize = 4 << 20;
 
 /// The proxy, which ends when it is dropped.
 pub(super) struct Proxy {
@@ -44,8 +46,7 @@ struct End {
 impl Proxy {
     /// Binds on an address that the links use too.
     pub(super) async fn open(path: Path, address: Ipv4Addr) -> std::io::Result<Self> {
-        let a = Arc::new(UdpSocket::bind((address, 0)).await?);
-        let b = Arc::new(UdpSocket::bind((address, 0)).await?);
+        let (a, b) = (bind(address).await?, bind(address).await?);
         let end =
             |socket: &UdpSocket| socket.local_addr().map(|told| End { told, real: watch::Sender::new(None) });
         let ends = [end(&a)?, end(&b)?];
@@ -73,6 +74,14 @@ impl Proxy {
         words[5] = &port;
         Some(words.join(" "))
     }
+}
+
+async fn bind(address: Ipv4Addr) -> std::io::Result<Arc<UdpSocket>> {
+    let socket = UdpSocket::bind((address, 0)).await?;
+    // The only queue is to be the path's own.
+    let _ = SockRef::from(&socket).set_recv_buffer_size(SOCKET_BUFFER_BYTES);
+    let _ = SockRef::from(&socket).set_send_buffer_size(SOCKET_BUFFER_BYTES);
+    Ok(Arc::new(socket))
 }
 
 /// Takes packets in, each with the time when it is at the other end.
