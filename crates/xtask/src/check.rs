@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail, ensure};
 use clap::ValueEnum;
 
-use crate::{build, commands, setup, wasm_tests};
+use crate::{build, commands, fuzz, image, setup, wasm_tests};
 
 /// A step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -37,6 +37,10 @@ pub(crate) enum Step {
     Wasm,
     /// Whole parties in real browsers
     Browsers,
+    /// The static program runs in a root of nothing else
+    Image,
+    /// The API is as its own description says, whatever it is asked
+    Fuzz,
 }
 
 /// The steps that only look at the code.
@@ -108,7 +112,13 @@ impl Step {
     fn is_quick(self) -> bool {
         match self {
             Self::Format | Self::Clippy | Self::ClippyWasm | Self::Deny | Self::Unit | Self::Doc => true,
-            Self::Page | Self::Size | Self::Swarm | Self::Wasm | Self::Browsers => false,
+            Self::Page
+            | Self::Size
+            | Self::Swarm
+            | Self::Wasm
+            | Self::Browsers
+            | Self::Image
+            | Self::Fuzz => false,
         }
     }
 
@@ -126,6 +136,8 @@ impl Step {
             Self::Doc => doc(),
             Self::Wasm => wasm(),
             Self::Browsers => browsers(),
+            Self::Image => image::test(),
+            Self::Fuzz => fuzz::run(),
         }
     }
 }

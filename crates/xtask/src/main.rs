@@ -7,8 +7,9 @@
 //! 2. `build`: the page and the program with the page inside.
 //! 3. `check`: the steps of `cargo xtask test`.
 //! 4. `wasm_tests`, `wasm_module`: the core's tests as WebAssembly.
-//! 5. `bench`: the table of figures.
-//! 6. `commands`: running programs.
+//! 5. `image`: the static program and the root of its image; `fuzz`: the API against its own description.
+//! 6. `bench`: the table of figures.
+//! 7. `commands`: running programs.
 
 #![expect(clippy::print_stdout, reason = "a command-line tool speaks to its person")]
 
@@ -16,6 +17,8 @@ mod bench;
 mod build;
 mod check;
 mod commands;
+mod fuzz;
+mod image;
 mod setup;
 mod wasm_module;
 mod wasm_tests;
@@ -47,6 +50,8 @@ enum Task {
     },
     /// Build the page and the program, into target/release/manyhands
     Build,
+    /// Build the static program and the folder that is the root of its image: target/image
+    Image,
     /// Check everything: formatting, lints, licences, tests native, as wasm and in browsers
     Test {
         /// Only this step; may be repeated
@@ -92,6 +97,12 @@ fn perform(task: Task) -> Result<()> {
         Task::Build => {
             let program = build::program()?;
             println!("built {}", program.display());
+            Ok(())
+        }
+        Task::Image => {
+            setup::page()?;
+            build::page()?;
+            println!("built {}", image::build()?.display());
             Ok(())
         }
         Task::Test { only, fast } => check::run(&only, fast),

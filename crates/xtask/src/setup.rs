@@ -3,6 +3,7 @@
 //! A fresh machine has Rust and nothing else. Tools written in Rust come from crates.io through cargo, into the folder
 //! where cargo puts programs anyway; browsers come from Debian's packages where the person may install them.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -64,6 +65,10 @@ const SYSTEM: [(&str, &str); 3] =
     [("chromium", "chromium"), ("chromedriver", "chromium-driver"), ("firefox-esr", "firefox-esr")];
 
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
+/// What the program in the image is built for.
+pub(crate) const STATIC_TARGET: &str = "x86_64-unknown-linux-musl";
+/// What puts the API to the test, from PyPI.
+const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 
 /// Everything that building, testing and measuring need.
 pub(crate) fn everything() -> Result<()> {
@@ -104,14 +109,38 @@ pub(crate) fn browsers() -> Result<()> {
     install(&GECKODRIVER)
 }
 
-/// The standard library for wasm. Asked for by name, as rustup's automatic installation may be switched off.
+/// Where schemathesis is, in an environment of its own.
+pub(crate) fn schemathesis() -> Result<PathBuf> {
+    let folder = crate::build::target_folder().join("fuzz/python");
+    let program = folder.join("bin/schemathesis");
+    let noted = folder.join("installed");
+    if std::fs::read_to_string(&noted).is_ok_and(|version| version == SCHEMATHESIS) {
+        return Ok(program);
+    }
+    println!("installing {SCHEMATHESIS} into {}: it puts the API to the test", folder.display());
+    let mut python = commands::program("python3");
+    commands::run(python.args(["-m", "venv", "--clear"]).arg(&folder))
+        .context("Python with its venv is needed (Debian: python3-venv)")?;
+    let mut pip = commands::program(folder.join("bin/pip"));
+    commands::run(pip.args(["install", "--quiet", "--disable-pip-version-check", SCHEMATHESIS]))?;
+    std::fs::write(noted, SCHEMATHESIS)?;
+    Ok(program)
+}
+
+/// The standard library for wasm.
 pub(crate) fn wasm_target() -> Result<()> {
-    let library = commands::quiet(commands::program("rustc").args([
-        "--print",
-        "target-libdir",
-        "--target",
-        WASM_TARGET,
-    ]));
+    target(WASM_TARGET, "the page is built for it", "libstd-rust-dev-wasm32")
+}
+
+/// The standard library for programs that need no other library.
+pub(crate) fn static_target() -> Result<()> {
+    target(STATIC_TARGET, "the program in the image is built for it", "none, so from https://rustup.rs")
+}
+
+/// A standard library. Asked for by name, as rustup's automatic installation may be switched off.
+fn target(name: &str, why: &str, debian: &str) -> Result<()> {
+    let library =
+        commands::quiet(commands::program("rustc").args(["--print", "target-libdir", "--target", name]));
     let has_core = |folder: &str| {
         let files = std::fs::read_dir(folder.trim()).into_iter().flatten().flatten();
         files.into_iter().any(|file| file.file_name().to_string_lossy().starts_with("libcore-"))
@@ -119,9 +148,9 @@ pub(crate) fn wasm_target() -> Result<()> {
     if library.is_some_and(|folder| has_core(&folder)) {
         return Ok(());
     }
-    println!("installing Rust's standard library for {WASM_TARGET}: the page is built for it");
-    commands::run(commands::program("rustup").args(["target", "add", WASM_TARGET])).with_context(|| {
-        format!("Rust for {WASM_TARGET} is missing; without rustup, install it as your Rust came (Debian: libstd-rust-dev-wasm32)")
+    println!("installing Rust's standard library for {name}: {why}");
+    commands::run(commands::program("rustup").args(["target", "add", name])).with_context(|| {
+        format!("Rust for {name} is missing; without rustup, install it as your Rust came (Debian: {debian})")
     })
 }
 
