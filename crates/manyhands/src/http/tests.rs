@@ -7,6 +7,7 @@ use axum::body::to_bytes;
 use axum::extract::ConnectInfo;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
+use manyhands_core::files::FilesSummary;
 use manyhands_core::view::{JobView, LinkState, MessageView, NewsView, PeerView, Phase};
 use manyhands_signaling::ServedRooms;
 use manyhands_wire::flood::{Body, TEXT_BYTES_MAX};
@@ -209,6 +210,7 @@ async fn the_description_names_every_route_and_every_field() {
         ("Status", &status),
         ("Signaling", &status["signaling"]),
         ("View", &status["view"]),
+        ("FilesSummary", &status["view"]["files"]),
         ("Job", &status["view"]["job"]),
         ("Room", &host.get("/api/room").await.json()),
         ("Peer", &status["view"]["peers"][1]),
@@ -376,6 +378,7 @@ impl Fixture {
                 path: names(["Node bb", "Node aa"]),
                 path_ids: names(["bb", "aa"]),
             }],
+            files: Some(FilesSummary::default()),
             ..View::default()
         };
         let (views_tx, views) = watch::channel(view);

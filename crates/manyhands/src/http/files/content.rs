@@ -21,7 +21,7 @@ use serde::Deserialize;
 use super::FilesFace;
 use super::arrival::await_chunk;
 use super::find::{Word, find_soon};
-use super::names::attachment;
+use super::names::{attachment, is_media_type};
 use super::problem::Problem;
 use super::range::{Wanted, wanted};
 use super::who::Guest;
@@ -106,7 +106,8 @@ async fn raw(
     };
     insert(&mut answer, header::CONTENT_LENGTH, &(part.end - part.start).to_string());
     insert(&mut answer, header::CONTENT_TYPE, "application/octet-stream");
-    if !file.media_type.is_empty() {
+    // What somebody else says of a file need not be anything that is known.
+    if is_media_type(&file.media_type) {
         insert(&mut answer, header::CONTENT_TYPE, &file.media_type);
     }
     insert(&mut answer, header::CONTENT_DISPOSITION, &attachment(&file.name));

@@ -5,7 +5,7 @@ use futures_util::TryStreamExt as _;
 use multer::{Constraints, Field, Multipart, SizeLimit};
 use tokio_util::io::StreamReader;
 
-use super::names::form_data;
+use super::names::{form_data, is_media_type};
 use super::problem::Problem;
 use super::upload::{Fault, Putting, Source};
 use manyhands_wire::file::FILE_NAME_BYTES_MAX;
@@ -33,7 +33,9 @@ pub(super) async fn take(source: Source, content_type: &str, putting: &mut Putti
 }
 
 async fn add(field: Field<'_>, name: String, putting: &mut Putting) -> Result<(), Problem> {
-    let media_type = field.content_type().map(ToString::to_string);
+    // What browsers and scripts guess is taken where it can be.
+    let media_type =
+        field.content_type().map(ToString::to_string).filter(|media_type| is_media_type(media_type));
     let fault = Fault::default();
     let raised = fault.clone();
     let content = StreamReader::new(field.map_err(move |error| raised.raise(wrong(&error))));

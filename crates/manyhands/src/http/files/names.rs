@@ -47,6 +47,20 @@ pub(crate) fn guessed_type(name: &str) -> &'static str {
     }
 }
 
+/// Whether this is a media type as a header may have it: type and subtype, and parameters without quotes (RFC 9110, section 8.3.1).
+pub(super) fn is_media_type(text: &str) -> bool {
+    let is_token = |text: &str| {
+        !text.is_empty()
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    };
+    let is_pair = |text: &str, between| {
+        text.split_once(between).is_some_and(|(one, two)| is_token(one) && is_token(two))
+    };
+    let mut parts = text.split(';').map(|part| part.trim_matches(' '));
+    parts.next().is_some_and(|essence| is_pair(essence, '/'))
+        && parts.all(|parameter| is_pair(parameter, '='))
+}
+
 /// The name and the file name in the `Content-Disposition` of a part of a form.
 ///
 /// Browsers write `"`, CR and LF in a name as `%22`, `%0D` and `%0A`; old programs put a backslash before `"` and before a backslash;
@@ -123,6 +137,29 @@ mod tests {
             attachment("ä b.txt"),
             "attachment; filename=\"_ b.txt\"; filename*=UTF-8''%C3%A4%20b.txt"
         );
+    }
+
+    #[test]
+    fn a_media_type_has_two_parts_and_parameters() {
+        for good in ["text/plain", "text/plain; charset=utf-8", "image/svg+xml", "a/b ;c=d;e=f"] {
+            assert!(is_media_type(good), "{good}");
+        }
+        for bad in [
+            "",
+            "text",
+            "text/",
+            "/",
+            "a/b/c",
+            "|F:;/!+-",
+            "a/b;",
+            "a/b; c",
+            "a/b\n",
+            "a /b",
+            "ä/b",
+            "a/b; c=\"d\"",
+        ] {
+            assert!(!is_media_type(bad), "{bad}");
+        }
     }
 
     #[test]

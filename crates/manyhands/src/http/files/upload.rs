@@ -30,7 +30,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::timeout;
 
 use super::FilesFace;
-use super::names::guessed_type;
+use super::names::{guessed_type, is_media_type};
 use super::problem::Problem;
 use super::sets::MEMBERS_MAX;
 use super::who::Guest;
@@ -302,11 +302,7 @@ fn check_name(name: &str) -> Result<(), Problem> {
 }
 
 fn check_media_type(media_type: &str) -> Result<(), Problem> {
-    let is_plain = media_type.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    if is_plain
-        && media_type.len() <= MEDIA_TYPE_BYTES_MAX
-        && (media_type.is_empty() || media_type.contains('/'))
-    {
+    if media_type.is_empty() || (media_type.len() <= MEDIA_TYPE_BYTES_MAX && is_media_type(media_type)) {
         return Ok(());
     }
     Err(Problem::bad(format!(
