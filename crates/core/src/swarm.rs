@@ -54,9 +54,9 @@ const TELL_MAX: usize = 32;
 /// How far ahead bytes may be promised or underway, at the pace of late: this, and some round trips. More would only wait, and
 /// what waits comes late to those who could give it on (measured: five times as long costs a tenth of the time).
 const AHEAD: Duration = Duration::from_millis(100);
-const AHEAD_ROUND_TRIPS: u32 = 3;
+const AHEAD_ROUND_TRIPS: u32 = 5;
 /// Which part of all windows may be used at any pace: with the usual windows and chunks, that of two chunks.
-const WINDOWS_PART_MIN: u64 = 32;
+const WINDOWS_PART_MIN: u64 = 64;
 /// How often the speeds are counted.
 const RATE_EVERY: Duration = Duration::from_secs(1);
 
@@ -95,8 +95,8 @@ impl Default for SwarmConfig {
             policy: Policy::default(),
             upload_bytes_per_second: 0,
             download_bytes_per_second: 0,
-            window_bytes: 1 << 20,
-            windows_bytes: 4 << 20,
+            window_bytes: 4 << 20,
+            windows_bytes: 8 << 20,
         }
     }
 }

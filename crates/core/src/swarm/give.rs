@@ -160,7 +160,7 @@ impl Swarm {
             !peer.wants.is_empty()
                 && peer.turn.is_none()
                 && peer.idle_until <= now
-                && peer.committed() <= window / 2
+                && peer.committed() <= window - window / 4
         };
         let mut due: Vec<(u64, u64, PeerId)> = self
             .peers
