@@ -1,8 +1,9 @@
 //! The wasm driver of the core: the page that friends open, and its workers.
 //!
-//! Three programs are built from this crate. `app` is the page: [`run`] wires the core's [`Node`](manyhands_core::Node) to
+//! Four programs are built from this crate. `app` is the page: [`run`] wires the core's [`Node`](manyhands_core::Node) to
 //! what a browser offers, and [`page`] draws it. `worker` is one thread lent to the room: [`serve`] runs the kernels. `store`
-//! keeps files, and is loaded only when there are any: [`store`]. The modules, from what a driver waits for to what a person
+//! keeps files, and is loaded only when there are any: [`store`]. `simulator` is loaded when somebody opens it: [`simulator`].
+//! The modules, from what a driver waits for to what a person
 //! sees:
 //!
 //! 1. [`clock`] and [`listen`]: the time, event listeners and timeouts that end when they are dropped.
@@ -28,6 +29,7 @@ pub mod page;
 pub mod run;
 pub mod serve;
 pub mod signaling;
+pub mod simulator;
 pub mod storage;
 pub mod store;
 pub mod timer;

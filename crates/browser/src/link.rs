@@ -349,5 +349,5 @@ impl Inner {
 /// Text is no message of ours: the core is given no bytes, and counts it as garbage.
 fn bytes_of(event: &Event) -> Vec<u8> {
     let data = event.unchecked_ref::<MessageEvent>().data();
-    data.dyn_into::<ArrayBuffer>().map_or_else(|_| Vec::new(), |data| Uint8Array::new(&data).to_vec())
+    data.dyn_ref::<ArrayBuffer>().map(|data| Uint8Array::new(data).to_vec()).unwrap_or_default()
 }

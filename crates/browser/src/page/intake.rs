@@ -150,6 +150,7 @@ impl Taking {
         loop {
             let Some(batch) = self.batches.borrow_mut().pop_front() else { break };
             let mut members: Vec<FileId> = Vec::new();
+            let mut free = self.free_bytes();
             for (at, file) in batch.iter().enumerate() {
                 let place = if batch.len() > 1 {
                     [" (", &whole(at as u64 + 1), " of ", &whole(batch.len() as u64), ")"].concat()
@@ -158,9 +159,13 @@ impl Taking {
                 };
                 let name = file.name();
                 *self.what.borrow_mut() = ["Adding “", &name, "”", &place, "…"].concat();
-                match self.take(file, name.clone(), file.type_(), FileKind::File).await {
-                    Ok(id) if !members.contains(&id) => members.push(id),
-                    Ok(_) => {}
+                match self.take(file, name.clone(), file.type_(), FileKind::File, free).await {
+                    Ok(id) => {
+                        free = free.saturating_sub(file.size() as u64);
+                        if !members.contains(&id) {
+                            members.push(id);
+                        }
+                    }
                     Err(why) => self.fail(&name, &why),
                 }
             }
@@ -169,7 +174,9 @@ impl Taking {
                 let ids: Vec<u8> = members.iter().flat_map(|id| id.0).collect();
                 let content = Array::of1(&Uint8Array::from(ids.as_slice()));
                 let taken = match Blob::new_with_buffer_source_sequence(&content) {
-                    Ok(content) => self.take(&content, name.clone(), String::new(), FileKind::Set).await,
+                    Ok(content) => {
+                        self.take(&content, name.clone(), String::new(), FileKind::Set, free).await
+                    }
                     Err(_) => Err("there is no memory".to_owned()),
                 };
                 if let Err(why) = taken {
@@ -180,6 +187,13 @@ impl Taking {
         self.is_busy.set(false);
     }
 
+    /// How much there is room for.
+    fn free_bytes(&self) -> u64 {
+        let room = self.room.upgrade();
+        let summary = room.and_then(|room| room.driver()?.view().files).unwrap_or_default();
+        summary.quota_bytes.saturating_sub(summary.bytes_here)
+    }
+
     /// Takes one file in, and tells the core.
     async fn take(
         &self,
@@ -187,12 +201,12 @@ impl Taking {
         mut name: String,
         mut media_type: String,
         kind: FileKind,
+        free: u64,
     ) -> Result<FileId, String> {
         const GONE: &str = "the page has left the room";
         let room = self.room.upgrade().ok_or(GONE)?;
         let store = Rc::clone(room.store().ok_or(GONE)?);
-        let summary = room.driver().and_then(|driver| driver.view().files).ok_or(GONE)?;
-        let (size, free) = (file.size() as u64, summary.quota_bytes.saturating_sub(summary.bytes_here));
+        let size = file.size() as u64;
         if size > free {
             return Err(["it has ", &bytes(size), ", and this browser has room for ", &bytes(free)].concat());
         }
@@ -206,7 +220,9 @@ impl Taking {
         let thousandths = Rc::clone(&self.thousandths);
         let manifest = store.take(file, name, kind, move |now| thousandths.set(now)).await?;
         let id = manifest.id();
-        room.command(Command::AddFile(NewFile { manifest, media_type, put_ms: Date::now() as u64 }));
+        let new = NewFile { manifest, media_type, put_ms: Date::now() as u64 };
+        // Not by way of the room, which would draw the page for each of thousands.
+        room.driver().ok_or(GONE)?.command(Command::AddFile(new));
         Ok(id)
     }
 

@@ -78,7 +78,8 @@ fn location(part: fn(&Location) -> Result<String, JsValue>) -> String {
     window().and_then(|window| part(&window.location()).ok()).unwrap_or_default()
 }
 
-async fn copied(link: &str) -> bool {
+/// Whether the link could be put into the clipboard.
+pub(crate) async fn copied(link: &str) -> bool {
     let Some(navigator) = window().map(|window| window.navigator()) else { return false };
     // On a page that is not secure the clipboard is missing altogether.
     let clipboard = Reflect::get(&navigator, &"clipboard".into());

@@ -4,7 +4,8 @@
 //! [`room`] shows the room: [`hero`] the total and the progress, [`controls`] what this person lends, and three [`tabs`]. One
 //! is the job: its [`map`], in [`peers`] who is there, in [`numbers`] what it was worth. Another is the network: in
 //! [`network`] the nodes and links as a [`sketch`] and a [`table`], in [`messages`] what is said. The last is the [`files`]:
-//! [`intake`] for new ones, the [`chunks`] of one, and [`file_rows`] of all, to [`save`]. [`invite`] is the way for more
+//! [`intake`] for new ones, the [`chunks`] of one, and [`file_rows`] of all, to [`save`]. Beside them there is the
+//! [`simulator`], which needs no room. [`invite`] is the way for more
 //! friends. All of it is drawn from one value, the core's [`View`](manyhands_core::View), taken some times a second by
 //! [`state`]; [`dom`] makes elements, [`format`] numbers for people.
 //!
@@ -13,13 +14,13 @@
 
 mod chunks;
 mod controls;
-mod dom;
+pub(crate) mod dom;
 mod file_rows;
 mod files;
-mod format;
+pub(crate) mod format;
 mod hero;
 mod intake;
-mod invite;
+pub(crate) mod invite;
 mod map;
 mod messages;
 mod network;
@@ -28,6 +29,7 @@ mod peers;
 mod room;
 mod room_info;
 mod save;
+mod simulator;
 mod sketch;
 mod start;
 mod state;
@@ -58,6 +60,9 @@ pub fn open() {
     begin_anew_when_needed();
 
     let hash = window().and_then(|window| window.location().hash().ok()).unwrap_or_default();
+    if hash.starts_with("#simulator") {
+        return simulator::alone(&root);
+    }
     match RoomKey::parse_fragment(&hash) {
         Ok(key) => start::start(&root, key),
         Err(error) => show(&root, &[&start::without_invite(&error)]),

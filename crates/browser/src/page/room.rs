@@ -18,7 +18,7 @@ use super::numbers::Numbers;
 use super::peers::Peers;
 use super::state::{Room, Scene, phase_word};
 use super::tabs::{Side, Tabs};
-use super::{invite, show};
+use super::{invite, show, simulator};
 
 /// How long nobody may be found before the person is told what that may mean, in drawings of the page: three seconds.
 const ALONE_DRAWINGS: u32 = 15;
@@ -43,16 +43,28 @@ pub(crate) async fn enter(root: El, key: RoomKey, name: String, threads: u16) {
     let lonely = el("p").id("lonely").class("trouble quiet").attr("role", "status");
     let (hero, controls) = (Hero::new(&room), Controls::new(&room));
     let (map, peers, messages, numbers) = (Map::new(), Peers::new(), Messages::new(&room), Numbers::new());
-    let (network, files) = (Network::new(), Files::new(&room));
+    let (network, files, simulation) = (Network::new(), Files::new(&room), simulator::place());
     let pair = el("div").class("pair").with(&[numbers.el(), &invite::invite()]);
-    let tabs = Tabs::new([&[map.el(), peers.el()], &[network.el(), messages.el()], &[files.el()]]);
+    let tabs =
+        Tabs::new([&[map.el(), peers.el()], &[network.el(), messages.el()], &[files.el()], &[&simulation]]);
     trouble.show_if(false);
     lonely.show_if(false);
 
-    let [list, job_side, network_side, files_side] = tabs.els();
-    let parts =
-        [&news, &trouble, &lonely, hero.el(), controls.el(), list, job_side, network_side, files_side, &pair]
-            .map(El::clone);
+    let [list, job_side, network_side, files_side, simulator_side] = tabs.els();
+    let parts = [
+        &news,
+        &trouble,
+        &lonely,
+        hero.el(),
+        controls.el(),
+        list,
+        job_side,
+        network_side,
+        files_side,
+        simulator_side,
+        &pair,
+    ]
+    .map(El::clone);
     let heading = hero.heading().clone();
     let (alone, jobless) = (Cell::new(0), Cell::new(0));
     let (quarter, had_job) = (Cell::new(None), Cell::new(false));
@@ -79,14 +91,16 @@ pub(crate) async fn enter(root: El, key: RoomKey, name: String, threads: u16) {
             phase => phase_word(phase),
         };
         set_root_data("phase", word);
-        let is_other_room = has_job != had_job.replace(has_job) && tabs.shown() != Side::Files;
+        let is_beside = matches!(tabs.shown(), Side::Files | Side::Simulator);
+        let is_other_room = has_job != had_job.replace(has_job) && !is_beside;
         if is_other_room || (is_jobless && tabs.shown() == Side::Job) {
             tabs.show(if has_job { Side::Job } else { Side::Network });
         }
-        tabs.offer([has_job, has_job || is_jobless, true]);
-        let [_, job_side, network_side, files_side] = tabs.els();
+        tabs.offer([has_job, has_job || is_jobless, true, true]);
+        let [_, job_side, network_side, files_side, simulator_side] = tabs.els();
         let has_side = |side| (has_job || is_jobless) && tabs.shown() == side;
         files_side.show_if(tabs.shown() == Side::Files);
+        simulator_side.show_if(tabs.shown() == Side::Simulator);
         job_side.show_if(has_side(Side::Job));
         network_side.show_if(has_side(Side::Network));
         pair.show_if(has_job || is_jobless);
@@ -105,6 +119,7 @@ pub(crate) async fn enter(root: El, key: RoomKey, name: String, threads: u16) {
                 messages.draw(scene);
             }
             Side::Files => files.draw(scene),
+            Side::Simulator => simulator::load(&simulation),
         }
     };
     room.join(key, name, threads, draw).await;

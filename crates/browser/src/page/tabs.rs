@@ -9,7 +9,8 @@ use web_sys::KeyboardEvent;
 use super::dom::{El, el, told};
 
 /// The sides, by id and name.
-const SIDES: [(&str, &str); 3] = [("job", "The job"), ("network", "Network"), ("files", "Files")];
+const SIDES: [(&str, &str); 4] =
+    [("job", "The job"), ("network", "Network"), ("files", "Files"), ("simulator", "Simulator")];
 
 /// A side of the room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,10 +21,12 @@ pub(crate) enum Side {
     Network,
     /// The files.
     Files,
+    /// The simulator.
+    Simulator,
 }
 
 /// All of them, in order.
-const ALL: [Side; SIDES.len()] = [Side::Job, Side::Network, Side::Files];
+const ALL: [Side; SIDES.len()] = [Side::Job, Side::Network, Side::Files, Side::Simulator];
 
 /// The tabs and what they show.
 pub(crate) struct Tabs {
@@ -88,8 +91,8 @@ impl Tabs {
 
     /// The row of tabs, and what they show.
     pub(crate) fn els(&self) -> [&El; 1 + SIDES.len()] {
-        let [job, network, files] = &self.panels;
-        [&self.list, job, network, files]
+        let [job, network, files, simulator] = &self.panels;
+        [&self.list, job, network, files, simulator]
     }
 
     /// The side that is shown.

@@ -11,7 +11,7 @@ use std::rc::{Rc, Weak};
 use js_sys::{ArrayBuffer, Function, Promise, Reflect, Uint8Array};
 use manyhands_core::files::{StoreEvent, StoreOrder, Stored};
 use manyhands_wire::FileId;
-use manyhands_wire::file::{FileKind, Manifest};
+use manyhands_wire::file::{CHUNK_BYTES, FileKind, Manifest};
 use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Blob, MessageEvent, Worker, window};
@@ -24,6 +24,8 @@ use crate::listen::{Listener, Timeout};
 const PATIENCE_MS: u32 = 8_000;
 /// How many bytes are kept at most where the browser does not say how much room there is (guess).
 const QUOTA_BYTES: f64 = 512.0 * 1048576.0;
+/// How many buffers are put by to be used again, of at most the usual chunk each: two megabytes.
+const BUFFERS_MAX: usize = 32;
 /// The mark that there were files.
 const MARK: &str = "manyhands.files";
 
@@ -45,6 +47,8 @@ pub struct Store {
     open_waits: RefCell<Option<Function>>,
     on_event: RefCell<Option<OnEvent>>,
     errands: RefCell<Vec<Errand>>,
+    /// Buffers that have come back.
+    buffers: RefCell<Vec<ArrayBuffer>>,
     count: Cell<u32>,
 }
 
@@ -81,6 +85,7 @@ impl Store {
             open_waits: RefCell::default(),
             on_event: RefCell::default(),
             errands: RefCell::default(),
+            buffers: RefCell::default(),
             count: Cell::default(),
         })
     }
@@ -127,8 +132,12 @@ impl Store {
         let (ask, with) = match order {
             StoreOrder::Keep(entry) => (Ask::Keep(entry), None),
             StoreOrder::Begin { file, hashes } => (Ask::Begin(file), Some(buffer(hashes.as_flattened()))),
-            StoreOrder::Write { file, chunk, bytes } => (Ask::Write { file, chunk }, Some(buffer(&bytes))),
-            StoreOrder::Read { file, chunk } => (Ask::Read { file, chunk }, None),
+            StoreOrder::Write { file, chunk, bytes } => {
+                (Ask::Write { file, chunk }, Some(self.filled(&bytes)))
+            }
+            StoreOrder::Read { file, chunk } => {
+                (Ask::Read { file, chunk }, self.buffers.borrow_mut().pop().map(JsValue::from))
+            }
             StoreOrder::ReadHashes(file) => (Ask::ReadHashes(file), None),
             StoreOrder::Forget(file) => (Ask::Forget(file), None),
             StoreOrder::Recall(file) => (Ask::Recall(file), None),
@@ -255,11 +264,16 @@ impl Store {
                     Some(stored.into_iter().map(super::Record::into_stored).collect());
                 self.go_on();
             }
-            Answer::Written { file, chunk } => self.tell(StoreEvent::Written { file, chunk }),
+            Answer::Written { file, chunk } => {
+                self.put_by(with);
+                self.tell(StoreEvent::Written { file, chunk });
+            }
             Answer::Refused { file, why } => self.tell(StoreEvent::Refused { file, why }),
-            Answer::Read { file, chunk } => self.tell(StoreEvent::Read { file, chunk, bytes: bytes(with) }),
+            Answer::Read { file, chunk } => {
+                self.tell(StoreEvent::Read { file, chunk, bytes: self.emptied(with) })
+            }
             Answer::Hashes(file) => {
-                let hashes = bytes(with).and_then(|bytes| hashes_from(&bytes));
+                let hashes = bytes(&with).and_then(|bytes| hashes_from(&bytes));
                 self.tell(StoreEvent::Hashes { file, hashes });
             }
             Answer::Taking { number, thousandths } => {
@@ -272,6 +286,36 @@ impl Store {
             Answer::Given { number } => {
                 self.conclude(number, with.dyn_into().map_or(Outcome::None, Outcome::Given));
             }
+        }
+    }
+
+    /// These bytes in a buffer that was used before, if there is one of their length.
+    fn filled(&self, bytes: &[u8]) -> JsValue {
+        let mut buffers = self.buffers.borrow_mut();
+        let fitting = buffers.iter().position(|buffer| buffer.byte_length() as usize == bytes.len());
+        match fitting.map(|place| buffers.swap_remove(place)) {
+            Some(used) => {
+                Uint8Array::new(&used).copy_from(bytes);
+                used.into()
+            }
+            None => buffer(bytes),
+        }
+    }
+
+    /// What is in a buffer, which is put by for the next that needs one.
+    fn emptied(&self, buffer: JsValue) -> Option<Vec<u8>> {
+        let bytes = bytes(&buffer);
+        self.put_by(buffer);
+        bytes
+    }
+
+    fn put_by(&self, buffer: JsValue) {
+        let mut buffers = self.buffers.borrow_mut();
+        if let Ok(buffer) = buffer.dyn_into::<ArrayBuffer>()
+            && buffer.byte_length() <= CHUNK_BYTES
+            && buffers.len() < BUFFERS_MAX
+        {
+            buffers.push(buffer);
         }
     }
 
@@ -349,7 +393,6 @@ fn buffer(bytes: &[u8]) -> JsValue {
     Uint8Array::from(bytes).buffer().into()
 }
 
-fn bytes(buffer: JsValue) -> Option<Vec<u8>> {
-    let buffer: ArrayBuffer = buffer.dyn_into().ok()?;
-    Some(Uint8Array::new(&buffer).to_vec())
+fn bytes(buffer: &JsValue) -> Option<Vec<u8>> {
+    Some(Uint8Array::new(buffer.dyn_ref::<ArrayBuffer>()?).to_vec())
 }

@@ -16,6 +16,8 @@ use web_sys::{
 
 /// How many files are open at once.
 const OPEN_MAX: usize = 8;
+/// What it means that less was written than there was.
+const FULL: &str = "the browser's storage is full";
 /// The folder of all stores.
 const FOLDER: &str = "manyhands";
 
@@ -54,15 +56,14 @@ impl Disk {
     pub(super) async fn write(&mut self, file: FileId, at: u64, bytes: &Uint8Array) -> Result<(), JsValue> {
         let handle = self.handle(file, true).await?;
         let written = handle.write_with_js_u8_array_and_options(bytes, &place(at))?;
-        if written == f64::from(bytes.length()) { Ok(()) } else { Err(JsValue::NULL) }
+        if written == f64::from(bytes.length()) { Ok(()) } else { Err(FULL.into()) }
     }
 
-    /// Reads from a place of a file. `None` if it is not there.
-    pub(super) async fn read(&mut self, file: FileId, at: u64, bytes: u32) -> Option<Uint8Array> {
+    /// Fills a buffer from a place of a file. `None` if there is not as much.
+    pub(super) async fn read(&mut self, file: FileId, at: u64, buffer: Uint8Array) -> Option<Uint8Array> {
         let handle = self.handle(file, false).await.ok()?;
-        let buffer = Uint8Array::new_with_length(bytes);
         let read = handle.read_with_js_u8_array_and_options(&buffer, &place(at)).ok()?;
-        (read == f64::from(bytes)).then_some(buffer)
+        (read == f64::from(buffer.length())).then_some(buffer)
     }
 
     /// Makes sure that what was written to a file stays.

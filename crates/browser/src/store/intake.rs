@@ -30,6 +30,10 @@ pub(super) struct Intake {
     copying: Option<(FileId, Manifest)>,
     /// Up to where it is hashed, or copied.
     at: u64,
+    /// All of it, if one piece is: then it is read once.
+    all: Option<Vec<u8>>,
+    /// What a chunk for the disk is handed over in, again and again.
+    buffer: Uint8Array,
 }
 
 impl Intake {
@@ -40,7 +44,19 @@ impl Intake {
     pub(super) fn new(number: u32, file: Blob, name: String, kind: FileKind) -> Result<Self, String> {
         let size = file.size() as u64;
         let chunk_bytes = fitting_chunk_bytes(size, CHUNK_BYTES).ok_or("it is too large")?;
-        Ok(Self { number, file, name, kind, size, chunk_bytes, hashes: Vec::new(), copying: None, at: 0 })
+        Ok(Self {
+            number,
+            file,
+            name,
+            kind,
+            size,
+            chunk_bytes,
+            hashes: Vec::new(),
+            copying: None,
+            at: 0,
+            all: None,
+            buffer: Uint8Array::new_with_length(0),
+        })
     }
 
     /// Goes on with the next piece. Whether there is more to do.
@@ -67,7 +83,13 @@ impl Intake {
     /// The next piece. The manifest, when all is done.
     async fn piece(&mut self, keeper: &mut Keeper) -> Result<Option<Manifest>, String> {
         let first = (self.at / u64::from(self.chunk_bytes)) as usize;
-        let bytes = self.read().await?;
+        let bytes = match self.all.take() {
+            Some(bytes) => {
+                self.at = self.size;
+                bytes
+            }
+            None => self.read().await?,
+        };
         let chunks = bytes.chunks(self.chunk_bytes as usize);
         match &self.copying {
             None => {
@@ -82,13 +104,23 @@ impl Intake {
                 }
                 let file = keeper.expect(&manifest, &self.hashes).await?;
                 (self.copying, self.at) = (Some((file, manifest)), 0);
+                self.all = Some(bytes).filter(|bytes| bytes.len() as u64 == self.size);
             }
             Some((file, _)) => {
                 for (chunk, bytes) in (first..).zip(chunks) {
                     if self.hashes.get(chunk) != Some(blake3::hash(bytes).as_bytes()) {
                         return Err("it was changed meanwhile".to_owned());
                     }
-                    keeper.write(*file, chunk as u32, Uint8Array::from(bytes)).await?;
+                    let bytes = if keeper.is_on_disk(*file) {
+                        if self.buffer.length() as usize != bytes.len() {
+                            self.buffer = Uint8Array::new_with_length(bytes.len() as u32);
+                        }
+                        self.buffer.copy_from(bytes);
+                        self.buffer.clone()
+                    } else {
+                        Uint8Array::from(bytes)
+                    };
+                    keeper.write(*file, chunk as u32, bytes, false).await?;
                 }
             }
         }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use js_sys::{Array, Date, Uint8Array};
+use js_sys::{Array, ArrayBuffer, Date, Uint8Array};
 use manyhands_core::files::Bits;
 use manyhands_wire::FileId;
 use manyhands_wire::file::{Entry, Hash, Manifest};
@@ -20,7 +20,7 @@ use super::{Answer, Ask, Kept, Record, Way, hashes_from};
 /// Files longer than this lie on the disk, in bytes (guess: a file of its own costs more than a record).
 const SMALL_BYTES_MAX: u64 = 256 << 10;
 /// How many bytes may be written to the disk before they are flushed (guess).
-const UNFLUSHED_BYTES_MAX: u64 = 16 << 20;
+const UNFLUSHED_BYTES_MAX: u64 = 8 << 20;
 /// Of how many files the hashes are at hand; those of the largest take two megabytes.
 const HASHES_MAX: usize = 6;
 /// How many rooms are kept.
@@ -39,9 +39,9 @@ pub(super) struct Keeper {
     shelf: Shelf,
     disk: Option<Disk>,
     files: BTreeMap<FileId, Held>,
-    /// What is to be changed in the shelf, and what is written then.
+    /// What is to be changed in the shelf, and what is written then: which chunks, and whether that is to be told.
     changes: Vec<Change>,
-    written: Vec<(FileId, u32)>,
+    written: Vec<(FileId, u32, bool)>,
     /// Whose bits are not written down.
     dirty: BTreeSet<FileId>,
     unflushed_bytes: u64,
@@ -110,12 +110,16 @@ impl Keeper {
                 }
             }
             Ask::Write { file, chunk } => {
-                if let Err(why) = self.write(file, chunk, Uint8Array::new(&with)).await {
-                    (self.tell)(&Answer::Refused { file, why }, None);
+                match self.write(file, chunk, Uint8Array::new(&with), true).await {
+                    Err(why) => (self.tell)(&Answer::Refused { file, why }, None),
+                    // The page fills the buffer anew: new ones would pile up until the browser clears them away.
+                    Ok(true) => (self.tell)(&Answer::Written { file, chunk }, Some(&with)),
+                    Ok(false) => {}
                 }
             }
             Ask::Read { file, chunk } => {
-                let bytes = self.read(file, chunk).await.map(|bytes| bytes.buffer().into());
+                let buffer = with.dyn_into().ok();
+                let bytes = self.read(file, chunk, buffer).await.map(|bytes| bytes.buffer().into());
                 (self.tell)(&Answer::Read { file, chunk }, bytes.as_ref());
             }
             Ask::ReadHashes(file) => {
@@ -144,18 +148,18 @@ impl Keeper {
         let written = std::mem::take(&mut self.written);
         match self.shelf.change(std::mem::take(&mut self.changes)).await {
             Ok(()) => {
-                for (file, chunk) in written {
+                for (file, chunk, _) in written.into_iter().filter(|(.., is_told)| *is_told) {
                     (self.tell)(&Answer::Written { file, chunk }, None);
                 }
             }
             Err(why) => {
-                for (file, chunk) in &written {
+                for (file, chunk, _) in &written {
                     if let Some(bits) = self.files.get_mut(file).and_then(|held| held.bits.as_mut()) {
                         bits.remove(*chunk);
                     }
                 }
                 let refused: BTreeSet<FileId> =
-                    written.into_iter().map(|(file, _)| file).chain(small).collect();
+                    written.into_iter().map(|(file, ..)| file).chain(small).collect();
                 for file in refused {
                     (self.tell)(&Answer::Refused { file, why: why.clone() }, None);
                 }
@@ -236,11 +240,17 @@ impl Keeper {
         Ok(())
     }
 
-    /// Writes a chunk.
+    /// Writes a chunk. Whether that is done; else it is with the next changes, and then told if it is to be.
     ///
     /// # Errors
     /// Why it cannot, for people.
-    pub(super) async fn write(&mut self, file: FileId, chunk: u32, bytes: Uint8Array) -> Result<(), String> {
+    pub(super) async fn write(
+        &mut self,
+        file: FileId,
+        chunk: u32,
+        bytes: Uint8Array,
+        is_told: bool,
+    ) -> Result<bool, String> {
         let is_on_disk = self.is_on_disk(file);
         let held = self.files.get_mut(&file).ok_or("nobody has told of it")?;
         let at = u64::from(chunk) * u64::from(held.chunk_bytes);
@@ -251,12 +261,11 @@ impl Keeper {
         if is_on_disk && let Some(disk) = &mut self.disk {
             disk.write(file, at, &bytes).await.map_err(|error| why(&error))?;
             self.unflushed_bytes += length;
-            (self.tell)(&Answer::Written { file, chunk }, None);
         } else {
             self.changes.push(Change::Put(CHUNKS, chunk_key(&self.room, file, chunk), bytes.into()));
-            self.written.push((file, chunk));
+            self.written.push((file, chunk, is_told));
         }
-        let Some(held) = self.files.get_mut(&file) else { return Ok(()) };
+        let Some(held) = self.files.get_mut(&file) else { return Ok(false) };
         let is_whole = held.bits.as_mut().is_some_and(|bits| {
             bits.insert(chunk);
             bits.is_full()
@@ -265,11 +274,11 @@ impl Keeper {
         if is_on_disk && (is_whole || self.unflushed_bytes > UNFLUSHED_BYTES_MAX) {
             self.settle().await;
         }
-        Ok(())
+        Ok(is_on_disk)
     }
 
     /// A chunk, if it is here and right. One that is not, is not here from now on.
-    async fn read(&mut self, file: FileId, chunk: u32) -> Option<Uint8Array> {
+    async fn read(&mut self, file: FileId, chunk: u32, buffer: Option<ArrayBuffer>) -> Option<Uint8Array> {
         let held = self.files.get(&file)?;
         if !held.bits.as_ref()?.has(chunk) {
             return None;
@@ -277,7 +286,11 @@ impl Keeper {
         let at = u64::from(chunk) * u64::from(held.chunk_bytes);
         let length = held.size.saturating_sub(at).min(held.chunk_bytes.into()) as u32;
         let bytes = match self.disk.as_mut().filter(|_| held.size > SMALL_BYTES_MAX) {
-            Some(disk) => disk.read(file, at, length).await,
+            Some(disk) => {
+                let buffer = buffer.filter(|buffer| buffer.byte_length() == length);
+                let buffer = buffer.unwrap_or_else(|| ArrayBuffer::new(length));
+                disk.read(file, at, Uint8Array::new(&buffer)).await
+            }
             None => self.record_of(CHUNKS, chunk_key(&self.room, file, chunk)).await,
         };
         let hash = self.hash_of(file, chunk).await;
@@ -359,7 +372,8 @@ impl Keeper {
         }
     }
 
-    fn is_on_disk(&self, file: FileId) -> bool {
+    /// Whether a file's chunks lie on the disk, or will.
+    pub(super) fn is_on_disk(&self, file: FileId) -> bool {
         self.disk.is_some() && self.files.get(&file).is_some_and(|held| held.size > SMALL_BYTES_MAX)
     }
 

@@ -47,7 +47,7 @@ enum Ask {
     Begin(FileId),
     /// See `StoreOrder::Write`. The bytes come with it.
     Write { file: FileId, chunk: u32 },
-    /// See `StoreOrder::Read`.
+    /// See `StoreOrder::Read`. A buffer to read into may come with it.
     Read { file: FileId, chunk: u32 },
     /// See `StoreOrder::ReadHashes`.
     ReadHashes(FileId),
@@ -66,7 +66,7 @@ enum Ask {
 enum Answer {
     /// The store is open.
     Opened { way: Way, stored: Vec<Record> },
-    /// See `StoreEvent::Written`.
+    /// See `StoreEvent::Written`. The buffer may come back with it.
     Written { file: FileId, chunk: u32 },
     /// See `StoreEvent::Refused`.
     Refused { file: FileId, why: String },

@@ -100,8 +100,11 @@ impl Shelf {
     }
 }
 
-/// What went wrong, for people.
+/// What went wrong, for people. A text says so already.
 pub(super) fn why(error: &JsValue) -> String {
+    if let Some(why) = error.as_string() {
+        return why;
+    }
     let name = js_sys::Reflect::get(error, &"name".into()).ok().and_then(|name| name.as_string());
     match name.as_deref() {
         Some("QuotaExceededError") => "the browser's storage is full".to_owned(),
