@@ -3,12 +3,14 @@
 //! A ratio's two sides are measured side by side in one run, so that a slow machine is slow for both. Figures are no tests:
 //! a missed target is shown, not punished, but a figure that could not be measured is an error.
 
+mod files;
 mod mesh;
 mod pages;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
+use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use crate::{build, commands, setup};
@@ -54,35 +56,82 @@ impl Figure {
     }
 }
 
-/// Measures everything and prints the table.
-pub(crate) fn run(json_file: Option<&Path>, native_only: bool) -> Result<()> {
+/// Figures that belong together, to be measured alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Group {
+    /// How fast the kernel adds, natively and as wasm
+    Kernel,
+    /// How well peers share work
+    Party,
+    /// The mesh in the simulator
+    Mesh,
+    /// A network of processes
+    Network,
+    /// What only browsers have, but for files
+    Pages,
+    /// Files and the swarm
+    Files,
+}
+
+/// What measures one or several figures.
+enum Measure {
+    /// Needs nothing but cargo.
+    Native(fn() -> Result<Vec<Figure>>),
+    /// Needs the program with the page inside, and browsers.
+    Program(fn(&Path) -> Result<Vec<Figure>>),
+}
+
+use Measure::{Native, Program};
+
+/// All that is measured, in the table's order: what it belongs to, what it is called, and how it is measured.
+const PARTS: [(Group, &str, Measure); 13] = [
+    (Group::Kernel, "the native kernel", Native(native_kernel)),
+    (Group::Party, "sharing among equals", Native(equals)),
+    (Group::Party, "sharing among unequals", Native(unequals)),
+    (Group::Mesh, "the mesh in the simulator", Native(mesh::simulated)),
+    (Group::Files, "the swarm in the simulator", Native(files::simulated)),
+    (Group::Files, "a live swarm", Native(files::live)),
+    (Group::Network, "a network of processes", Program(mesh::network)),
+    (Group::Files, "a newcomer's small files", Program(files::newcomer)),
+    (Group::Pages, "the page's size", Program(|_| page_size())),
+    (Group::Kernel, "the wasm kernel", Program(pages::kernel)),
+    (Group::Pages, "the first block", Program(pages::first_block)),
+    (Group::Pages, "ten pages", Program(pages::ten_pages)),
+    (Group::Files, "a file between two pages", Program(files::two_pages)),
+];
+
+/// Measures everything, or these groups only, and prints the table. Builds the program unless there is one.
+pub(crate) fn run(
+    only: &[Group],
+    json_file: Option<&Path>,
+    native_only: bool,
+    program: Option<PathBuf>,
+) -> Result<()> {
     let mut figures = Vec::new();
     let mut troubles = Vec::new();
-    let mut take = |name: &str, measured: Result<Vec<Figure>>| match measured {
-        Ok(measured) => {
-            measured.iter().for_each(|figure| println!("{}", line(figure)));
-            figures.extend(measured);
+    let mut program = program.map(Ok);
+    for (group, name, measure) in &PARTS {
+        if !only.is_empty() && !only.contains(group) {
+            continue;
         }
-        Err(error) => {
-            println!("{name} could not be measured: {error:#}");
-            troubles.push(name.to_owned());
-        }
-    };
-    take("the native kernel", native_kernel());
-    take("sharing among equals", equals());
-    take("sharing among unequals", unequals());
-    take("the mesh in the simulator", mesh::simulated());
-    if !native_only {
-        let program = setup::browsers().and_then(|()| build::program());
-        match program {
-            Ok(program) => {
-                take("a network of processes", mesh::network(&program));
-                take("the page's size", page_size());
-                take("the wasm kernel", pages::kernel(&program));
-                take("the first block", pages::first_block(&program));
-                take("ten pages", pages::ten_pages(&program));
+        let measured = match measure {
+            Native(measure) => measure(),
+            Program(_) if native_only => continue,
+            // Built once; without it, each of these is a trouble of its own.
+            Program(measure) => match program.get_or_insert_with(built) {
+                Ok(program) => measure(program),
+                Err(error) => Err(anyhow!("{error:#}")),
+            },
+        };
+        match measured {
+            Ok(measured) => {
+                measured.iter().for_each(|figure| println!("{}", line(figure)));
+                figures.extend(measured);
             }
-            Err(error) => take("the pages", Err(error)),
+            Err(error) => {
+                println!("{name} could not be measured: {error:#}");
+                troubles.push(*name);
+            }
         }
     }
 
@@ -97,6 +146,12 @@ pub(crate) fn run(json_file: Option<&Path>, native_only: bool) -> Result<()> {
     }
     ensure!(troubles.is_empty(), "not measured: {}", troubles.join(", "));
     Ok(())
+}
+
+/// The program with the page inside, and browsers to look at it.
+fn built() -> Result<PathBuf> {
+    setup::browsers()?;
+    build::program()
 }
 
 fn line(figure: &Figure) -> String {

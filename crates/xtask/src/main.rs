@@ -69,6 +69,12 @@ enum Task {
         /// Leave out what needs browsers
         #[arg(long)]
         native_only: bool,
+        /// Only this group of figures; may be repeated
+        #[arg(long, value_enum)]
+        only: Vec<bench::Group>,
+        /// Measure this build of the program, with its page inside, instead of building one
+        #[arg(long, value_name = "FILE")]
+        program: Option<PathBuf>,
     },
     /// Formatting and clippy only
     Lint,
@@ -106,7 +112,10 @@ fn perform(task: Task) -> Result<()> {
             Ok(())
         }
         Task::Test { only, fast } => check::run(&only, fast),
-        Task::Bench { json, native_only } => bench::run(json.as_deref(), native_only),
+        Task::Bench { json, native_only, only, program } => {
+            let program = program.map(std::path::absolute).transpose()?;
+            bench::run(&only, json.as_deref(), native_only, program)
+        }
         Task::Lint => check::run(&check::LINTS, false),
     }
 }

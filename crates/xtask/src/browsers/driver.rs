@@ -47,7 +47,7 @@ pub struct Browser {
     /// The window that it started with.
     first: String,
     // Fields drop in this order: the session's end above all, then the driver with its browser, then the profile.
-    _driver: Process,
+    driver: Process,
     _profile: tempfile::TempDir,
 }
 
@@ -196,7 +196,7 @@ impl Browser {
         let first = text(&session.call("GET", "/window", None)?)?;
         session.lock().clone_from(&first);
         session.call("POST", "/timeouts", Some(&json!({ "script": 600_000, "pageLoad": 60_000 })))?;
-        Ok(Self { session: Arc::new(session), first, _driver: driver, _profile: profile })
+        Ok(Self { session: Arc::new(session), first, driver, _profile: profile })
     }
 
     /// Starts Chromium with its defaults.
@@ -213,6 +213,11 @@ impl Browser {
     /// As [`Browser::start`].
     pub fn firefox() -> Result<Self> {
         Self::start(&Options::new(Kind::Firefox))
+    }
+
+    /// The driver's process id, which is also the id of the group that the browser's processes are in.
+    pub fn process(&self) -> u32 {
+        self.driver.id()
     }
 
     /// The window that the browser started with.
