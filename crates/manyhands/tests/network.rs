@@ -390,7 +390,9 @@ fn runs(pid: u32) -> bool {
     }
     let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
     let state = stat.rsplit_once(')').map_or("", |(_, rest)| rest.trim_start());
-    !state.starts_with(['Z', 'X'])
+    // Its first thread may have ended before the others, which still hold locks and ports: their number is field 20.
+    let threads = state.split_whitespace().nth(17).and_then(|threads| threads.parse().ok()).unwrap_or(1_u32);
+    !state.starts_with(['Z', 'X']) || threads > 1
 }
 
 fn signal(name: &str, pid: u32) -> bool {

@@ -13,8 +13,8 @@ use crate::{commands, setup};
 /// The most that a friend's browser may have to download before it can lend a hand, compressed, in bytes.
 pub(crate) const PAGE_BYTES_MAX: u64 = 350_000;
 
-/// The worker that a page loads only when there are files: no part of its first download.
-const LATER: &str = "store";
+/// What a page loads only when there are files, or when somebody opens the simulator: no part of its first download.
+const LATER: [&str; 2] = ["store", "simulator"];
 
 /// How often the compressor goes over a file: more gains nothing that can be seen, and takes longer (measured).
 const PATIENCE: NonZeroU64 = NonZeroU64::new(5).expect("five is not zero");
@@ -39,7 +39,7 @@ pub(crate) fn page() -> Result<()> {
         "--offline",
         "--skip-version-check",
     ]))?;
-    for worker in ["worker", LATER] {
+    for worker in ["worker"].into_iter().chain(LATER) {
         name_by_content(&dist(), worker)?;
     }
     for file in files(&dist())? {
@@ -99,7 +99,7 @@ pub(crate) fn page_size() -> Result<(u64, Vec<(String, u64)>)> {
         if matches!(&*extension, "wasm" | "js" | "css" | "html") {
             let name = file.strip_prefix(dist())?.display().to_string();
             let bytes = fs::metadata(compressed(&file))?.len();
-            if !name.starts_with(LATER) {
+            if !LATER.iter().any(|later| name.starts_with(later)) {
                 total += bytes;
             }
             sizes.push((name, bytes));

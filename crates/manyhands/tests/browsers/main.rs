@@ -3,6 +3,7 @@
 //! - [`parties`]: friends work together, come and go, and are told what is wrong.
 //! - [`alone`]: nobody is needed: neither the host, nor anybody's attention.
 //! - [`files`]: files put in one browser are got in others, and are still there after a reload.
+//! - [`simulator`]: chunks that spread over servers, in the page alone.
 //! - [`pages`]: what all wait for and look at.
 //!
 //! `cargo xtask test` builds the page and runs these; by themselves: `cargo xtask test --only page --only browsers`.
@@ -14,3 +15,4 @@ mod alone;
 mod files;
 mod pages;
 mod parties;
+mod simulator;
