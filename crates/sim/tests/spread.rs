@@ -92,10 +92,10 @@ fn a_long_run_keeps_a_short_log_and_a_short_curve() {
     assert!(points.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1));
 }
 
-/// The numbers that a browser comes to as well.
+/// The numbers that a browser comes to as well, where this test runs too. They change with the swarm: then take the new ones.
 #[test]
 fn the_same_settings_are_the_same_run_everywhere() {
     let outcome = run("servers=20&chunks=16&chunk=64&latency=80&bandwidth=128&loss=2&degree=4&seed=7");
 
-    assert_eq!((outcome.took_us, outcome.transfers, outcome.twice), (13_670_000, 305, 1));
+    assert_eq!((outcome.took_us, outcome.transfers, outcome.twice), (13_570_000, 306, 2));
 }

@@ -206,7 +206,7 @@ impl Swarm {
         let mut offer = Vec::new();
         let mut left = room as i64;
         // Of many files that it wants, not always the same is looked at first.
-        let start = self.rng.next_u64() as usize % neighbour.wants.len().max(1);
+        let start = (self.rng.next_u64() % neighbour.wants.len().max(1) as u64) as usize;
         let wants = neighbour.wants.iter().skip(start).chain(neighbour.wants.iter().take(start));
         for (place, theirs) in wants {
             let file = &self.files[*place as usize];

@@ -145,7 +145,7 @@ impl Swarm {
         if them.is_empty() {
             return;
         }
-        let peer = them[self.rng.next_u64() as usize % them.len()];
+        let peer = them[(self.rng.next_u64() % them.len() as u64) as usize];
         let file = &mut self.files[place as usize];
         let id = file.id;
         if let Some(fetch) = file.fetch_mut() {
