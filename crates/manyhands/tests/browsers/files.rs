@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use xtask::browsers::{Browser, Host, Page, wait_for};
 
-use super::pages::{ENDLESS, MANYHANDS, PATIENCE, number};
+use super::pages::{ENDLESS, MANYHANDS, PATIENCE, number, wait_for_phase};
 
 /// More than one window of the swarm, and not a whole number of chunks.
 const LARGE: usize = 20_000_123;
@@ -117,9 +117,10 @@ fn several_small_files_come_unasked_with_a_set_that_lists_them_and_are_forgotten
 fn come_in(page: &Page, invite: &str) {
     page.open(invite).unwrap();
     page.lend(PATIENCE).unwrap();
-    wait_for("the files", PATIENCE, || Ok((page.count("#tab-files")? > 0).then_some(())))
-        .unwrap_or_else(|error| panic!("{error:#}: {}", page.report()));
+    // Before the job is known, things move on the page, and a click may miss.
+    wait_for_phase(page, "lobby");
     page.click("#tab-files").unwrap();
+    assert_eq!(page.count("#side-files:not([hidden])").unwrap(), 1, "{}", page.report());
 }
 
 fn put_file(folder: &Path, name: &str, size: usize, seed: u32) -> PathBuf {
