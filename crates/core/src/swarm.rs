@@ -384,7 +384,8 @@ impl Swarm {
                 for place in &self.fetching {
                     if let Some(origin) = &mut self.files[*place as usize].origin {
                         let fresh = origin.fresh as f64 / dt.as_secs_f64();
-                        (origin.rate, origin.fresh) = (0.5 * origin.rate + 0.5 * fresh, 0);
+                        let rate = if origin.rate == 0.0 { fresh } else { 0.5 * origin.rate + 0.5 * fresh };
+                        (origin.rate, origin.fresh) = (rate, 0);
                         self.version += 1;
                     }
                 }
