@@ -34,6 +34,9 @@ enum Command {
         /// One friend reports wrong results.
         #[arg(long)]
         liars: bool,
+        /// Files are put and forgotten, and somebody's disk may be sick.
+        #[arg(long)]
+        files: bool,
     },
     /// Tells the story of one seed again.
     Replay {
@@ -46,6 +49,9 @@ enum Command {
         /// One friend reports wrong results.
         #[arg(long)]
         liars: bool,
+        /// Files are put and forgotten, and somebody's disk may be sick.
+        #[arg(long)]
+        files: bool,
     },
     /// Runs a scenario and prints its figures: the same ones each time.
     Scenario {
@@ -81,8 +87,8 @@ enum Command {
 /// Does what the command line says.
 pub(crate) fn run() -> ExitCode {
     match Cli::parse().command {
-        Command::Swarm { seeds, jobs, liars } => swarm::run(seeds, jobs, Plot { liars }),
-        Command::Replay { seed, log, liars } => replay(seed, log, Plot { liars }),
+        Command::Swarm { seeds, jobs, liars, files } => swarm::run(seeds, jobs, Plot { liars, files }),
+        Command::Replay { seed, log, liars, files } => replay(seed, log, Plot { liars, files }),
         Command::Scenario { name, nodes, seed, json } => measure::run(&name, nodes, seed, json),
         Command::List => measure::list(),
         Command::Spread { settings, json, log } => spread::run(&settings, json, log),

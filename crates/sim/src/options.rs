@@ -5,7 +5,7 @@ use std::time::Duration;
 use manyhands_core::Signatures;
 use manyhands_wire::frame::PeerKind;
 
-use crate::disk::FileOptions;
+use crate::disk::{FileOptions, Health};
 use crate::network::Conditions;
 
 /// The address of the signaling server that is there from the beginning, and that belongs to no node.
@@ -49,6 +49,14 @@ impl Default for PeerOptions {
             lies_permille: 0,
             files: None,
         }
+    }
+}
+
+impl PeerOptions {
+    /// Whether neither its results nor its disk lie: whoever does may be left alone by all others.
+    pub(crate) fn is_honest(&self) -> bool {
+        let gives_wrong_bytes = self.files.as_ref().is_some_and(|files| files.disk == Health::Lies);
+        self.lies_permille == 0 && !gives_wrong_bytes
     }
 }
 

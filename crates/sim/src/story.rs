@@ -1,6 +1,8 @@
 //! Runs with random faults, drawn from a seed: first the faults, then healing, then the demand that everybody ends with the
 //! exact total.
 
+mod shelf;
+
 use std::time::Duration;
 
 use manyhands_core::Command;
@@ -13,6 +15,7 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use crate::network::Conditions;
 use crate::options::{HUB, PeerOptions, address};
 use crate::world::{NodeNumber, Reader, World};
+use shelf::Shelf;
 
 /// How a run of a seed went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +33,8 @@ pub struct Story {
 pub struct Plot {
     /// One friend reports wrong results only: the first are always checked, so it is caught.
     pub liars: bool,
+    /// Files are put and forgotten, and somebody's disk may be sick.
+    pub files: bool,
 }
 
 /// How long a room may take to finish once nothing disturbs it any more.
@@ -53,7 +58,7 @@ pub fn tell(seed: u64) -> Story {
 
 /// Runs the story of a seed: 2 to 9 friends, sometimes up to 20, of speeds up to 50 : 1, some latency, jitter, loss and narrow
 /// lines; some crash, sleep, pause, leave, are cut off, send garbage, cannot be heard, do not read, have throttled timers or a
-/// clock that jumps, or come back; the host may crash too, with or without its signaling server. What happens is told to
+/// clock that jumps, or come back; the host may crash too, with or without its signaling server. There may be files too. What happens is told to
 /// `reader`.
 pub fn tell_to(seed: u64, plot: Plot, reader: Option<Reader>) -> Story {
     let mut draw = Draw(ChaCha8Rng::from_seed(key(seed)));
@@ -72,7 +77,10 @@ pub fn tell_to(seed: u64, plot: Plot, reader: Option<Reader>) -> Story {
         "{friends} friends{}, {units} units of {unit_size}, wait {wait}, {conditions:?}",
         if serve { " with servers of their own" } else { "" }
     );
-    let mut cast = Cast { serve, plot, liar: 1 + draw.below(u64::from(friends)) as u32, numbers: Vec::new() };
+    let liar = 1 + draw.below(u64::from(friends)) as u32;
+    let shelf = plot.files.then(|| Shelf::new(seed, friends));
+    let settings = settings + &shelf.as_ref().map(Shelf::settings).unwrap_or_default();
+    let mut cast = Cast { serve, plot, liar, numbers: Vec::new(), shelf };
     let options = cast.peer(&mut draw, 0);
     let host = world.host(options, wait, None);
     for identity in 1..=friends {
@@ -83,6 +91,9 @@ pub fn tell_to(seed: u64, plot: Plot, reader: Option<Reader>) -> Story {
     for _ in 0..draw.below(10) {
         world.run_for(Duration::from_millis(draw.below(4000)));
         draw.fault(&mut world, host, &mut cast);
+        if let Some(shelf) = &mut cast.shelf {
+            shelf.happen(&mut world);
+        }
     }
     world.calm();
     for number in world.alive() {
@@ -99,8 +110,10 @@ pub fn tell_to(seed: u64, plot: Plot, reader: Option<Reader>) -> Story {
     }
     world.revive_signaling();
     // Somebody who works is always there at the end.
-    world.friend(PeerOptions { speed: 2_000_000, identity: LAST, ..PeerOptions::default() });
+    let files = cast.shelf.as_mut().map(|shelf| shelf.options(LAST));
+    world.friend(PeerOptions { speed: 2_000_000, identity: LAST, files, ..PeerOptions::default() });
     let failure = (!world.run_until(CONVERGENCE, World::everybody_knows)).then(|| lag(&world));
+    let failure = failure.or_else(|| cast.shelf.as_ref().and_then(|shelf| shelf.lag(&mut world)));
     world.check_all();
     Story { settings, trace: world.trace(), failure }
 }
@@ -123,10 +136,11 @@ struct Cast {
     plot: Plot,
     liar: u32,
     numbers: Vec<(NodeNumber, u32)>,
+    shelf: Option<Shelf>,
 }
 
 impl Cast {
-    fn peer(&self, draw: &mut Draw, identity: u32) -> PeerOptions {
+    fn peer(&mut self, draw: &mut Draw, identity: u32) -> PeerOptions {
         let (threads, speed) = (1 + draw.below(3) as u16, 20_000 + draw.below(1_000_000));
         let mut enters = vec![HUB.to_owned()];
         if self.serve && identity > 0 {
@@ -140,6 +154,7 @@ impl Cast {
             serves: self.serve,
             enters,
             lies_permille: if self.plot.liars && identity == self.liar { 1000 } else { 0 },
+            files: self.shelf.as_mut().map(|shelf| shelf.options(identity)),
             ..PeerOptions::default()
         }
     }

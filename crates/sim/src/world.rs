@@ -176,6 +176,11 @@ impl World {
         &self.lives[number].node
     }
 
+    /// Which key a node has.
+    pub fn identity(&self, number: NodeNumber) -> u32 {
+        self.lives[number].options.identity
+    }
+
     /// What a node's person sees now.
     pub fn view(&self, number: NodeNumber) -> View {
         self.node(number).view(self.lives[number].local(self.now))

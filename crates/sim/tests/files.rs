@@ -7,7 +7,7 @@ use manyhands_core::files::{FetchPolicy, FileState, SwarmConfig};
 use manyhands_core::{Command, Event};
 use manyhands_sim::disk::{FileOptions, Health};
 use manyhands_sim::network::Conditions;
-use manyhands_sim::story::sum_job;
+use manyhands_sim::story::{Plot, sum_job, tell_to};
 use manyhands_sim::{PeerOptions, Settings, World};
 use manyhands_wire::FileId;
 
@@ -367,4 +367,17 @@ fn chunks_come_over_a_bad_network_too() {
     let id = world.put_file(numbers[2], "a.bin", &bytes, 65_536);
 
     assert!(world.run_until(MINUTE, |world| all_have(world, &numbers, &id, &bytes)));
+}
+
+#[test]
+fn random_faults_never_cost_a_file_that_is_left_somewhere() {
+    let plot = Plot { files: true, ..Plot::default() };
+    let failed: Vec<String> = (0..40)
+        .filter_map(|seed| {
+            let story = tell_to(seed, plot, None);
+            story.failure.map(|why| format!("seed {seed}: {why}\n  {}", story.settings))
+        })
+        .collect();
+
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
 }

@@ -218,7 +218,8 @@ fn swarm() -> Result<String> {
     commands::run(&mut commands::native_tests("build", &["--bins"]))?;
     let simulator = build::target_folder().join("debug/manyhands-sim");
     commands::run(std::process::Command::new(&simulator).args(["swarm", "--seeds", "0..1000"]))?;
-    Ok("1000 seeds".to_owned())
+    commands::run(std::process::Command::new(&simulator).args(["swarm", "--files", "--seeds", "0..200"]))?;
+    Ok("1000 seeds, and 200 with files".to_owned())
 }
 
 fn doc() -> Result<String> {

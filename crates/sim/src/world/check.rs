@@ -70,7 +70,7 @@ impl World {
     /// Whether a node is one whose result is waited for may have changed.
     pub(super) fn count(&mut self, number: NodeNumber) {
         let life = &mut self.lives[number];
-        let is_waited_for = life.counts() && !life.knows && life.options.lies_permille == 0;
+        let is_waited_for = life.counts() && !life.knows && life.options.is_honest();
         if is_waited_for != life.is_waited_for {
             life.is_waited_for = is_waited_for;
             if is_waited_for {

@@ -9,6 +9,9 @@ use super::{Happening, NodeNumber, World};
 use crate::network::Sent;
 use crate::options::{HUB, address};
 
+/// How every message of the bulk channel begins, and no other.
+const BULK_MAGIC: &[u8] = b"MB";
+
 impl World {
     /// Something happens on a node's way to its first signaling server.
     pub fn signal(&mut self, number: NodeNumber, event: SignalingEvent) {
@@ -124,7 +127,9 @@ impl World {
     pub fn heal(&mut self) {
         for (end, bytes) in self.network.heal() {
             let at = self.network.arrival(self.now, end, &mut self.rng);
-            self.schedule(at, end.0, Happening::Link(end.1, LinkEvent::Received(bytes)));
+            let is_bulk = bytes.starts_with(BULK_MAGIC);
+            let event = if is_bulk { LinkEvent::ReceivedBulk(bytes) } else { LinkEvent::Received(bytes) };
+            self.schedule(at, end.0, Happening::Link(end.1, event));
         }
     }
 
