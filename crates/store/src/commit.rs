@@ -40,6 +40,8 @@ const LOG_SLACK_BYTES: u64 = 4 << 20;
 /// What is not recorded or not synced yet.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
+    /// Held from the taking of work until it is done, so that whoever finds nothing to do knows that nothing is under way.
+    pub(crate) committing: Mutex<()>,
     work: Mutex<Work>,
     wake: Condvar,
 }
@@ -89,8 +91,8 @@ impl Pending {
         work.unlogged.insert(file);
     }
 
-    /// Waits for something to do, and a little longer for more of it. `None` at the end.
-    fn take(&self, wait: Duration) -> Option<Work> {
+    /// Waits for something to do, and a little longer for more of it. `false` at the end.
+    fn wait(&self, wait: Duration) -> bool {
         let mut work = locked(&self.work);
         while work.is_empty() && !work.is_ending {
             work = self.wake.wait(work).unwrap_or_else(PoisonError::into_inner);
@@ -98,7 +100,16 @@ impl Pending {
         let is_early = |work: &mut Work| work.bytes < WAITING_BYTES && !work.is_ending;
         let waited = self.wake.wait_timeout_while(work, wait, is_early);
         work = waited.unwrap_or_else(PoisonError::into_inner).0;
-        (!work.is_ending).then(|| mem::take(&mut *work))
+        !work.is_ending
+    }
+
+    /// What is to be done now.
+    fn take(&self) -> Work {
+        let mut work = locked(&self.work);
+        let is_ending = work.is_ending;
+        let taken = mem::take(&mut *work);
+        work.is_ending = is_ending;
+        taken
     }
 
     fn end(&self) {
@@ -121,8 +132,8 @@ impl Committer {
             let mut wait = WAIT;
             // Until this length the log is not looked at again.
             let mut enough = 0;
-            while let Some(work) = its.pending.take(wait) {
-                let is_done = its.commit(work, &mut enough);
+            while its.pending.wait(wait) {
+                let is_done = its.commit(&mut enough);
                 wait = if is_done { WAIT } else { WAIT_AFTER_FAILURE };
             }
         })?;
@@ -143,23 +154,19 @@ impl Drop for Committer {
 }
 
 impl Shared {
-    /// Makes everything last that was written up to now.
-    pub(crate) fn flush(&self) {
-        let work = {
-            let mut work = locked(&self.pending.work);
-            let is_ending = work.is_ending;
-            let taken = mem::take(&mut *work);
-            work.is_ending = is_ending;
-            taken
-        };
-        if !work.is_empty() {
-            let mut never = u64::MAX;
-            self.commit(work, &mut never);
-        }
+    /// Makes everything last that was written up to now. `false` if the disk refused some of it, which is then tried again.
+    pub(crate) fn flush(&self) -> bool {
+        let mut never = u64::MAX;
+        self.commit(&mut never)
     }
 
-    /// Makes this last. `false` if the disk refused some of it, which is then tried again.
-    fn commit(&self, work: Work, enough: &mut u64) -> bool {
+    /// Makes last what is pending. `false` if the disk refused some of it, which is then tried again.
+    fn commit(&self, enough: &mut u64) -> bool {
+        let _committing = locked(&self.pending.committing);
+        let work = self.pending.take();
+        if work.is_empty() {
+            return true;
+        }
         let chunks = self.sync_contents(work.chunks);
         let mut log = locked(&self.log);
         let mut is_done = self.record_chunks(&mut log, chunks);

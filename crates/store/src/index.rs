@@ -38,6 +38,20 @@ pub(crate) struct Known {
     pub(crate) put: Option<Manifest>,
     pub(crate) is_forgotten: bool,
     pub(crate) held: Option<Held>,
+    /// What was here before it was put the last time, if it was.
+    pub(crate) before_put: Before,
+}
+
+/// What a put finds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// No content.
+    #[default]
+    Nothing,
+    /// The person did not want the file.
+    Forgotten,
+    /// The node had begun to fetch it, or has meanwhile: it counts on the content.
+    Begun,
 }
 
 /// Content, or room for it.
@@ -201,6 +215,13 @@ impl Index {
         match held.body {
             Body::Large { .. } => Some(held.generation),
             Body::Small { .. } => None,
+        }
+    }
+
+    /// Takes a file out of the index that nothing is known of any more, so that it does not count.
+    pub(crate) fn prune(&mut self, file: &FileId) {
+        if self.files.get(file).is_some_and(|known| known.entry.is_none() && known.held.is_none()) {
+            self.files.remove(file);
         }
     }
 

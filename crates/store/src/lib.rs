@@ -113,8 +113,34 @@ impl FileStore {
         size_hint: Option<u64>,
         content: impl AsyncRead + Unpin,
     ) -> Result<NewFile, PutError> {
+        Ok(self.put_new(name, media_type, kind, size_hint, content).await?.0)
+    }
+
+    /// The same, and whether the content is new: not all of the file was here before. Only then may whoever put it
+    /// [discard](FileStore::discard) it again.
+    ///
+    /// # Errors
+    ///
+    /// As [`FileStore::put`].
+    pub async fn put_new(
+        &self,
+        name: String,
+        media_type: String,
+        kind: FileKind,
+        size_hint: Option<u64>,
+        content: impl AsyncRead + Unpin,
+    ) -> Result<(NewFile, bool), PutError> {
         let about = put::About { name, media_type, kind };
         put::put(self.shared.clone(), about, size_hint, content).await
+    }
+
+    /// Undoes a put whose content was new: the file is again what it was before, which for one that nobody knew is nothing at
+    /// all. To be called only while nobody else counts on the file being here.
+    pub async fn discard(&self, file: &FileId) {
+        let (shared, file) = (self.shared.clone(), *file);
+        if let Err(error) = tokio::task::spawn_blocking(move || shared.discard(&file)).await {
+            tracing::error!(%file, %error, "discarding a file has failed");
+        }
     }
 
     /// How many bytes of files there are or will be, and how many there may be.
@@ -161,9 +187,15 @@ impl FileStore {
         locked(&self.shared.index).files.get(file).is_some_and(|known| known.is_forgotten)
     }
 
-    /// Makes everything last that was written up to now. Waits for the disk, so not for an async thread.
-    pub fn flush(&self) {
-        self.shared.flush();
+    /// Whether the node's entry of a file is here, without which the file is gone at the next start.
+    pub fn is_kept(&self, file: &FileId) -> bool {
+        locked(&self.shared.index).files.get(file).is_some_and(|known| known.entry.is_some())
+    }
+
+    /// Makes everything last that was written up to now, also what others are about to make last. Waits for the disk, so not for
+    /// an async thread. `false` if the disk refused, in which case it is tried again later.
+    pub fn flush(&self) -> bool {
+        self.shared.flush()
     }
 }
 

@@ -22,7 +22,7 @@ use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::disk::{self, Disk};
-use crate::index::{FILES_MAX, Held, is_small};
+use crate::index::{Before, FILES_MAX, Held, is_small};
 use crate::log::{Log, Place};
 use crate::open::INCOMING;
 use crate::record::Record;
@@ -79,7 +79,7 @@ pub(crate) async fn put(
     about: About,
     size_hint: Option<u64>,
     mut content: impl AsyncRead + Unpin,
-) -> Result<NewFile, PutError> {
+) -> Result<(NewFile, bool), PutError> {
     if about.name.len() > FILE_NAME_BYTES_MAX {
         return Err(PutError::NameTooLong { bytes: about.name.len(), limit: FILE_NAME_BYTES_MAX });
     }
@@ -179,8 +179,8 @@ impl Incoming {
         Ok(())
     }
 
-    /// Takes the last part, and lets the store have the file.
-    fn finish(mut self, last: Vec<u8>, about: About) -> Result<NewFile, PutError> {
+    /// Takes the last part, and lets the store have the file. Answers also whether its content is new.
+    fn finish(mut self, last: Vec<u8>, about: About) -> Result<(NewFile, bool), PutError> {
         let is_small = self.size == 0 && is_small(last.len() as u64);
         let small = if is_small { Some(last) } else { self.take(&last).map(|()| None)? };
         let size = small.as_ref().map_or(self.size, |content| content.len() as u64);
@@ -194,14 +194,14 @@ impl Incoming {
         if !manifest.is_within_limits() {
             return Err(PutError::Invalid("a set is a list of ids of files, 32 bytes each"));
         }
-        match small {
+        let is_new = match small {
             Some(content) => self.keep_small(&manifest, hashes, &content)?,
             None => self.keep_large(&manifest, &hashes)?,
-        }
+        };
         self.shared.changed();
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let put_ms = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
-        Ok(NewFile { manifest, media_type: about.media_type, put_ms })
+        Ok((NewFile { manifest, media_type: about.media_type, put_ms }, is_new))
     }
 
     /// Hashes all of the temporary file once more, in chunks of another length.
@@ -218,11 +218,11 @@ impl Incoming {
         Ok(hashes)
     }
 
-    fn keep_small(&self, manifest: &Manifest, hashes: Vec<Hash>, content: &[u8]) -> Result<(), PutError> {
+    fn keep_small(&self, manifest: &Manifest, hashes: Vec<Hash>, content: &[u8]) -> Result<bool, PutError> {
         let file = manifest.id();
         let mut log = locked(&self.shared.log);
         if self.is_whole(&file)? {
-            return Ok(());
+            return Ok(false);
         }
         check_quota(&self.shared, 0, manifest.size)?;
         let generation = self.shared.next_generation();
@@ -235,15 +235,15 @@ impl Incoming {
             held.place(chunk, self.append(&mut log, &file, &record, bytes)?);
         }
         self.keep(manifest, held);
-        Ok(())
+        Ok(true)
     }
 
-    fn keep_large(&mut self, manifest: &Manifest, hashes: &[Hash]) -> Result<(), PutError> {
+    fn keep_large(&mut self, manifest: &Manifest, hashes: &[Hash]) -> Result<bool, PutError> {
         let (file, chunks) = (manifest.id(), manifest.chunks());
         if self.is_whole(&file)? {
-            return Ok(());
+            return Ok(false);
         }
-        let Some(temporary) = &mut self.temporary else { return Ok(()) };
+        let Some(temporary) = &mut self.temporary else { return Ok(false) };
         self.shared.disk.write_at(&temporary.file, hashes.as_flattened(), manifest.size)?;
         temporary.synced()?;
         self.shared.disk.sync(&temporary.file)?;
@@ -251,7 +251,7 @@ impl Incoming {
         let generation = self.shared.next_generation();
         let mut log = locked(&self.shared.log);
         if self.is_whole(&file)? {
-            return Ok(());
+            return Ok(false);
         }
         self.shared.contents.take_over(&file, generation, &path)?;
         let records = [
@@ -267,7 +267,7 @@ impl Incoming {
         }
         let before = self.keep(manifest, Held::large(generation, Bits::all(chunks)));
         self.shared.remove_content(&file, before);
-        Ok(())
+        Ok(true)
     }
 
     /// Adds a record; if that fails, what the log should say of the file is told anew later.
@@ -302,6 +302,12 @@ impl Incoming {
     fn keep(&self, manifest: &Manifest, held: Held) -> Option<u64> {
         let file = manifest.id();
         let mut index = locked(&self.shared.index);
+        let known = index.files.entry(file).or_default();
+        known.before_put = match (known.is_forgotten, &known.held) {
+            (true, _) => Before::Forgotten,
+            (false, Some(_)) => Before::Begun,
+            (false, None) => Before::Nothing,
+        };
         let before = index.drop_content(&file);
         index.used_bytes += manifest.size;
         let known = index.files.entry(file).or_default();

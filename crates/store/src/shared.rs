@@ -19,7 +19,7 @@ use crate::commit::Pending;
 use crate::content::Contents;
 use crate::disk::Disk;
 use crate::error::why_refused;
-use crate::index::{Body, FILES_MAX, Held, Index, is_small};
+use crate::index::{Before, Body, FILES_MAX, Held, Index, is_small};
 use crate::log::Log;
 use crate::record::Record;
 use crate::{StoreOptions, locked};
@@ -120,7 +120,7 @@ impl Shared {
         let quota_bytes = self.options.quota_bytes;
         let mut index = locked(&self.index);
         let used = index.taken_bytes();
-        let Some(known) = index.files.get(file) else {
+        let Some(known) = index.files.get_mut(file) else {
             return Err("nothing is known of this file".into());
         };
         let Some(manifest) = known.manifest().cloned() else {
@@ -130,6 +130,7 @@ impl Shared {
             return Err("the file is not wanted here".into());
         }
         if known.held.is_some() {
+            known.before_put = Before::Begun;
             return Ok(None);
         }
         if hashes.len() != manifest.chunks() as usize || hash_list(hashes) != manifest.hashes {
@@ -165,10 +166,13 @@ impl Shared {
             if let Some(known) = index.files.get_mut(file)
                 && known.held.is_none()
             {
-                known.held = Some(held);
+                (known.held, known.before_put) = (Some(held), Before::Begun);
                 return Ok(());
             }
             // A person put the very file meanwhile, whose record has just been overruled: it is told anew.
+            if let Some(known) = index.files.get_mut(file) {
+                known.before_put = Before::Begun;
+            }
             index.used_bytes = index.used_bytes.saturating_sub(manifest.size);
             self.pending.unlogged(*file);
         }
@@ -249,7 +253,9 @@ impl Shared {
             let mut index = locked(&self.index);
             let Some(known) = index.files.get_mut(file) else { return };
             known.is_forgotten = true;
-            index.drop_content(file)
+            let generation = index.drop_content(file);
+            index.prune(file);
+            generation
         };
         self.append_or_later(&mut log, file, &Record::Forgotten(*file));
         drop(log);
@@ -270,9 +276,39 @@ impl Shared {
         self.changed();
     }
 
+    /// A put has come to nothing after all: what it brought is thrown away, unless the node counts on it by now.
+    pub(crate) fn discard(&self, file: &FileId) {
+        let mut log = locked(&self.log);
+        let (generation, record) = {
+            let mut index = locked(&self.index);
+            let Some(known) = index.files.get_mut(file) else { return };
+            let (has_entry, is_forgotten) = (known.entry.is_some(), known.is_forgotten);
+            let record = match known.before_put {
+                Before::Begun if has_entry => return,
+                Before::Forgotten if has_entry => Record::Forgotten(*file),
+                // The node has forgotten it in the meantime.
+                Before::Nothing if is_forgotten => return,
+                Before::Nothing | Before::Forgotten | Before::Begun => Record::Recalled(*file),
+            };
+            known.is_forgotten = matches!(record, Record::Forgotten(_));
+            let generation = index.drop_content(file);
+            index.prune(file);
+            (generation, record)
+        };
+        self.append_or_later(&mut log, file, &record);
+        drop(log);
+        self.remove_content(file, generation);
+        self.changed();
+    }
+
     /// Throws all content of a file away, because it is of no use.
     pub(crate) fn drop_content(&self, log: &mut MutexGuard<'_, Log>, file: &FileId, generation: u64) {
-        let large = locked(&self.index).drop_content(file);
+        let large = {
+            let mut index = locked(&self.index);
+            let large = index.drop_content(file);
+            index.prune(file);
+            large
+        };
         self.append_or_later(log, file, &Record::Dropped { file: *file, generation });
         self.remove_content(file, large);
     }

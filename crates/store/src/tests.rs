@@ -164,6 +164,42 @@ async fn chunks_that_did_not_come_to_the_disk_are_taken_back_and_never_recorded(
     assert!(matches!(&stored[0].content, Content::Part { chunks, .. } if chunks.count() == 1));
 }
 
+#[tokio::test]
+async fn what_is_discarded_or_forgotten_without_an_entry_does_not_count_as_a_file() {
+    let (folder, disk) = (tempfile::tempdir().unwrap(), BadDisk::new());
+    let (store, _) = disk.open(folder.path());
+    for len in [0, 500, 20 * CHUNK] {
+        let content = vec![5; len];
+
+        let file = put(&store, "a", &content).await.unwrap().id();
+        store.discard(&file).await;
+        let other = put(&store, "b", &content).await.unwrap().id();
+        store.shared.forget(&other);
+        store.shared.recall(&other);
+
+        assert_eq!(crate::locked(&store.shared.index).files.len(), 0);
+        assert_eq!(store.sized().0, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_flush_waits_for_what_is_just_being_made_last() {
+    let (folder, disk) = (tempfile::tempdir().unwrap(), BadDisk::new());
+    let (store, _) = disk.open(folder.path());
+    // As if the thread that commits had taken what is to be done, and had not come to its end.
+    let committing = crate::locked(&store.shared.pending.committing);
+    let flushing = std::thread::spawn({
+        let store = store.clone();
+        move || store.flush()
+    });
+
+    std::thread::yield_now();
+    assert!(!flushing.is_finished());
+
+    drop(committing);
+    assert!(flushing.join().unwrap());
+}
+
 /// Opens a store as soon as the threads of the last one are gone.
 async fn reopened(disk: &BadDisk, folder: &Path) -> (FileStore, Vec<Stored>) {
     let options = StoreOptions { quota_bytes: 1 << 30, chunk_bytes: CHUNK as u32 };
