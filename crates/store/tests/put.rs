@@ -1,8 +1,8 @@
 //! Putting files, as those who take them from a person rely on it: what is new, what comes to nothing, and what lasts.
 
-mod common;
 #![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
 
+mod common;
 
 use common::{Driver, Foreign, bytes, content, content_files, entry, open};
 use manyhands_core::files::{Content, NewFile, StoreOrder};
