@@ -69,8 +69,10 @@ pub(crate) enum Group {
     Network,
     /// What only browsers have, but for files
     Pages,
-    /// Files and the swarm
+    /// Files between pages, and very many files
     Files,
+    /// How close a swarm comes to the least time, simulated and live
+    Swarm,
 }
 
 /// What measures one or several figures.
@@ -89,8 +91,8 @@ const PARTS: [(Group, &str, Measure); 13] = [
     (Group::Party, "sharing among equals", Native(equals)),
     (Group::Party, "sharing among unequals", Native(unequals)),
     (Group::Mesh, "the mesh in the simulator", Native(mesh::simulated)),
-    (Group::Files, "the swarm in the simulator", Native(files::simulated)),
-    (Group::Files, "a live swarm", Native(files::live)),
+    (Group::Swarm, "the swarm in the simulator", Native(files::simulated)),
+    (Group::Swarm, "a live swarm", Native(files::live)),
     (Group::Network, "a network of processes", Program(mesh::network)),
     (Group::Files, "a newcomer's small files", Program(files::newcomer)),
     (Group::Pages, "the page's size", Program(|_| page_size())),

@@ -47,12 +47,14 @@ pub(in crate::bench) fn newcomer(program: &Path) -> Result<Vec<Figure>> {
         }
         Ok((here == entries).then_some(()))
     })?;
-    let list = get(newcomer, &format!("/api/files?limit={FILES}"))?;
+    // The list is made anew now and then, so it may come a little later.
+    wait_for("the list of all small files", PATIENCE, || {
+        let list = get(newcomer, &format!("/api/files?limit={FILES}"))?;
+        let listed = list["files"].as_array().context("a list of files")?;
+        let here = listed.iter().filter(|file| file["state"] == "here").count();
+        Ok((here == FILES && listed.len() == FILES).then_some(()))
+    })?;
     let took_s = begun.elapsed().as_secs_f64();
-
-    let listed = list["files"].as_array().context("a list of files")?;
-    let here = listed.iter().filter(|file| file["state"] == "here").count();
-    ensure!(here == FILES, "{here} of {FILES} files are there, and {} are listed", listed.len());
     Ok(vec![Figure {
         name: "10,000 small files at a newcomer",
         measured: took_s,

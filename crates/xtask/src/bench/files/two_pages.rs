@@ -15,7 +15,7 @@ use super::range;
 use crate::bench::{Figure, Target};
 
 const FILE_BYTES: usize = 100_000_000;
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 const PATIENCE: Duration = Duration::from_secs(120);
 /// A job that never starts, so that the processors are free, at a host that takes no part in the exchange.
 const WAITING: [&str; 3] = ["--wait", "99", "--no-files"];
