@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use serde_json::json;
 use xtask::browsers::{Browser, Host, Page, wait_for};
 
@@ -17,6 +17,8 @@ use crate::bench::{Figure, Target};
 const FILE_BYTES: usize = 100_000_000;
 const ROUNDS: usize = 5;
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How often memory is looked at: so seldom that it takes nothing from what is measured.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// A job that never starts, so that the processors are free, at a host that takes no part in the exchange.
 const WAITING: [&str; 3] = ["--wait", "99", "--no-files"];
 
@@ -39,8 +41,9 @@ pub(in crate::bench) fn two_pages(program: &Path) -> Result<Vec<Figure>> {
         let id = row(&taker, &name, "known")?;
         // Otherwise what lies about in memory before is counted as if it could not be avoided.
         taker.devtools("HeapProfiler.collectGarbage", &json!({}))?;
-        let before = renderers_mb(browsers[1].process())?;
-        let (took_s, most) = while_watching(|| get(&taker, &id), browsers[1].process())?;
+        let renderers = renderers(browsers[1].process())?;
+        let before = resident_mb(&renderers)?;
+        let (took_s, most) = while_watching(|| get(&taker, &id), &renderers)?;
         let channel_s = plain_channel(&giver, &taker)?;
         risen = risen.max(most - before);
         swarm.push(FILE_BYTES as f64 / 1e6 / took_s);
@@ -191,44 +194,49 @@ fn plain_channel(from: &Page, to: &Page) -> Result<f64> {
     took.as_f64().context("how long it took")
 }
 
-/// Does something, and tells the most memory that the renderers of a browser had meanwhile.
-fn while_watching<T: Send>(act: impl FnOnce() -> Result<T> + Send, browser: u32) -> Result<(T, f64)> {
+/// Does something, and tells the most memory that these processes had meanwhile.
+fn while_watching<T: Send>(act: impl FnOnce() -> Result<T> + Send, processes: &[u32]) -> Result<(T, f64)> {
     std::thread::scope(|scope| {
         let acting = scope.spawn(act);
         let mut most = 0.0_f64;
         while !acting.is_finished() {
-            most = most.max(renderers_mb(browser)?);
-            std::thread::sleep(Duration::from_millis(50));
+            most = most.max(resident_mb(processes)?);
+            std::thread::sleep(LOOK_EVERY);
         }
-        let done = acting.join().map_err(|_| anyhow::anyhow!("the thread that measures has failed"))?;
+        let done = acting.join().map_err(|_| anyhow!("the thread that measures has failed"))?;
         Ok((done?, most))
     })
 }
 
-/// The resident memory of all renderers in the process group that a browser's driver leads, in megabytes.
-fn renderers_mb(group: u32) -> Result<f64> {
-    let (mut renderers, mut kib) = (0, 0_u64);
+/// The renderers in the process group that a browser's driver leads: a page's, and one that the browser has in reserve.
+fn renderers(group: u32) -> Result<Vec<u32>> {
+    let mut found = Vec::new();
     for entry in fs::read_dir("/proc")? {
-        let process = entry?.path();
+        let process = entry?;
         // A process may end while it is looked at.
-        let read = |name: &str| fs::read_to_string(process.join(name)).unwrap_or_default();
+        let read = |name: &str| fs::read_to_string(process.path().join(name)).unwrap_or_default();
         // After the name in brackets: the state, the parent, the group.
         let stat = read("stat");
         let its_group = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(2));
-        if its_group.and_then(|id| id.parse().ok()) != Some(group)
-            || !read("cmdline").contains("--type=renderer")
+        if its_group.and_then(|id| id.parse().ok()) == Some(group)
+            && read("cmdline").contains("--type=renderer")
         {
-            continue;
-        }
-        let status = read("status");
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        if let Some(resident) =
-            resident.and_then(|text| text.trim().trim_end_matches(" kB").parse::<u64>().ok())
-        {
-            renderers += 1;
-            kib += resident;
+            found.extend(process.file_name().to_string_lossy().parse::<u32>());
         }
     }
-    ensure!(renderers > 0, "the browser has no renderer in /proc");
+    ensure!(!found.is_empty(), "the browser has no renderer in /proc");
+    Ok(found)
+}
+
+/// The resident memory of these processes together, in megabytes.
+fn resident_mb(processes: &[u32]) -> Result<f64> {
+    let mut kib = 0;
+    for process in processes {
+        // One that was in reserve may be gone.
+        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        kib += resident.and_then(|text| text.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0);
+    }
+    ensure!(kib > 0, "no memory in /proc");
     Ok(kib as f64 * 1024.0 / 1e6)
 }
