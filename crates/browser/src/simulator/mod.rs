@@ -8,9 +8,11 @@
 //! can be stopped anywhere, and the worker never computes what nobody looks at.
 
 mod charts;
+mod client;
 mod fields;
 mod message;
 mod panel;
+mod parts;
 mod plot;
 mod serve;
 mod tables;

@@ -141,7 +141,8 @@ impl Shelf {
             // Of a disk that spoils what it reads, and of whom all have left alone for it, nothing is demanded.
             let is_sick = identity == self.sick.0 && matches!(self.sick.1, Health::Lies | Health::Damaged);
             let is_excused = is_sick || self.forgotten.contains(&(identity, *id));
-            !is_excused && !(is_here && is_right)
+            let is_whole = is_here && is_right;
+            !is_excused && !is_whole
         };
         let lacking: Vec<String> = world
             .alive()
