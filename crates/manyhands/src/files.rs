@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use manyhands_core::Command;
-use manyhands_core::files::{FetchPolicy, FilesConfig, StoreOrder, SwarmConfig};
+use manyhands_core::files::{FetchPolicy, FilesConfig, SwarmConfig};
 use manyhands_peer::{Peer, Store};
 use manyhands_store::{FileStore, Pipes, Serving, StoreError, StoreOptions};
 use tokio::sync::mpsc;
@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use crate::exit::{Failure, Reason};
 use crate::http::FilesFace;
-use crate::http::files::uploads;
+use crate::http::files::{Claims, Places};
 use crate::identity::make_private_folder;
 use args::{Fetch, FilesArgs};
 
@@ -82,7 +82,6 @@ fn open_folder(args: &FilesArgs, folder: &Path) -> Result<Files, StoreError> {
 /// The way from a peer to its store and back, and what the HTTP API needs of it once the peer runs.
 pub(crate) struct Wired {
     store: FileStore,
-    orders: mpsc::WeakSender<StoreOrder>,
     serving: Serving,
     file_bytes_max: u64,
     is_open: bool,
@@ -93,7 +92,7 @@ impl Files {
     pub(crate) fn wire(self) -> (FilesConfig, Store, Wired) {
         let Self { config, store, file_bytes_max, is_open } = self;
         let Pipes { orders, events, serving } = store.serve();
-        let wired = Wired { store, orders: orders.downgrade(), serving, file_bytes_max, is_open };
+        let wired = Wired { store, serving, file_bytes_max, is_open };
         (config, Store { orders, events }, wired)
     }
 }
@@ -103,13 +102,14 @@ impl Wired {
     pub(crate) fn face(&self, peer: &Peer, commands: mpsc::Sender<Command>) -> Arc<FilesFace> {
         Arc::new(FilesFace {
             store: self.store.clone(),
-            orders: self.orders.clone(),
             files: peer.files(),
+            events: peer.events(),
             commands,
             views: peer.views(),
             file_bytes_max: self.file_bytes_max,
             is_open: self.is_open,
-            uploads: uploads(),
+            uploads: Places::new(),
+            claims: Claims::default(),
         })
     }
 

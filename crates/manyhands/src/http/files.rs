@@ -2,22 +2,28 @@
 //!
 //! 1. [`who`]: who may do what. [`problem`]: what is said to those who may not, and of all else that is wrong.
 //! 2. [`list`]: which files there are. [`find`]: which one is meant.
-//! 3. [`upload`]: puts files, by [`json`] or by [`multipart`]. No file is ever in memory as a whole.
+//! 3. [`upload`]: puts files, by [`json`] or by [`multipart`]. No file is ever in memory as a whole. [`putting`]: into the store,
+//!    and to the node. [`claims`]: who puts the same at once.
+//!    [`source`] and [`places`]: the bounds of all that.
 //! 4. [`content`]: gives a file, in parts as [`range`] says, and fetches from the mesh what is not here. [`arrival`]: waits for it.
 //! 5. [`sets`]: files that were put together.
 //!
 //! The name of a file is data: it is in the listing and in a header, and never a path.
 
 mod arrival;
+mod claims;
 mod content;
 mod find;
 mod json;
 pub(crate) mod list;
 mod multipart;
 pub(crate) mod names;
+mod places;
 mod problem;
+mod putting;
 mod range;
 pub(crate) mod sets;
+mod source;
 #[cfg(test)]
 mod tests;
 pub(crate) mod upload;
@@ -29,21 +35,21 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
-use manyhands_core::files::{FileInfo, FileState, StoreOrder};
-use manyhands_core::{Command, View};
+use manyhands_core::files::{FileInfo, FileState};
+use manyhands_core::{Command, Event, View};
 use manyhands_store::FileStore;
 use manyhands_wire::FileId;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::timeout;
 
 use super::Web;
+pub(crate) use claims::Claims;
 use find::{Word, find};
+pub(crate) use places::Places;
 use problem::Problem;
 use who::Owner;
 
-/// How many requests put files at a time; others wait before their files are read.
-const UPLOADS_MAX: usize = 32;
-/// How long the node may take to list a file that was put or forgotten; the answer is true either way.
+/// How long the node may take to list a file that was forgotten, or that it may just hear of.
 const LISTED_WITHIN: Duration = Duration::from_secs(3);
 
 /// All files that the node knows, the latest first.
@@ -53,10 +59,10 @@ pub(crate) type Files = Arc<Vec<FileInfo>>;
 pub(crate) struct FilesFace {
     /// What is on the disk.
     pub(crate) store: FileStore,
-    /// Where the store takes orders, which otherwise come from the node.
-    pub(crate) orders: mpsc::WeakSender<StoreOrder>,
     /// What the node knows.
     pub(crate) files: watch::Receiver<Files>,
+    /// What happens at the node.
+    pub(crate) events: broadcast::Receiver<Event>,
     /// Where the node takes commands.
     pub(crate) commands: mpsc::Sender<Command>,
     /// What a person sees of the node.
@@ -66,12 +72,9 @@ pub(crate) struct FilesFace {
     /// Whether other machines may list, fetch and put.
     pub(crate) is_open: bool,
     /// Places for requests that put files.
-    pub(crate) uploads: Arc<Semaphore>,
-}
-
-/// Places for as many requests that put files as there may be.
-pub(crate) fn uploads() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(UPLOADS_MAX))
+    pub(crate) uploads: Arc<Places>,
+    /// Which files these put.
+    pub(crate) claims: Claims,
 }
 
 /// The routes of this part.
@@ -106,15 +109,6 @@ impl FilesFace {
     async fn command(&self, command: Command) -> Result<(), Problem> {
         let sent = self.commands.send(command).await;
         sent.map_err(|_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "this program is stopping"))
-    }
-
-    /// Throws a file out of the store that the node never heard of.
-    async fn discard(&self, id: FileId) {
-        let Some(orders) = self.orders.upgrade() else { return };
-        // Forgotten, and not remembered as unwanted: it may come from somebody else.
-        for order in [StoreOrder::Forget(id), StoreOrder::Recall(id)] {
-            let _ = orders.send(order).await;
-        }
     }
 
     /// What the node knows of a file.

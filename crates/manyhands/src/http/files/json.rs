@@ -3,6 +3,8 @@
 //! The body is read as it comes, because a content may be of any length: what is held is one network packet and a name. So
 //! `name` stands before `content`, or the content is short enough to wait for it.
 
+use std::pin::pin;
+
 use axum::body::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use manyhands_wire::file::{FILE_NAME_BYTES_MAX, MEDIA_TYPE_BYTES_MAX};
@@ -10,7 +12,8 @@ use tokio::sync::mpsc;
 use tokio_util::io::StreamReader;
 
 use super::problem::Problem;
-use super::upload::{Fault, Putting, Source};
+use super::putting::{Fault, Putting};
+use super::source::Source;
 
 /// How much of a content is held until its name comes, in bytes.
 const HELD_BYTES_MAX: usize = 1 << 20;
@@ -93,7 +96,9 @@ async fn file<S: Bytewise>(reader: &mut Reader<S>, putting: &mut Putting) -> Res
     }
     let name = name.ok_or_else(|| Problem::bad("a file has no `name`"))?;
     match held {
-        Some(content) => putting.add(name, media_type, &Fault::default(), &content[..]).await,
+        Some(content) => {
+            putting.add(name, media_type, Some(content.len() as u64), &Fault::default(), &content[..]).await
+        }
         None if is_put => Ok(()),
         None => Err(Problem::bad("a file has no `content`")),
     }
@@ -132,8 +137,12 @@ async fn stream<S: Bytewise>(
             }
         }
     };
-    let (put, ()) = tokio::join!(putting.add(name, media_type, &fault, content), feeding);
-    put
+    let mut putting = pin!(putting.add(name, media_type, None, &fault, content));
+    tokio::select! {
+        // What cannot be written need not come.
+        put = &mut putting => put,
+        () = feeding => putting.await,
+    }
 }
 
 fn unknown(key: &str) -> Problem {

@@ -15,6 +15,9 @@ pub(crate) struct Problem {
     pub(crate) more: Vec<(&'static str, Value)>,
 }
 
+/// When to try again what could not be done now, in seconds.
+const RETRY_AFTER_S: &str = "5";
+
 impl Problem {
     /// A problem with nothing but a status and a text.
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
@@ -36,6 +39,11 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
     }
 
+    /// Not now, but perhaps soon.
+    pub(crate) fn busy(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    }
+
     /// The same with one more member.
     pub(crate) fn with(mut self, name: &'static str, value: Value) -> Self {
         self.more.push((name, value));
@@ -55,7 +63,12 @@ impl IntoResponse for Problem {
             body[name] = value;
         }
         let content_type = HeaderValue::from_static("application/problem+json");
-        (self.status, [(header::CONTENT_TYPE, content_type)], body.to_string()).into_response()
+        let mut answer =
+            (self.status, [(header::CONTENT_TYPE, content_type)], body.to_string()).into_response();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+        }
+        answer
     }
 }
 

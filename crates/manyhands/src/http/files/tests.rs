@@ -1,6 +1,7 @@
 //! Facts about the routes for files, with a real store, and a node that only keeps a list of what it is told.
 
 mod fixture;
+mod refused;
 
 use axum::body::{Body, Bytes};
 use axum::http::Method;

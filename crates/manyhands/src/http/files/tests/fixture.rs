@@ -21,6 +21,8 @@ const HERE: &str = "127.0.0.1:40000";
 /// How much the fixture's store keeps, and takes as one file.
 const QUOTA_BYTES: u64 = 100_000;
 pub(super) const FILE_BYTES_MAX: u64 = 40_000;
+/// What the file is called for which the fixture's node has no place.
+pub(super) const UNLISTED: &str = "one too many";
 
 /// A node that lists what it is told of.
 pub(super) struct Fixture {
@@ -54,12 +56,19 @@ impl Fixture {
         let (list, files) = watch::channel(Files::default());
         let (commands, mut told_commands) = mpsc::channel::<Command>(4);
         let views = watch::channel(View::default()).1;
+        let failing = broadcast::channel(4).0;
         let told = Arc::new(std::sync::Mutex::new(vec![]));
         let (node_list, node_orders, node_told) = (list.clone(), orders.clone(), Arc::clone(&told));
+        let node_failing = failing.clone();
         tokio::spawn(async move {
             while let Some(command) = told_commands.recv().await {
                 node_told.lock().unwrap().push(command.clone());
                 match command {
+                    Command::AddFile(file) if file.manifest.name == UNLISTED => {
+                        let (file, name) = (file.manifest.id(), file.manifest.name);
+                        let why = "this network knows as many files as it can".to_owned();
+                        let _ = node_failing.send(Event::FileFailed { file, name, why });
+                    }
                     Command::AddFile(file) => {
                         let _ = node_orders.send(StoreOrder::Keep(entry(&file))).await;
                         let info = info(&file, file.manifest.chunks(), FileState::Here);
@@ -83,19 +92,26 @@ impl Fixture {
         });
         let face = Arc::new(FilesFace {
             store,
-            orders: orders.downgrade(),
             files,
+            events: failing.subscribe(),
             commands: commands.clone(),
             views: views.clone(),
             file_bytes_max: FILE_BYTES_MAX,
             is_open,
-            uploads: uploads(),
+            uploads: Places::new(),
+            claims: Claims::default(),
         });
         let progress = watch::channel(None).1;
         let files = Some(Arc::clone(&face));
         let node = NodeFace { is_host: true, views, progress, commands, task: None, lan: vec![], files };
         let routes = router(Web { signaling: None, node: Some(node), started: Instant::now() });
         Self { face, list, orders, told, routes, _folder: folder }
+    }
+
+    /// Waits until something about the store is so.
+    pub(super) async fn until(&self, is_so: impl Fn() -> bool) {
+        let mut changes = self.face.store.changes();
+        changes.wait_for(|_| is_so()).await.unwrap();
     }
 
     pub(super) async fn get(&self, path: &str) -> Answer {
