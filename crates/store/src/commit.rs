@@ -5,13 +5,14 @@
 //! 3. records their chunks in the log, which only now may say that they are here,
 //! 4. tells anew what could not be recorded before,
 //! 5. writes the log anew if half of it does not count any more,
-//! 6. syncs the log.
+//! 6. syncs the log. If the disk refuses that, the system may have forgotten what it did not write: the log is written anew.
 //!
 //! After a crash the last moments' chunks may be missing, and those that the log has are right.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use manyhands_core::files::StoreEvent;
 use manyhands_wire::FileId;
 
+use crate::disk::is_damage;
 use crate::error::why_refused;
 use crate::index::{Body, Index};
 use crate::locked;
@@ -42,6 +44,8 @@ const LOG_SLACK_BYTES: u64 = 4 << 20;
 pub(crate) struct Pending {
     /// Held from the taking of work until it is done, so that whoever finds nothing to do knows that nothing is under way.
     pub(crate) committing: Mutex<()>,
+    /// Whether the disk has refused to make the log last since it was written.
+    is_log_suspect: AtomicBool,
     work: Mutex<Work>,
     wake: Condvar,
 }
@@ -177,16 +181,22 @@ impl Shared {
                 is_done = false;
             }
         }
-        if log.len() > *enough {
+        if self.pending.is_log_suspect.load(Ordering::Relaxed) {
+            is_done &= self.replace(&mut log);
+        } else if log.len() > *enough {
             self.compact_if_worth_it(&mut log);
             *enough = log.len() + LOG_SLACK_BYTES.max(log.len() / 4);
         }
-        let file = log.file();
+        let syncing = log.syncing();
         drop(log);
-        if let Err(error) = self.disk.sync(&file) {
-            tracing::warn!(%error, "cannot sync the record of files, which is tried again");
-            self.pending.logged();
+        if let Err(error) = syncing.sync(&self.disk) {
+            tracing::warn!(%error, "cannot sync the record of files, which is written anew");
+            // A second sync would succeed, and say nothing of what was lost at the first.
+            self.pending.is_log_suspect.store(true, Ordering::Relaxed);
             is_done = false;
+        }
+        if !is_done {
+            self.pending.logged();
         }
         is_done
     }
@@ -276,9 +286,13 @@ impl Shared {
 
     fn compact_if_worth_it(&self, log: &mut MutexGuard<'_, Log>) {
         let needed = locked(&self.index).records_bytes();
-        if log.len() <= 2 * needed + LOG_SLACK_BYTES {
-            return;
+        if log.len() > 2 * needed + LOG_SLACK_BYTES {
+            self.replace(log);
         }
+    }
+
+    /// Writes the log anew. `false` if the disk refuses, and all is as it was.
+    fn replace(&self, log: &mut MutexGuard<'_, Log>) -> bool {
         let ids: Vec<FileId> = locked(&self.index).files.keys().copied().collect();
         let records = |file: &FileId| locked(&self.index).files.get(file).map(|known| known.records(*file));
         match rewritten(&self.folder, &self.disk, &ids, records) {
@@ -287,8 +301,13 @@ impl Shared {
                 let mut index = locked(&self.index);
                 **log = new;
                 settle_places(&mut index, places);
+                self.pending.is_log_suspect.store(false, Ordering::Relaxed);
+                true
             }
-            Err(error) => tracing::warn!(%error, "cannot write the record of files anew"),
+            Err(error) => {
+                tracing::warn!(%error, "cannot write the record of files anew");
+                false
+            }
         }
     }
 }
@@ -310,10 +329,15 @@ pub(crate) fn rewritten(
         for file in files {
             for (record, place) in records(file).unwrap_or_default() {
                 match place {
-                    Some(place) => {
-                        let place = new.append(&record, &place.read()?)?;
-                        places.push((record, place));
-                    }
+                    Some(place) => match place.read() {
+                        Ok(chunk) => {
+                            let place = new.append(&record, &chunk)?;
+                            places.push((record, place));
+                        }
+                        // Whoever reads it will find out, too, that it is lost.
+                        Err(error) if is_damage(&error) => {}
+                        Err(error) => return Err(error),
+                    },
                     None => drop(new.append(&record, &[])?),
                 }
             }

@@ -2,7 +2,7 @@
 //! first byte. Behind the content is the list of its chunks' hashes. Nothing of a file's own name is in a path.
 
 use std::collections::HashSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -25,8 +25,16 @@ pub(crate) struct Contents {
     disk: Disk,
     /// Whether one of the 256 folders is new, and may be gone after a crash.
     has_new_folder: AtomicBool,
+    open: Mutex<Open>,
+}
+
+/// The files that are open.
+#[derive(Debug, Default)]
+struct Open {
     /// The latest used ones last.
-    open: Mutex<Vec<(FileId, u64, Arc<File>)>>,
+    files: Vec<(FileId, u64, Arc<File>)>,
+    /// How many times content was removed: what was opened before the last time may be gone by now.
+    removals: u64,
 }
 
 impl Contents {
@@ -52,7 +60,8 @@ impl Contents {
             .inspect_err(|_| {
                 let _ = disk::remove(&path);
             })?;
-        self.keep_open(file, generation, Arc::new(made));
+        // Nobody else knows of this generation yet, and so nobody has removed it.
+        locked(&self.open).keep(file, generation, Arc::new(made));
         Ok(())
     }
 
@@ -76,23 +85,35 @@ impl Contents {
 
     /// A file of content, open.
     pub(crate) fn file(&self, file: &FileId, generation: u64) -> io::Result<Arc<File>> {
-        let mut open = locked(&self.open);
-        if let Some(at) = open.iter().position(|(id, time, _)| (id, *time) == (file, generation)) {
-            let found = open.remove(at);
-            let handle = found.2.clone();
-            open.push(found);
-            return Ok(handle);
-        }
-        drop(open);
+        self.file_while(file, generation, || {})
+    }
+
+    /// The same, and something happens before the file is kept open.
+    fn file_while(&self, file: &FileId, generation: u64, meanwhile: impl FnOnce()) -> io::Result<Arc<File>> {
+        let removals = {
+            let mut open = locked(&self.open);
+            if let Some(handle) = open.find(file, generation) {
+                return Ok(handle);
+            }
+            open.removals
+        };
         let handle = Arc::new(disk::open(&self.path(file, generation))?);
-        self.keep_open(file, generation, handle.clone());
+        meanwhile();
+        let mut open = locked(&self.open);
+        // A removed file that is kept open would take its room on the disk for as long.
+        if open.removals == removals {
+            open.keep(file, generation, handle.clone());
+        }
         Ok(handle)
     }
 
     /// Deletes content.
     pub(crate) fn remove(&self, file: &FileId, generation: u64) -> io::Result<()> {
-        locked(&self.open).retain(|(id, time, _)| (id, *time) != (file, generation));
-        disk::remove(&self.path(file, generation))
+        let removed = disk::remove(&self.path(file, generation));
+        let mut open = locked(&self.open);
+        open.removals += 1;
+        open.files.retain(|(id, time, _)| (id, *time) != (file, generation));
+        removed
     }
 
     /// Reads all hashes, and checks them. `None` if they are not what the manifest says.
@@ -107,22 +128,12 @@ impl Contents {
         self.folder.join(format!("{:02x}", file.0[0]))
     }
 
-    /// Whether there is any content at all.
-    pub(crate) fn is_empty(&self) -> io::Result<bool> {
-        for folder in self.folders()? {
-            if fs::read_dir(folder)?.next().is_some() {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Deletes the files that are not expected.
+    /// Deletes the files of content that are not expected.
     pub(crate) fn sweep(&self, expected: &HashSet<OsString>) -> io::Result<()> {
         for folder in self.folders()? {
             for file in fs::read_dir(folder)? {
                 let file = file?;
-                if !expected.contains(&file.file_name()) {
+                if is_name(&file.file_name()) && !expected.contains(&file.file_name()) {
                     tracing::info!(file = %file.path().display(), "left over from before, and removed");
                     disk::remove(&file.path())?;
                 }
@@ -172,12 +183,49 @@ impl Contents {
             Err(error) => Err(error),
         }
     }
+}
 
-    fn keep_open(&self, file: &FileId, generation: u64, handle: Arc<File>) {
-        let mut open = locked(&self.open);
-        if open.len() >= OPEN_MAX {
-            open.remove(0);
+impl Open {
+    fn find(&mut self, file: &FileId, generation: u64) -> Option<Arc<File>> {
+        let at = self.files.iter().position(|(id, time, _)| (id, *time) == (file, generation))?;
+        let found = self.files.remove(at);
+        let handle = found.2.clone();
+        self.files.push(found);
+        Some(handle)
+    }
+
+    fn keep(&mut self, file: &FileId, generation: u64, handle: Arc<File>) {
+        if self.find(file, generation).is_some() {
+            return;
         }
-        open.push((*file, generation, handle));
+        if self.files.len() >= OPEN_MAX {
+            self.files.remove(0);
+        }
+        self.files.push((*file, generation, handle));
+    }
+}
+
+/// Whether a file is called as content is.
+fn is_name(name: &OsStr) -> bool {
+    let parts = name.to_str().and_then(|name| name.split_once('.'));
+    parts.is_some_and(|(file, generation)| disk::is_hex(file, 64) && disk::is_hex(generation, 16))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_removed_while_it_is_opened_is_not_kept_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let contents = Contents::new(folder.path().join("content"), Disk::default()).unwrap();
+        let file = FileId([7; 32]);
+        contents.create(&file, 1, 100, &[[0; 32]]).unwrap();
+        locked(&contents.open).files.clear();
+
+        contents.file_while(&file, 1, || contents.remove(&file, 1).unwrap()).unwrap();
+
+        assert_eq!(locked(&contents.open).files.len(), 0);
+        assert!(contents.file(&file, 1).is_err());
     }
 }

@@ -115,6 +115,11 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Whether a name is a number of so many hexadecimal digits, as the store writes them.
+pub(crate) fn is_hex(name: &str, digits: usize) -> bool {
+    name.len() == digits && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// Reads so many bytes from a place.
 pub(crate) fn read_at(file: &File, len: usize, offset: u64) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; len];

@@ -24,6 +24,20 @@ pub enum StoreError {
         /// The store's folder.
         folder: PathBuf,
     },
+    /// It is the folder of something else.
+    #[error("{} has something else in it ({}): choose a folder that is empty or not there yet", folder.display(), found.display())]
+    Foreign {
+        /// What was chosen for a store.
+        folder: PathBuf,
+        /// What was found there.
+        found: PathBuf,
+    },
+    /// A later version of this program wrote it, in a way that this one does not know.
+    #[error("the files in {} are kept by a newer version: use that one, or choose another folder", folder.display())]
+    Newer {
+        /// The store's folder.
+        folder: PathBuf,
+    },
     /// The system refused.
     #[error("cannot open the files in {}: {source}", folder.display())]
     Io {

@@ -140,8 +140,8 @@ impl Known {
         self.held.as_mut().filter(|held| held.generation == generation)
     }
 
-    /// How much of it is here, as the node is told at the start.
-    pub(crate) fn content(&self, hashes: impl FnOnce(&Held) -> Option<Vec<Hash>>) -> Option<Content> {
+    /// How much of it is here, as the node is told at the start. A part counts only with the hashes.
+    pub(crate) fn content(&self, hashes: Option<Vec<Hash>>) -> Option<Content> {
         if self.is_forgotten {
             return Some(Content::Forgotten);
         }
@@ -149,7 +149,7 @@ impl Known {
         if held.here.is_full() {
             return Some(Content::Whole);
         }
-        hashes(held).map(|hashes| Content::Part { hashes, chunks: held.here.clone() })
+        hashes.map(|hashes| Content::Part { hashes, chunks: held.here.clone() })
     }
 
     /// Records that come to this, with the bytes of small chunks.

@@ -1,6 +1,7 @@
 //! The log: records one after the other in one file, each with a checksum, read from its beginning when the store opens.
 //!
-//! 1. The file begins with a magic and a random key of its own, checked.
+//! 1. The file begins with a magic, whose last byte is a version, and a random key of its own, checked. So it does in every
+//!    version. One that is not known is not touched, nor is a log with a record of a kind that is not known.
 //! 2. A record is a mark, its length, a keyed BLAKE3 hash of its payload cut to 16 bytes, and the payload: a [`Record`] in
 //!    postcard, behind it the bytes of a small chunk if it is one. Nobody who chooses bytes of a chunk can know mark and key,
 //!    so nothing within a chunk looks like a record.
@@ -10,9 +11,10 @@
 //! 5. Now and then the log is written anew without what no longer counts, into a file beside it that takes its place.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::disk::{self, Disk};
 use crate::record::Record;
@@ -21,6 +23,8 @@ use crate::record::Record;
 pub(crate) const RECORD_BYTES_MAX: usize = 16 * 1024;
 
 const MAGIC: [u8; 8] = *b"MHSTORE1";
+/// How much of the magic every version has.
+const NAME_BYTES: usize = 7;
 const HEADER_BYTES: usize = 8 + 32 + 8;
 const MARK_BYTES: usize = 4;
 const RECORD_HEAD_BYTES: usize = MARK_BYTES + 4 + 16;
@@ -51,6 +55,8 @@ pub(crate) enum Health {
 pub(crate) enum LogError {
     /// It does not begin as a log does.
     NoLog,
+    /// A later version wrote it.
+    Newer,
     /// The system refused.
     Io(io::Error),
 }
@@ -67,8 +73,18 @@ pub(crate) struct Log {
     disk: Disk,
     path: PathBuf,
     file: Arc<File>,
+    /// Whether it lasts that the log has its name.
+    is_named: Arc<AtomicBool>,
     seal: Seal,
     len: u64,
+}
+
+/// A log as it is now, to be synced while others append.
+#[derive(Debug)]
+pub(crate) struct Syncing {
+    file: Arc<File>,
+    folder: Option<PathBuf>,
+    is_named: Arc<AtomicBool>,
 }
 
 /// What makes a record one of this log.
@@ -102,14 +118,33 @@ impl Log {
         let file = disk::create(&new_path)?;
         disk.write_at(&file, &header, 0)?;
         let len = header.len() as u64;
-        Ok(Self { disk: disk.clone(), path: path.into(), file: Arc::new(file), seal: Seal::new(key), len })
+        let is_named = Arc::new(AtomicBool::new(true));
+        let (disk, path, file, seal) = (disk.clone(), path.into(), Arc::new(file), Seal::new(key));
+        Ok(Self { disk, path, file, is_named, seal, len })
     }
 
-    /// Makes a created log last, and lets it take its place.
-    pub(crate) fn take_place(&self) -> io::Result<()> {
+    /// Makes a created log last, and lets it take its place, which lasts after the next [`Syncing::sync`].
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses; the log that was there is then there still.
+    pub(crate) fn take_place(&mut self) -> io::Result<()> {
         self.disk.sync(&self.file)?;
         fs::rename(beside(&self.path), &self.path)?;
-        self.path.parent().map_or(Ok(()), |folder| self.disk.sync_folder(folder))
+        self.is_named.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether a file may be what a [`Log::create`] that came to nothing has left, or a log: it is one as far as it goes.
+    pub(crate) fn may_be_one(path: &Path) -> io::Result<bool> {
+        let file = match File::open(path) {
+            // It has just taken its place.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+            opened => opened?,
+        };
+        let mut start = Vec::new();
+        file.take(NAME_BYTES as u64).read_to_end(&mut start)?;
+        Ok(MAGIC.starts_with(&start))
     }
 
     /// Removes what a [`Log::create`] that came to nothing has left.
@@ -130,13 +165,15 @@ impl Log {
         }
         let header = disk::read_at(&file, HEADER_BYTES, 0)?;
         let (body, sum) = header.split_at(HEADER_BYTES - 8);
-        let key = body.strip_prefix(&MAGIC).and_then(|key| <[u8; 32]>::try_from(key).ok());
-        let Some(key) = key.filter(|_| *sum == blake3::hash(body).as_bytes()[..8]) else {
+        if !body.starts_with(&MAGIC[..NAME_BYTES]) || *sum != blake3::hash(body).as_bytes()[..8] {
             return Err(LogError::NoLog);
-        };
+        }
+        let key = body.strip_prefix(&MAGIC).and_then(|key| <[u8; 32]>::try_from(key).ok());
+        let key = key.ok_or(LogError::Newer)?;
         let seal = Seal::new(key);
         let (len, health) = scan(&file, file_len, &seal, &mut each)?;
-        Ok((Self { disk: disk.clone(), path: path.into(), file, seal, len }, health))
+        let is_named = Arc::new(AtomicBool::new(true));
+        Ok((Self { disk: disk.clone(), path: path.into(), file, is_named, seal, len }, health))
     }
 
     /// Adds a record and, for a small chunk, its bytes; they are handed to the system, and last after a sync.
@@ -163,9 +200,24 @@ impl Log {
         self.len
     }
 
-    /// The file, to be synced while others append.
-    pub(crate) fn file(&self) -> Arc<File> {
-        self.file.clone()
+    /// What there is to sync, while others append.
+    pub(crate) fn syncing(&self) -> Syncing {
+        let folder = self.path.parent().map(Path::to_owned);
+        Syncing { file: self.file.clone(), folder, is_named: self.is_named.clone() }
+    }
+}
+
+impl Syncing {
+    /// Makes all records last, and that the log has its name.
+    pub(crate) fn sync(&self, disk: &Disk) -> io::Result<()> {
+        disk.sync(&self.file)?;
+        if let Some(folder) = &self.folder
+            && !self.is_named.swap(true, Ordering::Relaxed)
+        {
+            let synced = disk.sync_folder(folder);
+            return synced.inspect_err(|_| self.is_named.store(false, Ordering::Relaxed));
+        }
+        Ok(())
     }
 }
 
@@ -210,7 +262,7 @@ fn scan(
     file_len: u64,
     seal: &Seal,
     each: &mut impl FnMut(Record, Place),
-) -> io::Result<(u64, Health)> {
+) -> Result<(u64, Health), LogError> {
     let mut window = Vec::new();
     let (mut window_start, mut at) = (HEADER_BYTES as u64, 0);
     let (mut good_end, mut skipped, mut is_damaged) = (window_start, false, false);
@@ -236,14 +288,10 @@ fn scan(
         is_damaged |= skipped;
         at += RECORD_HEAD_BYTES + payload.len();
         good_end = window_start + at as u64;
-        match postcard::take_from_bytes::<Record>(payload) {
-            Ok((record, chunk)) => {
-                let len = chunk.len() as u32;
-                each(record, Place { file: file.clone(), offset: good_end - u64::from(len), len });
-            }
-            // Of a later version: nothing that depends on it may be believed.
-            Err(_) => is_damaged = true,
-        }
+        // What has the right checksum and is no record that is known was written by a later version.
+        let (record, chunk) = postcard::take_from_bytes::<Record>(payload).map_err(|_| LogError::Newer)?;
+        let len = chunk.len() as u32;
+        each(record, Place { file: file.clone(), offset: good_end - u64::from(len), len });
     }
     let health = match (is_damaged, good_end < file_len) {
         (true, _) => Health::Damaged,
@@ -320,6 +368,31 @@ mod tests {
 
         assert_eq!(health, Health::Torn);
         assert_eq!(read(&path), (vec!["chunk 0".into(), "chunk 1".into(), "chunk 9".into()], Health::Sound));
+    }
+
+    #[test]
+    fn a_log_of_a_later_version_is_not_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = log_of(folder.path(), 3);
+        let mut of_later_version = fs::read(&path).unwrap();
+        of_later_version[NAME_BYTES] = b'2';
+        let sum = blake3::hash(&of_later_version[..HEADER_BYTES - 8]);
+        of_later_version[HEADER_BYTES - 8..HEADER_BYTES].copy_from_slice(&sum.as_bytes()[..8]);
+
+        let mut with_later_record = fs::read(&path).unwrap();
+        let key: [u8; 32] = with_later_record[8..40].try_into().unwrap();
+        let seal = Seal::new(key);
+        with_later_record.extend(seal.mark);
+        with_later_record.extend(3_u32.to_le_bytes());
+        with_later_record.extend(seal.sum(&[200, 1, 7]));
+        with_later_record.extend([200, 1, 7]);
+
+        for bytes in [of_later_version, with_later_record] {
+            fs::write(&path, &bytes).unwrap();
+            let opened = Log::open(&path, &Disk::default(), |_, _| {});
+            assert!(matches!(opened, Err(LogError::Newer)), "{opened:?}");
+            assert_eq!(fs::read(&path).unwrap(), bytes);
+        }
     }
 
     #[test]

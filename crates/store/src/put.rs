@@ -1,8 +1,10 @@
 //! Putting a file: content streams through memory, a megabyte at a time, is hashed chunk by chunk, and ends up in the log if
 //! it is small, otherwise in a file that is renamed to where it belongs once all of it is on the disk.
 //!
-//! While one part is hashed and written on a blocking thread, the next is read. Whoever drops the future of a put leaves
-//! nothing behind.
+//! While one part is hashed and written on a blocking thread, the next is read. Whoever drops the future of a put while content
+//! is still being read leaves nothing behind. Once all was read the file is on its way into the store and gets there, since
+//! nobody can tell whether another who put the same has been told that it is here: it takes its room until it is discarded, or
+//! until the next start if the node never keeps an entry of it.
 
 use std::fs::File;
 use std::io;

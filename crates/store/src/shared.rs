@@ -42,6 +42,14 @@ pub(crate) struct Shared {
     pub(crate) _lock: File,
 }
 
+/// Where a chunk is to be written.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    generation: u64,
+    offset: u64,
+    is_large: bool,
+}
+
 impl Shared {
     /// A number that was never given to any content.
     pub(crate) fn next_generation(&self) -> u64 {
@@ -188,40 +196,46 @@ impl Shared {
     ///
     /// Why it cannot, for people.
     pub(crate) fn write(&self, file: &FileId, chunk: u32, bytes: &[u8]) -> Result<(), String> {
-        let (generation, offset, is_large) = {
-            let index = locked(&self.index);
-            let known = index.files.get(file);
-            let Some((manifest, held)) =
-                known.and_then(|known| Some((known.manifest()?, known.held.as_ref()?)))
-            else {
-                return Err("no room was made for this file".into());
+        loop {
+            let Some(room) = self.room(file, chunk, bytes.len())? else { return Ok(()) };
+            let written = if room.is_large {
+                self.write_large(file, room, chunk, bytes)
+            } else {
+                self.write_small(file, room.generation, chunk, bytes)
             };
-            if chunk >= manifest.chunks() || bytes.len() != manifest.chunk_len(chunk) as usize {
-                return Err("a chunk is not as long as it should be".into());
+            let is_same_room = locked(&self.index)
+                .files
+                .get_mut(file)
+                .is_some_and(|known| known.held_of(room.generation).is_some());
+            // Otherwise somebody put the file meanwhile, or threw it away: what counts is how it is now.
+            if is_same_room {
+                self.changed();
+                return written.map_err(|error| why_refused(&error));
             }
-            if held.here.has(chunk) {
-                return Ok(());
-            }
-            let offset = u64::from(chunk) * u64::from(manifest.chunk_bytes);
-            (held.generation, offset, matches!(held.body, Body::Large { .. }))
-        };
-        let written = if is_large {
-            self.write_large(file, generation, chunk, bytes, offset)
-        } else {
-            self.write_small(file, generation, chunk, bytes)
-        };
-        self.changed();
-        written.map_err(|error| why_refused(&error))
+        }
     }
 
-    fn write_large(
-        &self,
-        file: &FileId,
-        generation: u64,
-        chunk: u32,
-        bytes: &[u8],
-        offset: u64,
-    ) -> io::Result<()> {
+    /// Where a chunk of that length belongs. `None` if it is here already.
+    fn room(&self, file: &FileId, chunk: u32, len: usize) -> Result<Option<Room>, String> {
+        let index = locked(&self.index);
+        let known = index.files.get(file);
+        let Some((manifest, held)) = known.and_then(|known| Some((known.manifest()?, known.held.as_ref()?)))
+        else {
+            return Err("no room was made for this file".into());
+        };
+        if chunk >= manifest.chunks() || len != manifest.chunk_len(chunk) as usize {
+            return Err("a chunk is not as long as it should be".into());
+        }
+        if held.here.has(chunk) {
+            return Ok(None);
+        }
+        let offset = u64::from(chunk) * u64::from(manifest.chunk_bytes);
+        let is_large = matches!(held.body, Body::Large { .. });
+        Ok(Some(Room { generation: held.generation, offset, is_large }))
+    }
+
+    fn write_large(&self, file: &FileId, room: Room, chunk: u32, bytes: &[u8]) -> io::Result<()> {
+        let Room { generation, offset, .. } = room;
         let handle = self.contents.file(file, generation)?;
         self.disk.write_at(&handle, bytes, offset)?;
         let is_new = locked(&self.index)

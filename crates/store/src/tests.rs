@@ -183,6 +183,61 @@ async fn what_is_discarded_or_forgotten_without_an_entry_does_not_count_as_a_fil
 }
 
 #[tokio::test]
+async fn a_log_that_the_disk_did_not_make_last_is_written_anew() {
+    let (folder, disk) = (tempfile::tempdir().unwrap(), BadDisk::new());
+    let (store, _) = disk.open(folder.path());
+    let content = vec![6; 500];
+    put(&store, "a", &content).await.unwrap();
+    // Every log has a key of its own.
+    let key = || std::fs::read(folder.path().join("log")).unwrap()[8..40].to_vec();
+    let first = key();
+    assert!(store.flush());
+    assert_eq!(key(), first);
+
+    disk.0.syncs_fail.store(true, Ordering::Relaxed);
+    store.shared.keep(entry("a", &content).0);
+    assert!(!store.flush());
+    assert!(!store.flush());
+    assert_eq!(key(), first);
+    disk.mend();
+
+    assert!(store.flush());
+    let second = key();
+    assert_ne!(second, first);
+    assert!(store.flush());
+    drop(store);
+    let (_store, stored) = disk.open(folder.path());
+    assert_eq!(stored[0].content, Content::Whole);
+    assert_eq!(key(), second);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn chunks_that_come_while_the_file_is_put_are_not_refused() {
+    let (folder, disk) = (tempfile::tempdir().unwrap(), BadDisk::new());
+    let (store, _) = disk.open(folder.path());
+    for seed in 0..40 {
+        let content = vec![seed; 100 * CHUNK];
+        let (entry, hashes) = entry("a", &content);
+        let file = entry.manifest.id();
+        store.shared.keep(entry);
+        store.shared.begin(&file, hashes).unwrap();
+        let writing = tokio::task::spawn_blocking({
+            let (store, content) = (store.clone(), content.clone());
+            move || {
+                for (at, chunk) in content.chunks(CHUNK).enumerate().cycle().take(800) {
+                    store.shared.write(&file, at as u32, chunk).unwrap();
+                }
+            }
+        });
+
+        put(&store, "a", &content).await.unwrap();
+
+        writing.await.unwrap();
+        assert!(store.is_whole(&file));
+    }
+}
+
+#[tokio::test]
 async fn a_flush_waits_for_what_is_just_being_made_last() {
     let (folder, disk) = (tempfile::tempdir().unwrap(), BadDisk::new());
     let (store, _) = disk.open(folder.path());
