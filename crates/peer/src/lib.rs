@@ -105,7 +105,7 @@ pub fn spawn_with_store(config: Config, options: Options, store: Option<Store>) 
         servers,
         workers: Workers::new(options.throttle_permille, options.threads_max, reports_tx),
         transports: Arc::new(Rtc::default()),
-        store: Orders(store_orders),
+        store: Orders::new(store_orders),
         inbox: Inbox { events: link_events, bulk: bulk_events },
         state: State::default(),
     };

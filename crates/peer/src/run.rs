@@ -212,6 +212,7 @@ impl Run {
 
     /// Does all that the node wants done.
     fn drain(&mut self) {
+        self.store.retry();
         while let Some(output) = self.node.poll_output() {
             if !matches!(output, Output::Send(..) | Output::SendBulk(..) | Output::Store(_)) {
                 tracing::trace!(?output);
@@ -277,7 +278,7 @@ impl Run {
 
     /// Ends everything, side by side.
     async fn close(self) {
-        let Self { mut state, servers, workers, inbox, outlets, .. } = self;
+        let Self { mut state, servers, workers, inbox, outlets, store, .. } = self;
         drop(inbox);
         state.closing.extend(state.links.into_values().map(Link::hang_up));
         let links = timeout(CLOSE_MAX, async {
@@ -285,9 +286,13 @@ impl Run {
                 let _ = task.await;
             }
         });
-        let (links, (), ()) = tokio::join!(links, servers.stop(), workers.stop());
+        let store = timeout(CLOSE_MAX, store.finish());
+        let (links, (), (), stored) = tokio::join!(links, servers.stop(), workers.stop(), store);
         if links.is_err() {
             tracing::debug!("some links did not close in time");
+        }
+        if stored.is_err() {
+            tracing::error!("the store of files did not take all its orders in time");
         }
         drop(outlets);
     }
