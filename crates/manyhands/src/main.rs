@@ -66,7 +66,7 @@ fn main() -> ExitCode {
     if let Err(error) = rlimit::increase_nofile_limit(FILES_WANTED) {
         tracing::debug!("the limit of open files stays as it is: {error}");
     }
-    match run(cli.command, &log) {
+    let code = match run(cli.command, &log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !failure.message.is_empty() {
@@ -77,7 +77,9 @@ fn main() -> ExitCode {
             }
             ExitCode::from(failure.reason as u8)
         }
-    }
+    };
+    voice::finish();
+    code
 }
 
 /// Ends the program over a command line that is none, or that asks for help.

@@ -1,13 +1,15 @@
 //! How the program speaks to whoever reads its output: a progress bar to a person at a terminal, plain lines where the
 //! output goes into a file or a pipe, one JSON object a line where a program asked for that.
 //!
-//! Lines come at most once a second, and only when something changed. A reader that went away is no reason to stop
-//! working: what cannot be written is dropped.
+//! Lines come at most once a second, and only when something changed. A reader that went away, or that does not read any more, is
+//! no reason to stop working: what cannot be written is dropped, see [`speaker`].
 //!
 //! Much of what is told comes from strangers, and a terminal obeys control characters: [`print`] and [`print_error`], through
 //! which all text goes, leave them out.
 
-use std::io::{self, IsTerminal as _, Write as _};
+mod speaker;
+
+use std::io::{self, IsTerminal as _};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -18,6 +20,8 @@ use manyhands_wire::flood::Body;
 use serde_json::{Value, json};
 
 use crate::numbers;
+pub(crate) use speaker::finish;
+use speaker::{To, Weight, speak};
 
 /// How often a line about progress may come.
 const LINE_EVERY: Duration = Duration::from_secs(1);
@@ -46,6 +50,10 @@ impl Voice {
         } else {
             Style::Lines
         };
+        // A bar and lines have to take turns, so a terminal is written to directly.
+        if !matches!(style, Style::Bar(_)) {
+            speaker::start(json);
+        }
         Self { style, told_at: None, told: String::new(), unit_size: None }
     }
 
@@ -107,13 +115,13 @@ impl Voice {
             Style::Lines => {
                 let line = numbers::line(view, self.unit_size);
                 if self.is_due(&line) {
-                    print(&line);
+                    chatter(&line);
                 }
             }
             Style::Json => {
                 let event = progress(view);
                 if self.is_due(&event.to_string()) {
-                    print(&event.to_string());
+                    chatter(&event.to_string());
                 }
             }
         }
@@ -129,7 +137,11 @@ impl Voice {
     /// Tells what happened, where it matters to a person; all of it to a program.
     pub(crate) fn tell(&self, event: &Event, view: &View) {
         let (json, text) = describe(event, view);
-        self.emit(&json);
+        match event {
+            // Whole folders of files arrive at once.
+            Event::FileHere { .. } if self.is_json() => chatter(&json.to_string()),
+            _ => self.emit(&json),
+        }
         if let Some(text) = text {
             // A line break in what a stranger says must not make it look like a line of ours.
             self.say(&one_line(&text));
@@ -264,15 +276,19 @@ pub(crate) fn print(text: &str) {
     print_as_is(&harmless(text));
 }
 
+/// Prints one line of many, which may be left out.
+fn chatter(text: &str) {
+    speak(To::Out, &harmless(text), Weight::Chatter);
+}
+
 /// Prints a text of our own on the standard output, control characters and all.
 pub(crate) fn print_as_is(text: &str) {
-    let mut stdout = io::stdout().lock();
-    let _ = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+    speak(To::Out, text, Weight::News);
 }
 
 /// Prints lines on the error output.
 pub(crate) fn print_error(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{}", harmless(text));
+    speak(To::Error, &harmless(text), Weight::News);
 }
 
 /// A text of somebody else's, on one line.
