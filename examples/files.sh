@@ -43,8 +43,13 @@ head -c 1500000 /dev/urandom >"$work/put/random.bin"
 printf 'the name is data\n' >"$work/put/odd name; \$(no) 'command' ü 🦦.txt"
 
 echo "putting four files at $1"
-"$manyhands" put "$work/put"/* --to "$1" --set "an example" | tee "$work/ids"
+"$manyhands" put "$work/put"/* --to "$1" --set "an example" >"$work/ids"
+cat "$work/ids"
 set_id=$(tail -n 1 "$work/ids" | cut -d ' ' -f 1)
+if [ -z "$set_id" ]; then
+    echo "the set has no id" >&2
+    exit 1
+fi
 
 echo "waiting until $2 lists the set"
 within_patience lists_set "$2" "$set_id"

@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 pub(crate) mod get;
+mod interrupted;
 pub(crate) mod ls;
 mod progress;
 pub(crate) mod put;

@@ -20,6 +20,7 @@ use crate::exit::{Failure, Reason};
 use crate::http::FilesFace;
 use crate::http::files::{Claims, Places};
 use crate::identity::make_private_folder;
+use crate::signals::Signals;
 use args::{Fetch, FilesArgs};
 
 /// How long the store may take at the end.
@@ -34,20 +35,28 @@ pub(crate) struct Files {
     is_open: bool,
 }
 
-/// Opens the folder of files that was asked for, or this one. None if there are to be no files.
+/// Opens the folder of files that was asked for, or this one. None if there are to be no files. A large one takes its time, in
+/// which the person may lose patience.
 ///
 /// # Errors
-/// If the folder that was asked for cannot be used.
-pub(crate) fn open(
+/// If the folder that was asked for cannot be used, or the person stopped it.
+pub(crate) async fn open(
     args: &FilesArgs,
     default_folder: Option<PathBuf>,
     warn: impl FnOnce(&str),
+    signals: &mut Signals,
 ) -> Result<Option<Files>, Failure> {
     if args.no_files {
         return Ok(None);
     }
     let Some(folder) = args.folder.clone().or(default_folder) else { return Ok(None) };
-    match open_folder(args, &folder) {
+    let own_args = args.clone();
+    let opening = tokio::task::spawn_blocking(move || open_folder(&own_args, &folder));
+    let opened = tokio::select! {
+        opened = opening => opened.map_err(anyhow::Error::from)?,
+        () = signals.recv() => return Err(Failure::interrupted()),
+    };
+    match opened {
         Ok(files) => Ok(Some(files)),
         Err(error) if args.folder.is_some() => Err(Failure::new(Reason::File, error)),
         // The work does not need files, so it goes on without.

@@ -47,7 +47,7 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 /// Hosts a room until the job is done or the person stops it.
 pub(crate) async fn run(args: HostArgs) -> Outcome {
     let mut voice = Voice::new(args.json);
-    let signals = Signals::new()?;
+    let mut signals = Signals::new()?;
     // First the port: a host that cannot listen must not touch the file, which --restart begins anew.
     let listener = listen(&args.listen).await?;
     let address = listener.local_addr()?;
@@ -58,7 +58,7 @@ pub(crate) async fn run(args: HostArgs) -> Outcome {
     let room = RoomKey::new(&public_key(&job.secret), job.room_key);
     // A job that is made up to be measured leaves nothing behind.
     let beside = job.store.as_ref().map(|store| files_beside(store.path()));
-    let files = files::open(&args.files, beside, |text| voice.warn(text))?;
+    let files = files::open(&args.files, beside, |text| voice.warn(text), &mut signals).await?;
     let server = Server::new(ServedRooms::Only([room.room_id()].into()));
     let unit_size = numbers::unit_size(&job.spec);
     voice.know_unit_size(unit_size);

@@ -42,12 +42,12 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 /// Lends a hand until the job is done or the person stops it.
 pub(crate) async fn run(args: JoinArgs) -> Outcome {
     let voice = Voice::new(args.json);
-    let signals = Signals::new()?;
+    let mut signals = Signals::new()?;
     let invite = invites::find(args.invite.as_deref(), args.invite_file.as_deref(), args.patience).await?;
     let folder = args.state.clone().map_or_else(identity::default_folder, Ok)?;
     let identity = identity::take(&folder)?;
     let own_files = folder.join("files").join(files_name(&invite, identity.index));
-    let files = files::open(&args.files, Some(own_files), |text| voice.warn(text))?;
+    let files = files::open(&args.files, Some(own_files), |text| voice.warn(text), &mut signals).await?;
     let listener = match args.listen_args() {
         Some(listen_args) => Some(listen(&listen_args).await?),
         None => None,

@@ -6,7 +6,7 @@
 mod program;
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -125,7 +125,7 @@ fn get_is_careful_with_what_is_there() {
     node.ok(&["get", "../../a.txt", "--force"]);
     assert_eq!(fs::read_to_string(node.folder.path("a.txt")).unwrap(), "one");
 
-    node.put_text("../../a.txt", "two");
+    let id = node.put_text("../../a.txt", "two");
     let ambiguous = node.run(&["get", "../../a.txt", "-o", "-"]);
     assert_eq!(ambiguous.code, 8);
     assert_eq!(ambiguous.err.matches("3 bytes").count(), 2, "{}", ambiguous.err);
@@ -136,6 +136,22 @@ fn get_is_careful_with_what_is_there() {
         .flatten()
         .filter(|entry| entry.file_name().to_string_lossy().ends_with(".part"));
     assert_eq!(left.count(), 0);
+    node.ok(&["get", "../../a.txt", "-o", "new/", "--force"]
+        .map(|word| if word == "../../a.txt" { &id } else { word }));
+    assert_eq!(
+        fs::read_to_string(node.folder.path("new/a.txt")).unwrap(),
+        "two",
+        "a folder that was not there"
+    );
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("a.txt", node.folder.path("link")).unwrap();
+        node.ok(&["get", &id, "-o", "link", "--force"]);
+        assert!(node.folder.path("link").is_symlink());
+        assert_eq!(fs::read_to_string(node.folder.path("a.txt")).unwrap(), "two", "what a link leads to");
+        node.ok(&["get", &id, "-o", "/dev/null", "--force"]);
+    }
+    assert_eq!(node.run(&["put", "a.txt", "--type", "nonsense"]).code, 2);
     assert_eq!(node.run(&["put", "absent"]).code, 8);
     assert_eq!(node.run(&["put", "-"]).code, 2, "the standard input has no name");
     assert_eq!(node.run(&["ls", "--from", "http://127.0.0.1:1"]).code, 3);
@@ -159,6 +175,89 @@ fn limits_are_kept_and_told() {
     assert!(too_much.err.contains("quota"), "{}", too_much.err);
     let listed = json(&node.ok(&["ls", "--json"]));
     assert_eq!(listed["files"].as_array().unwrap().len(), 1, "{listed}");
+
+    // Whether or not a node can tell at the beginning, whoever sends hears why.
+    for megabytes in [50, 100] {
+        fs::File::create(node.folder.path("huge")).unwrap().set_len(megabytes << 20).unwrap();
+        let huge = node.run(&["put", "huge"]);
+        assert_eq!(huge.code, 8, "{}", huge.err);
+        assert!(huge.err.contains("--files-"), "{}", huge.err);
+    }
+}
+
+#[test]
+fn a_file_that_is_broken_off_leaves_nothing_behind() {
+    let room = Room::start();
+    let [one, two] = [room.friend(&[]), room.friend(&["--fetch", "asked", "--download-limit", "100K"])];
+    let path = one.write("large", &noise(4_000_000, 7));
+    let put = json(&one.ok(&["put", path.to_str().unwrap(), "--json"]));
+    let id = put["files"][0]["id"].as_str().unwrap();
+    two.until(|| !two.info(id)["name"].is_null());
+    let left = || {
+        let entries = fs::read_dir(two.folder.path("")).unwrap().flatten();
+        entries.filter(|entry| entry.file_name().to_string_lossy().ends_with(".part")).count()
+    };
+
+    let getting = two.folder.start(&["get", id, "-o", "copy", "--from", &two.url]);
+    two.until(|| left() == 1);
+    getting.interrupt();
+    let ended = done(getting);
+
+    assert_eq!((ended.code, left()), (130, 0), "{}", ended.err);
+    assert!(!two.folder.path("copy").exists());
+}
+
+#[test]
+fn a_node_goes_on_when_nobody_reads_what_it_says() {
+    let folder = Folder::new();
+    fs::write(
+        folder.path("task.json"),
+        r#"{ "most_recent_counting_number_added": 0, "current_total": 0, "counting_number": 1000 }"#,
+    )
+    .unwrap();
+    let mut host = Command::new(env!("CARGO_BIN_EXE_manyhands"))
+        .args(["host", "--bind", "127.0.0.1", "--port", "0", "--threads", "1", "--json"])
+        .current_dir(folder.path(""))
+        .env("XDG_STATE_HOME", folder.path("state"))
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(host.stdout.take().unwrap());
+    let port = loop {
+        let mut line = String::new();
+        assert!(out.read_line(&mut line).unwrap() > 0, "ended before it listens");
+        if let Some(port) = json(&line)["port"].as_u64() {
+            break port;
+        }
+    };
+
+    // A line for each, many more than a pipe takes.
+    let name = "n".repeat(500);
+    let files: Vec<_> =
+        (0..2000).map(|at| serde_json::json!({ "name": format!("{at}{name}"), "content": "" })).collect();
+    let body = serde_json::json!({ "files": files }).to_string();
+    let at = format!("127.0.0.1:{port}");
+    let put = http(&at, &at, "POST", "/api/files", &["content-type: application/json"], body.as_bytes());
+    let listed = http(&at, &at, "GET", "/api/files?limit=1", &[], b"");
+    let order = format!("kill -s TERM {}", host.id());
+    assert!(Command::new("sh").args(["-c", &order]).status().unwrap().success());
+    let begun = Instant::now();
+    let ended = loop {
+        if let Some(ended) = host.try_wait().unwrap() {
+            break Some(ended);
+        }
+        if begun.elapsed() > PATIENCE {
+            host.kill().unwrap();
+            host.wait().unwrap();
+            break None;
+        }
+        sleep(LOOK_EVERY);
+    };
+
+    assert!(put.starts_with("HTTP/1.1 201"), "{put}");
+    assert!(listed.contains("\"total\":2000"), "{listed}");
+    assert!(ended.is_some(), "it does not end");
+    drop(out);
 }
 
 #[test]
@@ -432,19 +531,24 @@ impl Node {
     }
 
     fn http_at(&self, host: &str, method: &str, path: &str, headers: &[&str], body: &[u8]) -> String {
-        let mut stream = TcpStream::connect(self.url.trim_start_matches("http://")).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n",
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).unwrap();
-        stream.write_all(body).unwrap();
-        let mut answer = vec![];
-        stream.read_to_end(&mut answer).unwrap();
-        String::from_utf8_lossy(&answer).into_owned()
+        http(self.url.trim_start_matches("http://"), host, method, path, headers, body)
     }
+}
+
+/// A request, and the whole answer.
+fn http(address: &str, host: &str, method: &str, path: &str, headers: &[&str], body: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(body).unwrap();
+    let mut answer = vec![];
+    stream.read_to_end(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 /// Bytes that do not repeat, the same for the same seed.

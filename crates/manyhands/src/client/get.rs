@@ -1,7 +1,7 @@
 //! `manyhands get`: fetches a file, or all files of a set.
 //!
 //! A file is written beside its place, under a name that is nobody's, and renamed when it is whole and its length is right. What is broken off
-//! leaves nothing behind.
+//! leaves nothing behind, also where a person breaks it off ([`interrupted`]). A device or a pipe is written as it comes.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write};
@@ -13,6 +13,7 @@ use manyhands_wire::file::FileKind;
 use serde_json::json;
 
 use super::args::GetArgs;
+use super::interrupted;
 use super::progress::Progress;
 use super::safe::file_name;
 use super::target::{Target, segment};
@@ -31,6 +32,7 @@ const SOURCES_SHOWN: usize = 3;
 /// Fetches what is named, and says where it is.
 pub(crate) fn run(args: &GetArgs) -> Outcome {
     let target = Target::new(&args.from)?;
+    interrupted::watch()?;
     let info: Listed = target.get_json(&format!("/api/files/{}/info", segment(&args.which)))?;
     match info.kind {
         FileKind::File => {
@@ -85,10 +87,11 @@ fn fetch_set(target: &Target, info: &Listed, args: &GetArgs) -> Result<Vec<Fetch
     let mut fetched = vec![];
     for file in set.files {
         let mut name = file_name(&file.name, &file.id);
-        // Two files of a set may have one name, from two folders for instance.
-        if !taken.insert(name.clone()) {
+        // Two files of a set may have one name, from two folders for instance, or one but for capital letters, which not every
+        // disk tells apart.
+        if !taken.insert(name.to_lowercase()) {
             name = format!("{}-{name}", &file.id.to_string()[..8]);
-            taken.insert(name.clone());
+            taken.insert(name.to_lowercase());
         }
         let path = folder.join(name);
         fetch_into(target, &file, &path, args)?;
@@ -104,7 +107,10 @@ fn fetch(target: &Target, file: &Listed, args: &GetArgs) -> Result<Fetched, Fail
             receive(target, file, &mut io::stdout().lock(), &mut progress)?;
             return Ok((file.clone(), None));
         }
-        Some(path) if path.is_dir() => path.join(file_name(&file.name, &file.id)),
+        Some(path) if path.is_dir() || is_named_as_folder(path) => {
+            fs::create_dir_all(path).map_err(|error| cannot_write(path, &error))?;
+            path.join(file_name(&file.name, &file.id))
+        }
         Some(path) => path.clone(),
         None => PathBuf::from(file_name(&file.name, &file.id)),
     };
@@ -119,10 +125,43 @@ fn fetch_into(target: &Target, file: &Listed, path: &Path, args: &GetArgs) -> Ou
             format!("{} is there already: --force overwrites it, -o says another name", path.display());
         return Err(Failure::new(Reason::File, message));
     }
-    let partial = Partial::create(path).map_err(|error| cannot_write(path, &error))?;
     let mut progress = Progress::new(&file.name, Some(file.size), args.json);
+    let place = if args.force { overwritten(path)? } else { Place::New(path.to_owned()) };
+    let place = match place {
+        Place::New(place) => place,
+        Place::Written(mut device) => return receive(target, file, &mut device, &mut progress),
+    };
+    let (path, place) = (place.as_path(), path);
+    let partial = Partial::create(path).map_err(|error| cannot_write(place, &error))?;
     receive(target, file, &mut &partial.file, &mut progress)?;
-    partial.finish(path, args.force).map_err(|error| cannot_write(path, &error))
+    partial.finish(path, args.force).map_err(|error| cannot_write(place, &error))
+}
+
+/// Where a file is written.
+enum Place {
+    /// Beside this path, and renamed to it.
+    New(PathBuf),
+    /// Straight into what is there, which is no file: a device, or a pipe.
+    Written(File),
+}
+
+/// Where a file is written that takes the place of another. A link stays, and what it leads to is replaced.
+fn overwritten(path: &Path) -> Result<Place, Failure> {
+    if fs::symlink_metadata(path).is_err() {
+        return Ok(Place::New(path.to_owned()));
+    }
+    let real = fs::canonicalize(path).map_err(|error| cannot_write(path, &error))?;
+    let kind = fs::metadata(&real).map_err(|error| cannot_write(path, &error))?;
+    if kind.is_file() {
+        return Ok(Place::New(real));
+    }
+    let device = OpenOptions::new().write(true).open(&real);
+    device.map(Place::Written).map_err(|error| cannot_write(path, &error))
+}
+
+/// Whether a path can only be a folder's: it ends with a slash.
+fn is_named_as_folder(path: &Path) -> bool {
+    path.as_os_str().to_string_lossy().ends_with(std::path::is_separator)
 }
 
 /// Takes a file's bytes.
@@ -178,7 +217,8 @@ impl Partial {
         name.push(place.file_name().unwrap_or_default());
         name.push(format!(".{}.part", std::process::id()));
         let path = place.with_file_name(name);
-        let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+        let file =
+            interrupted::creating(&path, || OpenOptions::new().write(true).create_new(true).open(&path))?;
         Ok(Self { file, path: Some(path) })
     }
 
@@ -211,6 +251,7 @@ impl Drop for Partial {
         if let Some(path) = &self.path {
             let _ = fs::remove_file(path);
         }
+        interrupted::forget();
     }
 }
 

@@ -52,6 +52,11 @@ impl Progress {
         }
     }
 
+    /// Whether anything is through.
+    pub(super) fn has_moved(&self) -> bool {
+        self.done > 0
+    }
+
     /// The bar, for whoever has more to say beside it.
     pub(super) fn bar(&self) -> Option<ProgressBar> {
         match &self.style {

@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 
-use manyhands_wire::file::FILE_NAME_BYTES_MAX;
+use manyhands_wire::file::{FILE_NAME_BYTES_MAX, MEDIA_TYPE_BYTES_MAX};
 use serde_json::json;
 use ureq::SendBody;
 
@@ -14,7 +14,7 @@ use super::args::PutArgs;
 use super::progress::{Counted, Progress};
 use super::target::{Target, segment};
 use crate::exit::{Failure, Outcome, Reason};
-use crate::http::files::names::{extended, guessed_type};
+use crate::http::files::names::{extended, guessed_type, is_media_type};
 use crate::http::files::sets::MEMBERS_MAX;
 use crate::http::files::upload::Answer;
 use crate::voice::{one_line, print};
@@ -33,6 +33,14 @@ struct Item {
 
 /// Puts files, and says which ids they have.
 pub(crate) fn run(args: &PutArgs) -> Outcome {
+    if let Some(media_type) = args.media_type.as_deref().filter(|media_type| !media_type.is_empty())
+        && (media_type.len() > MEDIA_TYPE_BYTES_MAX || !is_media_type(media_type))
+    {
+        let message = format!(
+            "--type {media_type}: a media type looks like text/plain, and has at most {MEDIA_TYPE_BYTES_MAX} characters"
+        );
+        return Err(Failure::new(Reason::Usage, message));
+    }
     let target = Target::new(&args.to)?;
     let items = items(args)?;
     let boundary = boundary()?;
@@ -71,7 +79,19 @@ pub(crate) fn run(args: &PutArgs) -> Outcome {
     if let Some(length) = length {
         request = request.header("content-length", length.to_string());
     }
-    let answer = target.good(request.send(SendBody::from_reader(&mut body)))?;
+    let sent = request.send(SendBody::from_reader(&mut body));
+    if let Err(ureq::Error::Io(error)) = &sent
+        && matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+        && body.progress.has_moved()
+    {
+        let message = format!(
+            "the node at {} broke off while the files were sent ({error}), and nothing of them was put: perhaps they are more \
+             than it has room for (--files-quota) or takes (--files-max)",
+            args.to
+        );
+        return Err(Failure::new(Reason::File, message));
+    }
+    let answer = target.good(sent)?;
     drop(progress);
     let answer: Answer = target.json(answer)?;
     if args.json {
@@ -169,11 +189,13 @@ fn head(boundary: &str, at: usize, item: &Item, args: &PutArgs) -> String {
     let media_type = args.media_type.clone().unwrap_or_else(|| guessed_type(&item.name).to_owned());
     let media_type: String = media_type.chars().filter(|c| !c.is_control()).collect();
     let break_before = if at == 0 { "" } else { "\r\n" };
+    // A node that knows this can refuse a file before it came.
+    let size_line = item.size.map(|size| format!("content-length: {size}\r\n")).unwrap_or_default();
     let type_line =
         if media_type.is_empty() { String::new() } else { format!("content-type: {media_type}\r\n") };
     format!(
         "{break_before}--{boundary}\r\ncontent-disposition: form-data; name=\"files\"; filename=\"file\"; filename*={}\r\n\
-         {type_line}\r\n",
+         {type_line}{size_line}\r\n",
         extended(&item.name)
     )
 }

@@ -23,11 +23,23 @@ pub(super) fn file_name(name: &str, id: &FileId) -> String {
     }
     safe.truncate(end);
     let safe = safe.trim_end_matches(['.', ' ']);
+    let stem = safe.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();
+    if is_device(&stem) {
+        return format!("_{safe}");
+    }
     if safe.is_empty() || safe.chars().all(|letter| letter == '_') {
         format!("file-{}", &id.to_string()[..16])
     } else {
         safe.to_owned()
     }
+}
+
+/// Whether Windows takes a name for a device's, whatever its ending.
+fn is_device(stem: &str) -> bool {
+    let port = stem.strip_prefix("COM").or_else(|| stem.strip_prefix("LPT"));
+    matches!(stem, "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$")
+        || port
+            .is_some_and(|port| matches!(port.as_bytes(), [b'0'..=b'9']) || matches!(port, "¹" | "²" | "³"))
 }
 
 #[cfg(test)]
@@ -53,6 +65,9 @@ mod tests {
             ("a\0b\n.txt", "a_b_.txt"),
             ("\u{202e}gpj.exe", "_gpj.exe"),
             ("über 🦦.txt", "über 🦦.txt"),
+            ("nul", "_nul"),
+            ("Com1.txt", "_Com1.txt"),
+            ("console.txt", "console.txt"),
         ] {
             assert_eq!(file_name(name, &id), safe, "{name:?}");
         }

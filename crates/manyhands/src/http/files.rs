@@ -33,7 +33,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::StatusCode;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::middleware::map_response;
+use axum::response::Response;
 use axum::routing::get;
 use manyhands_core::files::{FileInfo, FileState};
 use manyhands_core::{Command, Event, View};
@@ -85,6 +87,14 @@ pub(super) fn routes() -> Router<Arc<Web>> {
         .route("/api/files/{id}/info", get(list::info))
         .route("/api/sets/{id}", get(sets::set))
         .method_not_allowed_fallback(problem::wrong_method)
+        .layer(map_response(for_own_pages))
+}
+
+/// Keeps another site's page from taking a file into itself, as a picture for instance.
+async fn for_own_pages(mut answer: Response) -> Response {
+    let name = HeaderName::from_static("cross-origin-resource-policy");
+    answer.headers_mut().insert(name, HeaderValue::from_static("same-origin"));
+    answer
 }
 
 /// `DELETE /api/files/{id}`: throws a file away here, and does not fetch it again unless somebody here asks for it. Others

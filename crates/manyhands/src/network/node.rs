@@ -102,7 +102,7 @@ async fn serve(orders: Orders, log: &Log) -> Outcome {
         files: None,
     };
     let files = match orders.files {
-        Some((args, folder)) => files::open(&args, Some(folder), voice::print_error)?,
+        Some((args, folder)) => files::open(&args, Some(folder), voice::print_error, &mut signals).await?,
         None => None,
     };
     let options = Options { throttle_permille: 1000, threads_max: 0 };

@@ -19,14 +19,24 @@ const LONELY_PATIENCE: Duration = Duration::from_secs(4);
 /// How often to look whether the node has given up, or somebody has come.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Asks for a piece of a file, and waits until it is here, for as long as the file goes on arriving.
+/// Asks for a piece of a file, and waits until it is here, for as long as the file goes on arriving. Asking brings a file back
+/// that was forgotten, which only the first piece of an answer may: who throws a file away means also those who read it now.
 ///
 /// # Errors
-/// 404 if nobody is there who has it, 504 if nothing arrives any more, 507 if it cannot be kept.
-pub(super) async fn await_chunk(face: &FilesFace, id: &FileId, chunk: u32) -> Result<(), Problem> {
+/// 404 if nobody is there who has it or it was thrown away, 504 if nothing arrives any more, 507 if it cannot be kept.
+pub(super) async fn await_chunk(
+    face: &FilesFace,
+    id: &FileId,
+    chunk: u32,
+    may_bring_back: bool,
+) -> Result<(), Problem> {
+    let is_unwanted = || !may_bring_back && face.store.is_forgotten(id);
     let mut changes = face.store.changes();
     if face.store.has_chunk(id, chunk) {
         return Ok(());
+    }
+    if is_unwanted() {
+        return Err(thrown_away());
     }
     let mut files = face.files.clone();
     face.command(Command::FetchFile(*id, Some(chunk))).await?;
@@ -36,10 +46,14 @@ pub(super) async fn await_chunk(face: &FilesFace, id: &FileId, chunk: u32) -> Re
         if face.store.has_chunk(id, chunk) {
             return Ok(());
         }
+        if is_unwanted() {
+            return Err(thrown_away());
+        }
         let Some(info) = face.info(id) else {
             return Err(Problem::unknown("the file is not known any more"));
         };
-        if here != Some(info.chunks_here) {
+        // A large piece may be on its way for longer than this.
+        if here != Some(info.chunks_here) || info.bytes_per_second > 0 {
             (here, moved_at) = (Some(info.chunks_here), Instant::now());
         }
         let has_asked = begun.elapsed() >= LOOK_EVERY;
@@ -72,6 +86,10 @@ pub(super) async fn await_chunk(face: &FilesFace, id: &FileId, chunk: u32) -> Re
 /// Whether anybody is there who could give something.
 pub(super) fn is_linked(face: &FilesFace) -> bool {
     face.views.borrow().peers.iter().any(|peer| peer.link == LinkState::Open)
+}
+
+fn thrown_away() -> Problem {
+    Problem::unknown("the file was thrown away here while it was read")
 }
 
 fn stopping() -> Problem {

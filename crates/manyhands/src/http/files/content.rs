@@ -87,8 +87,9 @@ async fn raw(
     }
 
     // A part of another version would not fit; the same id never has another content.
-    let range =
-        text(header::RANGE).filter(|_| text(header::IF_RANGE).is_none_or(|condition| condition == tag));
+    // A range is of what is given, and of a HEAD nothing is.
+    let range = text(header::RANGE)
+        .filter(|_| !is_head && text(header::IF_RANGE).is_none_or(|condition| condition == tag));
     let part = match wanted(range, file.size) {
         Wanted::Whole => 0..file.size,
         Wanted::Part(part) => {
@@ -157,11 +158,18 @@ pub(super) struct Reading {
     chunk_bytes: u64,
     /// What is still to be read.
     left: Range<u64>,
+    has_begun: bool,
 }
 
 impl Reading {
     pub(super) fn new(face: Arc<FilesFace>, file: &FileInfo, part: Range<u64>) -> Self {
-        Self { face, id: file.id, chunk_bytes: u64::from(file.chunk_bytes.max(1)), left: part }
+        Self {
+            face,
+            id: file.id,
+            chunk_bytes: u64::from(file.chunk_bytes.max(1)),
+            left: part,
+            has_begun: false,
+        }
     }
 
     /// The bytes as a stream, whose first piece is here already.
@@ -182,6 +190,7 @@ impl Reading {
         }
         let chunk = self.left.start / self.chunk_bytes;
         let bytes = self.chunk(u32::try_from(chunk).unwrap_or(u32::MAX)).await?;
+        self.has_begun = true;
         let begin = chunk * self.chunk_bytes;
         let end = self.left.end.min(begin + bytes.len() as u64);
         let part = (self.left.start - begin) as usize..end.saturating_sub(begin) as usize;
@@ -193,7 +202,7 @@ impl Reading {
 
     async fn chunk(&self, chunk: u32) -> Result<Vec<u8>, Problem> {
         for _ in 0..=REPAIRS_MAX {
-            await_chunk(&self.face, &self.id, chunk).await?;
+            await_chunk(&self.face, &self.id, chunk, !self.has_begun).await?;
             match self.face.store.read_chunk(&self.id, chunk).await {
                 Ok(bytes) => return Ok(bytes),
                 Err(ReadError::NotHere | ReadError::Damaged) => {}

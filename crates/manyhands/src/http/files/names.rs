@@ -48,7 +48,7 @@ pub(crate) fn guessed_type(name: &str) -> &'static str {
 }
 
 /// Whether this is a media type as a header may have it: type and subtype, and parameters without quotes (RFC 9110, section 8.3.1).
-pub(super) fn is_media_type(text: &str) -> bool {
+pub(crate) fn is_media_type(text: &str) -> bool {
     let is_token = |text: &str| {
         !text.is_empty()
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))

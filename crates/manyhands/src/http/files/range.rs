@@ -16,9 +16,12 @@ pub(super) enum Wanted {
 /// Reads the header for a file of `size` bytes. What is no range of bytes, and several ranges at once, count as no header, as
 /// the standard allows.
 pub(super) fn wanted(header: Option<&str>, size: u64) -> Wanted {
-    let Some(range) = header.and_then(|text| text.trim().strip_prefix("bytes=")) else {
+    let Some((unit, range)) = header.and_then(|text| text.trim().split_once('=')) else {
         return Wanted::Whole;
     };
+    if !unit.eq_ignore_ascii_case("bytes") {
+        return Wanted::Whole;
+    }
     let Some((first, last)) = range.trim().split_once('-') else { return Wanted::Whole };
     let part = match (number(first), number(last)) {
         (Number::None, Number::Some(suffix)) => size.saturating_sub(suffix)..size,
@@ -56,6 +59,7 @@ mod tests {
         for (header, part) in [
             ("bytes=0-0", 0..1),
             ("bytes=2-5", 2..6),
+            ("Bytes=2-5", 2..6),
             ("bytes=2-", 2..10),
             ("bytes=-3", 7..10),
             ("bytes=-99", 0..10),

@@ -35,6 +35,7 @@ async fn a_file_comes_back_as_it_was_put() {
         assert_eq!(got.header("content-type"), "text/plain; charset=utf-8");
         assert_eq!(got.header("etag"), format!("\"{id}\""));
         assert_eq!(got.header("content-security-policy"), "default-src 'none'; sandbox");
+        assert_eq!(got.header("cross-origin-resource-policy"), "same-origin");
         assert!(got.header("content-disposition").starts_with("attachment; filename=\"a.txt\""));
     }
     let hex = node.get(&format!("/api/files/{id}?format=hex")).await;
@@ -71,7 +72,7 @@ async fn any_part_of_a_file_is_given() {
     assert_eq!(beyond.header("content-type"), "application/problem+json");
     let several = range("bytes=0-1,5-6").await;
     assert_eq!((several.status, several.body.as_ref()), (200, &content[..]));
-    let head = node.ask(Method::HEAD, "/api/files/f", &[], "").await;
+    let head = node.ask(Method::HEAD, "/api/files/f", &[("range", "bytes=0-0")], "").await;
     assert_eq!((head.status, head.header("content-length"), head.body.len()), (200, "5000", 0));
 }
 
@@ -316,6 +317,40 @@ async fn what_is_not_here_is_waited_for() {
 
     assert_eq!((got.status, got.body.as_ref()), (200, &content[..]), "{}", got.text());
     assert!(node.told.lock().unwrap().contains(&Command::FetchFile(id, Some(0))));
+}
+
+#[tokio::test]
+async fn who_reads_a_file_does_not_bring_it_back_that_is_thrown_away_meanwhile() {
+    let node = Fixture::new();
+    let content = vec![7; 2 * CHUNK_BYTES_MIN as usize];
+    let other = tempfile::tempdir().unwrap();
+    let (other, _) = FileStore::open(other.path(), options()).unwrap();
+    let file = other.put("far".into(), String::new(), FileKind::File, None, &content[..]).await.unwrap();
+    let id = file.manifest.id();
+    let hashes: Vec<_> =
+        content.chunks(CHUNK_BYTES_MIN as usize).map(|chunk| *blake3::hash(chunk).as_bytes()).collect();
+    let bytes = content[..CHUNK_BYTES_MIN as usize].to_vec();
+    node.list.send_modify(|files| Arc::make_mut(files).push(info(&file, 1, FileState::Fetching)));
+    for order in [
+        StoreOrder::Keep(entry(&file)),
+        StoreOrder::Begin { file: id, hashes },
+        StoreOrder::Write { file: id, chunk: 0, bytes },
+    ] {
+        node.orders.send(order).await.unwrap();
+    }
+    let known = node.list.borrow()[0].clone();
+    let mut reading = content::Reading::new(Arc::clone(&node.face), &known, 0..known.size);
+
+    let first = reading.next().await.unwrap().unwrap();
+    let deleted = node.ask(Method::DELETE, &format!("/api/files/{id}"), &[], "").await;
+    let second = reading.next().await;
+
+    assert_eq!((first.len(), deleted.status), (CHUNK_BYTES_MIN as usize, 204));
+    assert_eq!(second.unwrap_err().status, 404);
+    assert!(
+        !node.told.lock().unwrap().contains(&Command::FetchFile(id, Some(1))),
+        "nothing is fetched again"
+    );
 }
 
 #[tokio::test]
