@@ -24,6 +24,9 @@ const LEDGER_SPACING: Duration = Duration::from_millis(100);
 
 /// How often the list of files is made anew at most.
 const FILES_SPACING: Duration = Duration::from_millis(500);
+/// How many files the list may have for each millisecond that it is not made anew after a person has changed it: copying them must
+/// not take much of the node's time. A guess, of some hundred nanoseconds for each.
+const FILES_PER_MS: u32 = 50;
 
 /// A job and which of its blocks are done.
 pub type JobLedger = Arc<(JobSpec, Ledger)>;
@@ -41,6 +44,8 @@ pub(crate) struct Outlets {
     ledger_version: Option<u64>,
     files_made_at: Time,
     files_version: Option<u64>,
+    /// Whether a person has changed something about the files, and waits to see it.
+    files_are_awaited: bool,
 }
 
 /// The receiving ends.
@@ -74,6 +79,7 @@ impl Outlets {
             ledger_version: None,
             files_made_at: now,
             files_version: None,
+            files_are_awaited: false,
         };
         (outlets, Watchers { views: views_rx, ledgers: ledgers_rx, files: files_rx, events: events_rx })
     }
@@ -104,18 +110,36 @@ impl Outlets {
         self.view_due_at = self.view_due_at.min(self.view_made_at + VIEW_SPACING);
     }
 
+    /// Makes the list of files anew soon, too.
+    pub(crate) fn look_at_files_soon(&mut self) {
+        self.files_are_awaited = true;
+        self.look_soon();
+    }
+
     /// Makes anew what is due; returns when to come again at the latest.
     pub(crate) fn refresh(&mut self, node: &Node, now: Time) -> Time {
         if self.view_due_at <= now {
             let view = node.view(now);
-            if now >= self.files_made_at + FILES_SPACING {
-                self.refresh_files(node, &view, now);
-            }
-            self.views.send_replace(view);
             self.view_made_at = now;
             self.view_due_at = now + VIEW_EVERY;
+            let files_due_at = self.files_made_at + self.files_spacing();
+            if now >= files_due_at {
+                self.refresh_files(node, &view, now);
+                self.files_are_awaited = false;
+            } else if self.files_are_awaited {
+                self.view_due_at = self.view_due_at.min(files_due_at);
+            }
+            self.views.send_replace(view);
         }
         self.view_due_at.min(self.refresh_ledger(node, now))
+    }
+
+    fn files_spacing(&self) -> Duration {
+        if !self.files_are_awaited {
+            return FILES_SPACING;
+        }
+        let files = u32::try_from(self.files.borrow().len()).unwrap_or(u32::MAX);
+        Duration::from_millis((files / FILES_PER_MS).into()).clamp(VIEW_SPACING, FILES_SPACING)
     }
 
     /// Makes the list of files anew if the view knows of something new.

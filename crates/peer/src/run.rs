@@ -206,8 +206,13 @@ impl Run {
         if command == Command::Leave {
             self.state.leave_by.get_or_insert(Instant::now() + LEAVE_MAX);
         }
+        let is_about_files = matches!(command, Command::AddFile(_) | Command::ForgetFile(_));
         self.node.handle_command(self.clock.now(), command);
-        self.outlets.look_soon();
+        if is_about_files {
+            self.outlets.look_at_files_soon();
+        } else {
+            self.outlets.look_soon();
+        }
     }
 
     /// Does all that the node wants done.
