@@ -1,4 +1,4 @@
-//! Which files there are: the entries of every file that was ever put, the same on all nodes.
+//! Which files there are: the entries of every file that was ever put.
 //!
 //! In the life of an entry:
 //!
@@ -8,8 +8,9 @@
 //!    each tells the other the entries that it lacks. So who comes late, or was away, knows every file there ever was.
 //! 3. An answer is cut after [`ANSWER_MAX`] entries, and the comparison begins anew: a newcomer's links are not choked.
 //!
-//! Entries are never thrown out, but no more than [`CATALOG_MAX`] are taken. Of two entries for one file the older counts, of
-//! two equally old ones that of the smaller peer.
+//! So all nodes know the same files. Entries are never thrown out, but no more than [`CATALOG_MAX`] are taken. Of two entries for one
+//! file the older counts, of two equally old ones that of the smaller peer; as digests are of ids alone, nodes that were told
+//! different ones may go on naming different putters.
 
 use std::time::Duration;
 
@@ -27,8 +28,6 @@ use crate::time::Time;
 pub(crate) const CATALOG_MAX: usize = 32_768;
 /// How many entries one listing is answered with.
 const ANSWER_MAX: usize = 2048;
-/// How many entries are told on at once; what is more is found by comparing.
-const NEWS_MAX: usize = 1024;
 /// How often peers compare.
 const COMPARE_EVERY: Duration = Duration::from_secs(30);
 /// How soon after something was learnt by comparing others are told the new digest.
@@ -74,14 +73,15 @@ impl Catalog {
         self.entries.push(entry);
     }
 
-    /// Another entry of a known file: the older one stays. Whether this one replaced it.
-    pub(crate) fn weigh(&mut self, place: u32, entry: &Entry) -> bool {
-        let Some(known) = self.entries.get_mut(place as usize) else { return false };
-        let is_older = (entry.put_ms, entry.by) < (known.put_ms, known.by);
-        if is_older {
-            known.clone_from(entry);
+    /// Whether this is an older entry of a known file: then it counts.
+    pub(crate) fn is_older(&self, place: u32, entry: &Entry) -> bool {
+        self.entry(place).is_some_and(|known| (entry.put_ms, entry.by) < (known.put_ms, known.by))
+    }
+
+    pub(crate) fn replace(&mut self, place: u32, entry: Entry) {
+        if let Some(known) = self.entries.get_mut(place as usize) {
+            *known = entry;
         }
-        is_older
     }
 
     fn digest(&self) -> u64 {
@@ -128,6 +128,9 @@ impl Catalog {
     pub(crate) fn on_listing(&self, peer: PeerId, listing: &[Bucket], swarm: &Swarm, post: &mut Post) {
         let mut lacking = Vec::new();
         for Bucket { first, ids } in listing {
+            if lacking.len() > ANSWER_MAX {
+                break;
+            }
             let theirs: Set<FileId> = ids.iter().copied().collect();
             let (places, _) = &self.buckets[usize::from(*first)];
             for place in places {
@@ -169,10 +172,10 @@ impl Catalog {
 
     /// Tells neighbours what was put just now.
     pub(crate) fn tell(&self, peers: Vec<PeerId>, places: &[u32], swarm: &Swarm, post: &mut Post) {
-        self.send(peers, &places[..places.len().min(NEWS_MAX)], swarm, (true, false), post);
+        self.send(peers, places, swarm, (true, false), post);
     }
 
-    /// Something was learnt by comparing, or more than could be told on.
+    /// Something was learnt by comparing.
     pub(crate) fn on_learnt(&mut self, now: Time) {
         self.learnt.get_or_insert(now);
     }

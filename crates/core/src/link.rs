@@ -157,12 +157,12 @@ fn cost(frame: &Frame) -> u64 {
         // A hash each. A signature is checked only once for each file, and a node knows only so many.
         Frame::Entries { entries, .. } => entries.len() / 8,
         Frame::Listing(_) | Frame::Buckets(_) | Frame::AskHolds => 16,
+        Frame::Chunks { bits, .. } => bits.len() / 512,
+        Frame::Turn { .. } => 4,
         Frame::Holds(ids) | Frame::Lacks(ids) | Frame::Wants(ids) | Frame::Unwants(ids) => ids.len() / 128,
         Frame::Hello(_)
         | Frame::Catalog(_)
-        | Frame::Chunks { .. }
         | Frame::Got(_)
-        | Frame::Turn { .. }
         | Frame::Fetch(_)
         | Frame::Cancel(_)
         | Frame::AskHashes(_)

@@ -57,6 +57,8 @@ const AHEAD: Duration = Duration::from_millis(100);
 const AHEAD_ROUND_TRIPS: u32 = 5;
 /// Which part of all windows may be used at any pace: with the usual windows and chunks, that of two chunks.
 const WINDOWS_PART_MIN: u64 = 64;
+/// How often a neighbour may ask to be told everything again.
+const TELL_ALL_EVERY: Duration = Duration::from_millis(500);
 /// How often the speeds are counted.
 const RATE_EVERY: Duration = Duration::from_secs(1);
 
@@ -132,6 +134,8 @@ pub struct Swarm {
     /// Whether one of them may be begun.
     look: bool,
     fetching: Vec<u32>,
+    /// Whether some wait only because others are being fetched.
+    is_crowded: bool,
     news: News,
     /// Chunks that the store reads, and for whom.
     reading: VecDeque<(Chunk, PeerId)>,
@@ -214,6 +218,7 @@ impl Swarm {
             waiting: Set::new(),
             look: false,
             fetching: Vec::new(),
+            is_crowded: false,
             news: News::default(),
             reading: VecDeque::new(),
             unwritten_bytes: 0,
@@ -253,6 +258,15 @@ impl Swarm {
         self.peers.insert(peer, Neighbour { last_bytes: now, ..Neighbour::default() });
         self.tell_all(peer);
         self.look = true;
+    }
+
+    /// A neighbour asks to be told again, which it may do now and then.
+    fn tell_all_again(&mut self, now: Time, peer: PeerId) {
+        let Some(neighbour) = self.peers.get_mut(&peer) else { return };
+        if now.since(neighbour.told_all) >= TELL_ALL_EVERY {
+            neighbour.told_all = now;
+            self.tell_all(peer);
+        }
     }
 
     /// Tells a neighbour all that this node has and wants.
@@ -305,7 +319,7 @@ impl Swarm {
         match frame {
             Frame::Holds(ids) => self.on_holds(peer, &ids),
             Frame::Lacks(ids) => self.on_lacks(peer, &ids),
-            Frame::AskHolds => self.tell_all(peer),
+            Frame::AskHolds => self.tell_all_again(now, peer),
             Frame::Wants(ids) => {
                 for id in ids {
                     let chunks = self.file(&id).map_or(0, |(_, file)| file.manifest.chunks());
@@ -343,6 +357,7 @@ impl Swarm {
             && let Some(bytes) = neighbour.in_driver.pop_front()
         {
             neighbour.in_driver_bytes = neighbour.in_driver_bytes.saturating_sub(u64::from(bytes));
+            neighbour.driven = now;
         }
         self.go_on(now);
     }
@@ -352,8 +367,8 @@ impl Swarm {
         match event {
             StoreEvent::Written { file, chunk } => self.on_written(now, &file, chunk),
             StoreEvent::Refused { file, why } => self.on_refused(now, &file, why),
-            StoreEvent::Read { file, chunk, bytes } => self.on_read(&file, chunk, bytes),
-            StoreEvent::Hashes { file, hashes } => self.on_stored_hashes(&file, hashes),
+            StoreEvent::Read { file, chunk, bytes } => self.on_read(now, &file, chunk, bytes),
+            StoreEvent::Hashes { file, hashes } => self.on_stored_hashes(now, &file, hashes),
         }
         self.go_on(now);
     }

@@ -114,6 +114,25 @@ fn who_was_away_catches_up() {
 }
 
 #[test]
+fn a_nap_in_the_middle_of_many_files_is_made_up_for() {
+    let (mut world, numbers) = a_room(1);
+    let slow = FileOptions { disk_takes: Duration::from_millis(200), ..FileOptions::default() };
+    for at in 0..2000_u32 {
+        world.put_file(numbers[0], &format!("{at}.txt"), &at.to_le_bytes(), CHUNK);
+    }
+    let late = world.friend(with_files(9, slow));
+    let counts = |world: &World| world.view(late).files.map_or((0, 0), |files| (files.known, files.here));
+    assert!(world.run_until(MINUTE, |world| counts(world).0 == 2000 && counts(world).1 > 0));
+    assert!(counts(&world).1 < 2000, "it is still at it");
+
+    world.command(late, Command::Sleep);
+    world.run_for(Duration::from_secs(3));
+    world.command(late, Command::Wake);
+
+    assert!(world.run_until(2 * MINUTE, |world| counts(world).1 == 2000));
+}
+
+#[test]
 fn parted_networks_exchange_their_files_when_they_meet_again() {
     let (mut world, numbers) = a_room(3);
     world.partition(&numbers[..2]);

@@ -1,6 +1,6 @@
 //! The node's files: the catalog says which there are, the swarm moves their bytes, and here both are tied to the links.
 
-use manyhands_wire::file::{Entry, Listed};
+use manyhands_wire::file::{Entry, FILE_IDS_MAX, Listed};
 use manyhands_wire::{FileId, Frame, PeerId};
 use rand_chacha::rand_core::Rng as _;
 
@@ -122,10 +122,13 @@ impl Node {
                 held.push(id);
             }
             if let Some(place) = files.swarm.place(&id) {
-                let known = files.catalog.entry(place);
-                let is_same = known.is_some_and(|known| known.by == entry.by && known.put_ms == entry.put_ms);
-                if !is_same && is_signed(&self.me, &id, &entry) && files.catalog.weigh(place, &entry) {
-                    self.out.push_back(Output::Store(StoreOrder::Keep(entry)));
+                if files.catalog.is_older(place, &entry) {
+                    if is_signed(&self.me, &id, &entry) {
+                        files.catalog.replace(place, entry.clone());
+                        self.out.push_back(Output::Store(StoreOrder::Keep(entry)));
+                    } else {
+                        forged = true;
+                    }
                 }
                 continue;
             }
@@ -147,7 +150,7 @@ impl Node {
             files.catalog.on_learnt(now);
         }
         files.swarm.on_frame(now, via, Frame::Holds(held));
-        if more {
+        if more && !fresh.is_empty() {
             files.catalog.compare(via, &mut self.post);
         }
         if forged {
@@ -209,36 +212,59 @@ impl Node {
 
     /// Does what the swarm wants done.
     pub(super) fn settle_files(&mut self, now: Time) {
-        let Some(files) = &mut self.files else { return };
-        let mut bad = Vec::new();
-        while let Some(output) = files.swarm.poll_output() {
-            match output {
-                SwarmOutput::Frame(peers, frame) => self.post.send_many(peers, frame),
-                SwarmOutput::Bulk(peer, bytes) => {
-                    if let Some(link) = self.up.get(&peer) {
-                        self.out.push_back(Output::SendBulk(*link, bytes));
-                    }
-                }
-                SwarmOutput::Store(order) => self.out.push_back(Output::Store(order)),
-                SwarmOutput::Here(file) => {
-                    let name = files.swarm.file_view(&file).map(|view| view.manifest.name.clone());
-                    let name = name.unwrap_or_default();
-                    self.out.push_back(Output::Event(Event::FileHere { file, name }));
-                }
-                SwarmOutput::Failed(file, why) => {
-                    let name = files.swarm.file_view(&file).map(|view| view.manifest.name.clone());
-                    let name = name.unwrap_or_default();
-                    self.out.push_back(Output::Event(Event::FileFailed { file, name, why }));
-                }
-                SwarmOutput::Bad(peer, what) => bad.push((peer, what)),
-            }
-        }
-        for (peer, what) in bad {
+        // A link that is hung up on gives the swarm more to say.
+        while let Some((peer, what)) = self.do_for_swarm(true) {
             self.out.push_back(Output::Event(Event::Misbehaved { peer, what }));
             self.doubt(&peer);
             self.calls.ban(now, peer);
             if let Some(link) = self.up.get(&peer).copied() {
                 self.hang_up(now, link);
+            }
+        }
+    }
+
+    /// Does what the swarm wants done while this node is asleep: nobody hears of it.
+    pub(super) fn silence_files(&mut self) {
+        while self.do_for_swarm(false).is_some() {}
+    }
+
+    /// Does what the swarm wants done, up to the next peer that it has caught.
+    fn do_for_swarm(&mut self, is_awake: bool) -> Option<(PeerId, String)> {
+        let files = self.files.as_mut()?;
+        while let Some(output) = files.swarm.poll_output() {
+            let name = |file: &FileId| {
+                files.swarm.file_view(file).map(|view| view.manifest.name.clone()).unwrap_or_default()
+            };
+            match output {
+                SwarmOutput::Frame(peers, frame) if is_awake => self.post.send_many(peers, frame),
+                SwarmOutput::Bulk(peer, bytes) if is_awake => {
+                    if let Some(link) = self.up.get(&peer) {
+                        self.out.push_back(Output::SendBulk(*link, bytes));
+                    }
+                }
+                SwarmOutput::Frame(..) | SwarmOutput::Bulk(..) => {}
+                SwarmOutput::Store(order) => self.out.push_back(Output::Store(order)),
+                SwarmOutput::Here(file) => {
+                    self.out.push_back(Output::Event(Event::FileHere { file, name: name(&file) }));
+                }
+                SwarmOutput::Failed(file, why) => {
+                    self.out.push_back(Output::Event(Event::FileFailed { file, name: name(&file), why }));
+                }
+                SwarmOutput::Bad(peer, what) => return Some((peer, what)),
+            }
+        }
+        None
+    }
+
+    /// Awake again: a neighbour may have said what this node did not hear, and the other way round.
+    pub(super) fn on_file_wake(&mut self, now: Time, peer: PeerId) {
+        self.on_file_link_down(now, &peer);
+        self.on_file_link_up(now, peer);
+        if let Some(files) = &self.files {
+            self.post.send(peer, Frame::AskHolds);
+            for part in files.swarm.forgotten().chunks(FILE_IDS_MAX) {
+                self.post.send(peer, Frame::Lacks(part.to_vec()));
+                self.post.send(peer, Frame::Unwants(part.to_vec()));
             }
         }
     }
@@ -296,18 +322,5 @@ impl Node {
     /// How each chunk of a file stands. `None` if the file is not known.
     pub fn chunk_states(&self, id: &FileId) -> Option<Vec<ChunkState>> {
         self.files.as_ref()?.swarm.chunk_states(id)
-    }
-
-    /// What was written while asleep is nobody's.
-    pub(super) fn silence_files(&mut self) {
-        if let Some(files) = &mut self.files {
-            let mut kept: Vec<StoreOrder> = Vec::new();
-            while let Some(output) = files.swarm.poll_output() {
-                if let SwarmOutput::Store(order) = output {
-                    kept.push(order);
-                }
-            }
-            self.out.extend(kept.into_iter().map(Output::Store));
-        }
     }
 }

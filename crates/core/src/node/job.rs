@@ -84,8 +84,7 @@ impl Node {
         let linked: Vec<PeerId> = self.up.keys().copied().collect();
         for peer in linked {
             self.gossip.on_link_up(peer, &mut self.post);
-            self.on_file_link_down(now, &peer);
-            self.on_file_link_up(now, peer);
+            self.on_file_wake(now, peer);
             if let Some(job) = &mut self.job {
                 job.replica.on_link_up(now, peer, &mut self.post);
             }

@@ -28,6 +28,10 @@ pub(crate) struct File {
     pub(crate) urgent: Option<u32>,
     /// Why it cannot be kept, and when to try again.
     pub(crate) trouble: Option<(String, Time)>,
+    /// It did not come on, and others are first until then.
+    pub(crate) rests_until: Time,
+    /// How many bytes of it the store has still to write.
+    pub(crate) unwritten: u64,
     /// How many neighbours have each chunk, or were promised it: counted only while somebody has or wants a part of it.
     pub(crate) copies: Option<Vec<u16>>,
     /// Who gave what, for files that came since the node began.
@@ -72,8 +76,8 @@ pub(crate) struct Fetch {
     pub(crate) got: Bits,
     /// Whom each chunk that is on its way was asked of, and when.
     pub(crate) asked_of: Table<u32, Vec<(PeerId, Time)>>,
-    /// Since when nobody has had anything of it.
-    pub(crate) lonely: Option<Time>,
+    /// When something of it last came.
+    pub(crate) moved: Time,
 }
 
 /// Where the chunks of a file came from.
@@ -95,6 +99,8 @@ impl File {
             asked: false,
             urgent: None,
             trouble: None,
+            rests_until: Time::ZERO,
+            unwritten: 0,
             copies: None,
             origin: None,
             is_seed: false,
@@ -161,12 +167,12 @@ impl File {
 }
 
 impl Fetch {
-    pub(crate) fn new(chunks: u32, part: Option<Box<Part>>) -> Self {
+    pub(crate) fn new(now: Time, chunks: u32, part: Option<Box<Part>>) -> Self {
         let has_begun = part.is_some();
         let (hashes, have) =
             part.map_or_else(|| (Vec::new(), Bits::none(chunks)), |part| (part.hashes, part.have));
         let got = have.clone();
-        Self { hashes, has_begun, list: None, have, got, asked_of: Table::new(), lonely: None }
+        Self { hashes, has_begun, list: None, have, got, asked_of: Table::new(), moved: now }
     }
 
     /// Whether chunks can be asked for: their hashes are known, or follow from the list's own.

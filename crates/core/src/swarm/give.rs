@@ -53,6 +53,9 @@ impl Swarm {
             if let (Some(place), Some(neighbour)) = (self.places.get(id), self.peers.get_mut(&peer)) {
                 neighbour.holds.set(*place, false);
                 self.version += 1;
+                let asked: Vec<Chunk> =
+                    neighbour.asked.iter().filter(|(of, _)| of == place).copied().collect();
+                self.let_go(&peer, &asked);
             }
         }
     }
@@ -90,7 +93,9 @@ impl Swarm {
             neighbour.idle_until = Time::ZERO;
         }
         neighbour.wants.insert(place, bits.clone());
-        self.count_copies(place, &bits, true);
+        if self.files[place as usize].chunks_here() > 0 || self.files[place as usize].fetch().is_some() {
+            self.count_copies(place, &bits, true);
+        }
         self.look |= bits.count() > 0;
     }
 
@@ -98,22 +103,32 @@ impl Swarm {
         let Some(place) = self.places.get(id).copied() else { return };
         let Some(neighbour) = self.peers.get_mut(&peer) else { return };
         if let Some(bits) = neighbour.wants.remove(&place) {
-            let lacked = u64::from(bits.len() - bits.count())
-                * u64::from(self.files[place as usize].manifest.chunk_bytes);
-            neighbour.missing_bytes = neighbour.missing_bytes.saturating_sub(lacked);
+            let manifest = &self.files[place as usize].manifest;
+            let lacked = u64::from(bits.len() - bits.count()) * u64::from(manifest.chunk_bytes);
+            neighbour.missing_bytes = neighbour.missing_bytes.saturating_sub(lacked.min(manifest.size));
             if neighbour.wants.is_empty() {
                 neighbour.missing_bytes = 0;
             }
+            neighbour.queue.retain(|(of, chunk)| {
+                if *of == place {
+                    let cost = u64::from(cost(manifest.chunk_len(*chunk)));
+                    neighbour.queued_bytes = neighbour.queued_bytes.saturating_sub(cost);
+                }
+                *of != place
+            });
             let promised: Vec<Chunk> =
                 neighbour.promised.iter().filter(|(of, _)| *of == place).copied().collect();
             promised.iter().for_each(|chunk| {
                 neighbour.promised.remove(chunk);
-                let len = self.files[place as usize].manifest.chunk_len(chunk.1);
-                self.arrived += u64::from(cost(len));
             });
             self.count_copies(place, &bits, false);
             self.count_all(promised, false);
         }
+        self.drop_copies(place);
+    }
+
+    /// Copies of a file are counted only while somebody wants it.
+    pub(super) fn drop_copies(&mut self, place: u32) {
         if !self.peers.values().any(|peer| peer.wants.contains_key(&place)) {
             self.files[place as usize].copies = None;
         }
@@ -152,13 +167,15 @@ impl Swarm {
         let windows = pace * ahead.as_micros() as u64 / TICK.as_micros() as u64;
         let windows = windows.clamp(most / WINDOWS_PART_MIN, most);
         let window = u64::from(self.config.window_bytes).min(windows);
-        let mut committed: u64 = self.peers.values().map(Neighbour::committed).sum();
+        let counted = self.peers.values().filter(|peer| !peer.is_stuck(now));
+        let mut committed: u64 = counted.map(Neighbour::committed).sum();
         if committed >= windows || self.upload.left(now) <= 0 {
             return;
         }
         let is_due = |peer: &Neighbour| {
             !peer.wants.is_empty()
                 && peer.turn.is_none()
+                && !peer.is_stuck(now)
                 && peer.idle_until <= now
                 && peer.committed() <= window - window / 4
         };
@@ -183,6 +200,7 @@ impl Swarm {
             if room == 0 {
                 break;
             }
+            self.count_what_is_wanted(&peer);
             let offer = self.offer(&peer, room);
             let Some(neighbour) = self.peers.get_mut(&peer) else { continue };
             if offer.is_empty() {
@@ -197,6 +215,17 @@ impl Swarm {
             self.count_all(offer, true);
             self.out.push_back(SwarmOutput::Frame(vec![peer], turn));
         }
+    }
+
+    /// The copies of files that became whole here after neighbours had said that they want them.
+    fn count_what_is_wanted(&mut self, peer: &PeerId) {
+        let Some(neighbour) = self.peers.get(peer) else { return };
+        let uncounted = |place: &&u32| {
+            let file = &self.files[**place as usize];
+            file.copies.is_none() && file.chunks_here() > 0
+        };
+        let places: Vec<u32> = neighbour.wants.keys().filter(uncounted).copied().collect();
+        places.into_iter().for_each(|place| self.recount(place));
     }
 
     /// What a neighbour lacks and this node has, the rarest first: about as much as fits into `room` bytes.
@@ -256,8 +285,15 @@ impl Swarm {
     /// A neighbour took its turn: it asks for chunks, or has no use for it.
     pub(super) fn on_fetch(&mut self, now: Time, peer: PeerId, asked: &[Picks]) {
         let Some(neighbour) = self.peers.get_mut(&peer) else { return };
-        let Some((bytes, since)) = neighbour.turn.take() else { return };
-        neighbour.measure(now.since(since));
+        let window = u64::from(self.config.window_bytes);
+        let bytes = match neighbour.turn.take() {
+            Some((bytes, since)) => {
+                neighbour.measure(now.since(since));
+                bytes
+            }
+            // Its turn was over, and it could not know.
+            None => u32::try_from(window.saturating_sub(neighbour.committed())).unwrap_or(u32::MAX),
+        };
         let offered = std::mem::take(&mut neighbour.offered);
         self.count_all(offered, false);
         let mut left = i64::from(bytes);
@@ -268,7 +304,8 @@ impl Swarm {
             let file = &self.files[place as usize];
             for chunk in chunks {
                 // Whoever asks for more than its turn allows does without.
-                if left <= 0 || neighbour.queue.len() >= QUEUE_MAX || !file.has(*chunk) {
+                let is_too_much = left <= 0 || neighbour.queue.len() >= QUEUE_MAX;
+                if is_too_much || !file.has(*chunk) || neighbour.promised.contains(&(place, *chunk)) {
                     continue;
                 }
                 let cost = cost(file.manifest.chunk_len(*chunk));
@@ -294,11 +331,10 @@ impl Swarm {
                 let Some(neighbour) = self.peers.get_mut(&peer) else { return };
                 let before = neighbour.queue.len();
                 neighbour.queue.retain(|queued| *queued != (place, *chunk));
-                if neighbour.queue.len() < before {
-                    neighbour.queued_bytes = neighbour.queued_bytes.saturating_sub(u64::from(cost(len)));
-                    if neighbour.promised.remove(&(place, *chunk)) {
-                        self.count_copy(place, *chunk, false);
-                    }
+                let gone = (before - neighbour.queue.len()) as u64 * u64::from(cost(len));
+                neighbour.queued_bytes = neighbour.queued_bytes.saturating_sub(gone);
+                if neighbour.promised.remove(&(place, *chunk)) {
+                    self.count_copy(place, *chunk, false);
                 }
             }
         }
@@ -306,6 +342,7 @@ impl Swarm {
 
     /// Has chunks read for whoever has room in its link.
     pub(super) fn send_queued(&mut self, now: Time) {
+        self.send_lists(now);
         loop {
             if self.upload.left(now) <= 0 {
                 return;
@@ -322,6 +359,9 @@ impl Swarm {
             let len = file.manifest.chunk_len(chunk);
             neighbour.queued_bytes = neighbour.queued_bytes.saturating_sub(u64::from(cost(len)));
             if !file.has(chunk) {
+                if neighbour.promised.remove(&(place, chunk)) {
+                    self.count_copy(place, chunk, false);
+                }
                 continue;
             }
             neighbour.reading_bytes += u64::from(len);
@@ -332,7 +372,7 @@ impl Swarm {
     }
 
     /// A chunk was read: it goes to who asked for it.
-    pub(super) fn on_read(&mut self, id: &FileId, chunk: u32, bytes: Option<Vec<u8>>) {
+    pub(super) fn on_read(&mut self, now: Time, id: &FileId, chunk: u32, bytes: Option<Vec<u8>>) {
         let Some(place) = self.places.get(id).copied() else { return };
         let Some(at) = self.reading.iter().position(|(read, _)| *read == (place, chunk)) else {
             // The store found damage when somebody else read the chunk.
@@ -346,16 +386,23 @@ impl Swarm {
             neighbour.reading_bytes = neighbour.reading_bytes.saturating_sub(u64::from(len));
         }
         let Some(bytes) = bytes.filter(|bytes| bytes.len() == len as usize) else {
+            let neighbour = self.peers.get_mut(&peer);
+            if neighbour.is_some_and(|neighbour| neighbour.promised.remove(&(place, chunk))) {
+                self.count_copy(place, chunk, false);
+            }
             return self.on_damaged(place, chunk);
         };
         let Some(neighbour) = self.peers.get_mut(&peer) else { return };
         neighbour.given_bytes += u64::from(len);
         self.sent_bytes += u64::from(len);
-        self.send_parts(peer, id, BulkKind::Chunk(chunk), &bytes);
+        self.send_parts(now, peer, id, BulkKind::Chunk(chunk), &bytes);
     }
 
-    fn send_parts(&mut self, peer: PeerId, id: &FileId, kind: BulkKind, bytes: &[u8]) {
+    fn send_parts(&mut self, now: Time, peer: PeerId, id: &FileId, kind: BulkKind, bytes: &[u8]) {
         let Some(neighbour) = self.peers.get_mut(&peer) else { return };
+        if neighbour.in_driver.is_empty() {
+            neighbour.driven = now;
+        }
         for (at, part) in bytes.chunks(PART_BYTES_MAX).enumerate() {
             let offset = (at * PART_BYTES_MAX) as u32;
             let message = Bulk { file: *id, kind, offset, bytes: part }.encode();
@@ -367,42 +414,57 @@ impl Swarm {
 
     /// A neighbour asks for a file's list of hashes.
     pub(super) fn on_ask_hashes(&mut self, peer: PeerId, id: &FileId) {
-        let Some((place, file)) = self.file(id) else { return };
-        let known = file.fetch().filter(|fetch| fetch.is_ready() && !fetch.hashes.is_empty());
-        let known = known.map(|fetch| fetch.hashes.clone());
-        let is_here = file.is_here();
+        let Some(place) = self.places.get(id).copied() else { return };
         let Some(neighbour) = self.peers.get_mut(&peer) else { return };
-        if neighbour.lists.len() >= LISTS_MAX || neighbour.lists.contains(&place) {
-            return;
-        }
-        match known {
-            Some(hashes) => {
-                neighbour.lists.push_back(place);
-                self.send_hashes(place, &hashes);
-            }
-            None if is_here => {
-                neighbour.lists.push_back(place);
-                self.out.push_back(SwarmOutput::Store(StoreOrder::ReadHashes(*id)));
-            }
-            None => {}
+        let is_known = neighbour.lists.contains(&place) || neighbour.reading_list == Some(place);
+        if neighbour.lists.len() < LISTS_MAX && !is_known {
+            neighbour.lists.push_back(place);
         }
     }
 
-    /// Sends a list of hashes to all who asked for it.
-    pub(super) fn send_hashes(&mut self, place: u32, hashes: &[Hash]) {
-        let id = self.files[place as usize].id;
-        let asked: Vec<PeerId> = self
-            .peers
-            .iter_mut()
-            .filter_map(|(peer, neighbour)| {
-                let at = neighbour.lists.iter().position(|list| *list == place)?;
-                neighbour.lists.remove(at);
-                Some(*peer)
-            })
-            .collect();
-        for peer in asked {
-            self.send_parts(peer, &id, BulkKind::Hashes, hashes.as_flattened());
+    /// Sends lists of hashes, one at a time to each who asked, when what it was sent before has left.
+    fn send_lists(&mut self, now: Time) {
+        let ready = |peer: &Neighbour| {
+            !peer.lists.is_empty() && peer.reading_list.is_none() && peer.in_driver_bytes < DRIVER_BYTES
+        };
+        let ready: Vec<PeerId> =
+            self.peers.iter().filter(|(_, peer)| ready(peer)).map(|(id, _)| *id).collect();
+        for peer in ready {
+            if self.upload.left(now) <= 0 {
+                return;
+            }
+            let Some(neighbour) = self.peers.get_mut(&peer) else { continue };
+            let Some(place) = neighbour.lists.pop_front() else { continue };
+            let file = &self.files[place as usize];
+            let known = file.fetch().filter(|fetch| fetch.is_ready() && !fetch.hashes.is_empty());
+            if let Some(hashes) = known.map(|fetch| fetch.hashes.clone()) {
+                self.send_list(now, peer, place, &hashes);
+            } else if file.is_here() {
+                neighbour.reading_list = Some(place);
+                self.out.push_back(SwarmOutput::Store(StoreOrder::ReadHashes(file.id)));
+            }
         }
+    }
+
+    /// Sends a list of hashes to all for whom it was read.
+    pub(super) fn send_hashes(&mut self, now: Time, place: u32, hashes: Option<&[Hash]>) {
+        let waiting = |peer: &Neighbour| peer.reading_list == Some(place);
+        let asked: Vec<PeerId> =
+            self.peers.iter().filter(|(_, peer)| waiting(peer)).map(|(id, _)| *id).collect();
+        for peer in asked {
+            if let Some(neighbour) = self.peers.get_mut(&peer) {
+                neighbour.reading_list = None;
+            }
+            if let Some(hashes) = hashes {
+                self.send_list(now, peer, place, hashes);
+            }
+        }
+    }
+
+    fn send_list(&mut self, now: Time, peer: PeerId, place: u32, hashes: &[Hash]) {
+        let id = self.files[place as usize].id;
+        self.upload.spend(hashes.as_flattened().len() as u64);
+        self.send_parts(now, peer, &id, BulkKind::Hashes, hashes.as_flattened());
     }
 
     /// Turns that nobody took are over.

@@ -1,11 +1,12 @@
 //! The life of a file on this node: known, wanted, given up, whole, damaged, forgotten.
 
 use manyhands_wire::file::{Hash, Manifest};
-use manyhands_wire::{FileId, Frame};
+use manyhands_wire::{FileId, Frame, PeerId};
 
 use super::file::{Fetch, File, Origin, Part, State};
-use super::{Bits, Swarm, SwarmOutput, cost};
+use super::{Bits, Swarm, SwarmOutput};
 use crate::files::{Content, StoreOrder};
+use crate::table::Table;
 use crate::time::Time;
 
 impl Swarm {
@@ -63,7 +64,7 @@ impl Swarm {
         let file = &mut self.files[place as usize];
         file.urgent = urgent.or(file.urgent);
         if asked {
-            file.trouble = None;
+            (file.trouble, file.rests_until) = (None, Time::ZERO);
             if matches!(file.state, State::Forgotten) {
                 file.state = State::Known;
                 self.out.push_back(SwarmOutput::Store(StoreOrder::Recall(*id)));
@@ -110,8 +111,8 @@ impl Swarm {
             self.out.push_back(SwarmOutput::Frame(self.peers.keys().copied().collect(), lacks));
         }
         // There is room for others now.
-        for file in &mut self.files {
-            file.trouble = None;
+        for (_, until) in self.files.iter_mut().filter_map(|file| file.trouble.as_mut()) {
+            *until = now;
         }
         self.look = true;
         self.version += 1;
@@ -138,18 +139,16 @@ impl Swarm {
         } else {
             self.bytes_kept = self.bytes_kept.saturating_sub(kept);
         }
-        for (chunk, asked) in asked_of.iter() {
-            for (peer, _) in asked {
-                let cost = u64::from(cost(self.files[place as usize].manifest.chunk_len(*chunk)));
-                self.asked_bytes = self.asked_bytes.saturating_sub(cost);
-                if let Some(neighbour) = self.peers.get_mut(peer) {
-                    neighbour.asked.remove(&(place, *chunk));
-                    neighbour.asked_bytes = neighbour.asked_bytes.saturating_sub(cost);
-                }
-            }
-        }
+        self.wait_no_more(place, &asked_of);
         let everybody = self.peers.keys().copied().collect();
         self.out.push_back(SwarmOutput::Frame(everybody, Frame::Unwants(vec![id])));
+    }
+
+    /// Nobody is waited for any more with chunks of a file.
+    fn wait_no_more(&mut self, place: u32, asked_of: &Table<u32, Vec<(PeerId, Time)>>) {
+        for (chunk, asked) in asked_of.iter() {
+            asked.iter().for_each(|(peer, _)| self.let_go(peer, &[(place, *chunk)]));
+        }
     }
 
     /// A file is whole.
@@ -161,13 +160,16 @@ impl Swarm {
         self.waiting.remove(&(true, place));
         let file = &mut self.files[place as usize];
         let before = file.bytes_kept();
-        file.state = State::Here;
+        let was = std::mem::replace(&mut file.state, State::Here);
         (file.urgent, file.trouble) = (None, None);
         self.bytes_kept = self.bytes_kept + file.manifest.size - before;
         if let Some(origin) = &mut file.origin {
             origin.rate = 0.0;
         }
         let id = file.id;
+        if let State::Fetching(fetch) = was {
+            self.wait_no_more(place, &fetch.asked_of);
+        }
         self.version += 1;
         self.look = true;
         self.out.push_back(SwarmOutput::Here(id));
@@ -175,14 +177,12 @@ impl Swarm {
     }
 
     /// What the store told of the hashes that were asked for: for a neighbour, or to mend a damaged file.
-    pub(super) fn on_stored_hashes(&mut self, id: &FileId, hashes: Option<Vec<Hash>>) {
+    pub(super) fn on_stored_hashes(&mut self, now: Time, id: &FileId, hashes: Option<Vec<Hash>>) {
         let Some(place) = self.places.get(id).copied() else { return };
         let hashes = hashes.unwrap_or_default();
         let chunks = self.files[place as usize].manifest.chunks();
         let is_whole = hashes.len() == chunks as usize;
-        if is_whole {
-            self.send_hashes(place, &hashes);
-        }
+        self.send_hashes(now, place, is_whole.then_some(&hashes));
         let file = &mut self.files[place as usize];
         let mut have = Bits::all(chunks);
         match &file.state {

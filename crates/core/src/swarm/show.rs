@@ -34,6 +34,11 @@ impl Swarm {
         self.files.iter().enumerate().map(|(place, file)| self.show(place as u32, file))
     }
 
+    /// The files that the person does not want.
+    pub(crate) fn forgotten(&self) -> Vec<FileId> {
+        self.files.iter().filter(|file| matches!(file.state, State::Forgotten)).map(|file| file.id).collect()
+    }
+
     /// One of them.
     pub fn file_view(&self, id: &FileId) -> Option<FileView<'_>> {
         self.file(id).map(|(place, file)| self.show(place, file))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use manyhands_wire::bulk::Bulk;
+use manyhands_wire::bulk::{Bulk, PART_BYTES_MAX};
 use manyhands_wire::file::{Hash, PICKS_MAX, Picks, hash_list};
 use manyhands_wire::{FileId, Frame, PeerId};
 use rand_chacha::rand_core::Rng as _;
@@ -22,6 +22,8 @@ const FETCHING_STEP: usize = 128;
 const FETCHING_CHUNKS_MAX: u64 = 2 * manyhands_wire::file::CHUNKS_MAX as u64;
 /// How many bytes are asked for and not here yet.
 const ASKED_BYTES_MAX: u64 = 16 << 20;
+/// How many of them of one neighbour; the last chunk may exceed it.
+const ASKED_OF_ONE_MAX: u64 = ASKED_BYTES_MAX / 4;
 /// How many bytes may wait for the store before no more are asked for.
 const UNWRITTEN_BYTES_MAX: u64 = 16 << 20;
 /// How far ahead of a reader chunks come first.
@@ -35,13 +37,23 @@ const SLOWER_THAN_ITSELF: u32 = 2;
 const SLOWER_THAN_OTHERS: u32 = 4;
 /// How long the first chunk of a peer may take before it counts as slow.
 const FIRST_TAKES: Duration = Duration::from_secs(2);
+/// How often a neighbour's turn may have this node search for chunks beyond those that it offers.
+const SEARCH_EVERY: Duration = Duration::from_millis(5);
 /// How long a peer that was asked may bring nothing, and for how long it is not asked again then.
 const STALL_MAX: Duration = Duration::from_secs(10);
 const SHUN: Duration = Duration::from_secs(30);
 /// The same for a list of hashes.
-const LIST_MAX: Duration = Duration::from_secs(5);
-/// How long a file that nobody has stays among those that are fetched, if others wait.
+const LIST_MAX: Duration = Duration::from_secs(15);
+/// How long a file of which nothing comes stays among those that are fetched, if others wait for its place.
 const LONELY_MAX: Duration = Duration::from_secs(20);
+/// How long a chunk may take, whatever else its giver brings meanwhile.
+const CHUNK_MAX: Duration = Duration::from_secs(60);
+/// All of this is for small chunks. For large ones there is as much time more as they take at this many bytes a second.
+const SLOW_BYTES_PER_SECOND: u32 = 16 * 1024;
+/// How many messages are expected at most that cross with a cancellation.
+const LATE_MAX: u32 = 4096;
+/// Files of no more chunks do not wait for large ones.
+const SMALL_CHUNKS: u64 = 64;
 /// How long a file that the store refused is left alone.
 const TROUBLE_PAUSE: Duration = Duration::from_secs(60);
 /// How many messages that nobody asked for a peer may send: some cross with a cancellation.
@@ -56,22 +68,30 @@ impl Swarm {
         if !self.look || self.fetching.len() > FETCHING_MAX - FETCHING_STEP {
             return;
         }
-        self.look = false;
+        (self.look, self.is_crowded) = (false, false);
         let mut chunks: u64 = self.fetching.iter().map(|place| self.chunks_of(*place)).sum();
         let waiting: Vec<(bool, u32)> = self.waiting.iter().copied().collect();
         for (rank, place) in waiting {
             if self.fetching.len() >= FETCHING_MAX {
+                self.is_crowded = true;
                 break;
             }
             let file = &self.files[place as usize];
             let is_troubled = file.trouble.as_ref().is_some_and(|(_, until)| *until > now);
             let more = self.chunks_of(place);
             let is_alone = more > 0 && !self.peers.values().any(|peer| peer.has_some(place));
-            if is_troubled || is_alone || (chunks + more > FETCHING_CHUNKS_MAX && chunks > 0) {
+            if is_troubled || is_alone || file.rests_until > now {
+                continue;
+            }
+            // Small files, and those that somebody asked for, do not wait for large ones.
+            let is_small = more <= SMALL_CHUNKS || file.asked;
+            if chunks + more > FETCHING_CHUNKS_MAX && chunks > 0 && !is_small {
+                self.is_crowded = true;
                 continue;
             }
             let kept = file.bytes_kept();
             if self.bytes_kept - kept + file.manifest.size > self.quota_bytes {
+                self.is_crowded = true;
                 let (id, is_new) = (file.id, file.trouble.is_none());
                 let why = "there is no room for it within the quota".to_owned();
                 self.refuse(now, place, why.clone());
@@ -89,7 +109,7 @@ impl Swarm {
                     continue;
                 }
             };
-            let fetch = Fetch::new(file.manifest.chunks(), part);
+            let fetch = Fetch::new(now, file.manifest.chunks(), part);
             file.trouble = None;
             file.origin.get_or_insert_with(|| Box::new(Origin::new(&fetch.have)));
             file.copies.get_or_insert_with(|| vec![0; fetch.have.len() as usize]);
@@ -114,7 +134,7 @@ impl Swarm {
     }
 
     /// Counts the copies of a file's chunks anew.
-    fn recount(&mut self, place: u32) {
+    pub(super) fn recount(&mut self, place: u32) {
         let file = &mut self.files[place as usize];
         let mut copies = vec![0_u16; file.manifest.chunks() as usize];
         for peer in self.peers.values() {
@@ -163,7 +183,8 @@ impl Swarm {
         let Some((from, at, list)) = file.fetch_mut().and_then(|fetch| fetch.list.as_mut()) else {
             return self.on_unasked(peer, bulk.bytes.len());
         };
-        if *from != peer || bulk.offset as usize != list.len() || list.len() + bulk.bytes.len() > whole {
+        let is_full = bulk.bytes.len() == whole.saturating_sub(list.len()).min(PART_BYTES_MAX);
+        if *from != peer || bulk.offset as usize != list.len() || !is_full {
             return self.on_unasked(peer, bulk.bytes.len());
         }
         list.extend(bulk.bytes);
@@ -174,7 +195,7 @@ impl Swarm {
         let list = std::mem::take(list);
         let hashes: Vec<Hash> = list.as_chunks::<32>().0.to_vec();
         let Some(fetch) = file.fetch_mut() else { return };
-        fetch.list = None;
+        (fetch.list, fetch.moved) = (None, now);
         if hash_list(&hashes) != expected {
             let what = "a list of hashes that does not fit its file".to_owned();
             return self.out.push_back(SwarmOutput::Bad(peer, what));
@@ -200,6 +221,9 @@ impl Swarm {
     pub(super) fn on_turn(&mut self, now: Time, peer: PeerId, bytes: u32, offered: &[Picks]) {
         let chosen = self.choose(now, &peer, bytes, offered);
         let Some(neighbour) = self.peers.get_mut(&peer) else { return };
+        if now.since(neighbour.searched) >= SEARCH_EVERY {
+            neighbour.searched = now;
+        }
         if neighbour.asked.is_empty() {
             neighbour.last_bytes = now;
         }
@@ -221,7 +245,11 @@ impl Swarm {
     /// Which chunks to ask a neighbour for: what a reader waits for, what it offered, the rarest beyond; at the very end what a
     /// slow one was asked for.
     fn choose(&mut self, now: Time, peer: &PeerId, bytes: u32, offered: &[Picks]) -> Vec<Chunk> {
-        let left = i64::from(bytes).min(self.download.left(now));
+        // Nobody can keep so much waiting that there is no room to ask others.
+        let mine = self.peers.get(peer).map_or(0, |peer| peer.asked_bytes);
+        let free =
+            ASKED_BYTES_MAX.saturating_sub(self.asked_bytes).min(ASKED_OF_ONE_MAX.saturating_sub(mine));
+        let left = i64::from(bytes).min(self.download.left(now)).min(free as i64);
         let mut basket = Basket { left, chosen: Vec::new(), taken: Set::new() };
         let is_full = self.asked_bytes >= ASKED_BYTES_MAX || self.unwritten_bytes >= UNWRITTEN_BYTES_MAX;
         let Some(neighbour) = self.peers.get(peer) else { return Vec::new() };
@@ -245,7 +273,8 @@ impl Swarm {
                 basket.put(&self.files, place, *chunk);
             }
         }
-        for place in &self.fetching {
+        let may_search = now.since(neighbour.searched) >= SEARCH_EVERY;
+        for place in self.fetching.iter().filter(|_| may_search) {
             if basket.is_full() {
                 break;
             }
@@ -301,7 +330,18 @@ impl Swarm {
         let Some((place, chunk)) = asked.filter(|asked| neighbour.asked.contains(asked)) else {
             return self.on_unasked(peer, bulk.bytes.len());
         };
-        let len = self.files[place as usize].manifest.chunk_len(chunk) as usize;
+        let file = &mut self.files[place as usize];
+        let len = file.manifest.chunk_len(chunk) as usize;
+        // Parts are as long as they can be, and come once: or a few bytes now and then would hold a file for ever.
+        let is_full = bulk.bytes.len() == len.saturating_sub(bulk.offset as usize).min(PART_BYTES_MAX);
+        let is_again = bulk.offset == 0
+            && neighbour.coming.as_ref().is_some_and(|(coming, _)| *coming == (place, chunk));
+        if !is_full || bulk.bytes.is_empty() || is_again {
+            return self.on_unasked(peer, bulk.bytes.len());
+        }
+        if let Some(fetch) = file.fetch_mut() {
+            fetch.moved = now;
+        }
         if bulk.offset == 0 {
             neighbour.coming = Some(((place, chunk), Vec::with_capacity(len)));
         }
@@ -356,18 +396,13 @@ impl Swarm {
             self.begin_in_store(now, place, vec![hash]);
         }
         self.unwritten_bytes += bytes.len() as u64;
+        self.files[place as usize].unwritten += bytes.len() as u64;
         self.version += 1;
         self.out.push_back(SwarmOutput::Store(StoreOrder::Write { file: id, chunk, bytes }));
-        for other in &others {
-            self.take_back(other, (place, chunk));
-        }
-        if !others.is_empty() {
-            let cancel = Frame::Cancel(vec![Picks { file: id, chunks: vec![chunk] }]);
-            self.out.push_back(SwarmOutput::Frame(others, cancel));
-        }
+        others.iter().for_each(|other| self.let_go(other, &[(place, chunk)]));
     }
 
-    /// A peer is not waited for any more with a chunk.
+    /// A peer has brought a chunk.
     fn take_back(&mut self, peer: &PeerId, (place, chunk): Chunk) {
         let cost = u64::from(cost(self.files[place as usize].manifest.chunk_len(chunk)));
         if let Some(neighbour) = self.peers.get_mut(peer)
@@ -378,7 +413,27 @@ impl Swarm {
         }
     }
 
-    /// Chunks that a peer was asked for may be asked of others.
+    /// A peer is not waited for any more with chunks, and is told so. What of them is on its way already may still come.
+    pub(super) fn let_go(&mut self, peer: &PeerId, chunks: &[Chunk]) {
+        for (place, chunk) in chunks {
+            let file = &mut self.files[*place as usize];
+            let parts = file.manifest.chunk_len(*chunk).div_ceil(PART_BYTES_MAX as u32);
+            if let Some(fetch) = file.fetch_mut() {
+                fetch.give_up(*chunk, peer);
+            }
+            if let Some(neighbour) = self.peers.get_mut(peer) {
+                neighbour.late = neighbour.late.saturating_add(parts).min(LATE_MAX);
+                neighbour.coming.take_if(|(coming, _)| *coming == (*place, *chunk));
+            }
+            self.take_back(peer, (*place, *chunk));
+        }
+        for part in chunks.chunks(PICKS_MAX) {
+            let cancel = Frame::Cancel(picks(&self.files, part));
+            self.out.push_back(SwarmOutput::Frame(vec![*peer], cancel));
+        }
+    }
+
+    /// Chunks that a peer was asked for, whose link is gone, may be asked of others.
     pub(super) fn release(&mut self, peer: &PeerId, asked: &Set<Chunk>) {
         for (place, chunk) in asked.iter() {
             if let Some(fetch) = self.files[*place as usize].fetch_mut() {
@@ -387,10 +442,14 @@ impl Swarm {
         }
     }
 
-    /// Bytes came that nobody waits for: now and then they cross with a cancellation.
+    /// Bytes came that nobody waits for: some cross with a cancellation.
     fn on_unasked(&mut self, peer: PeerId, bytes: usize) {
         self.wasted_bytes += bytes as u64;
         let Some(neighbour) = self.peers.get_mut(&peer) else { return };
+        if neighbour.late > 0 {
+            neighbour.late -= 1;
+            return;
+        }
         neighbour.unasked += 1;
         if neighbour.unasked > UNASKED_MAX {
             self.out.push_back(SwarmOutput::Bad(peer, "bytes that nobody asked for".to_owned()));
@@ -401,8 +460,9 @@ impl Swarm {
     pub(super) fn on_written(&mut self, now: Time, id: &FileId, chunk: u32) {
         let Some(place) = self.places.get(id).copied() else { return };
         let file = &mut self.files[place as usize];
-        let len = file.manifest.chunk_len(chunk);
-        self.unwritten_bytes = self.unwritten_bytes.saturating_sub(u64::from(len));
+        let len = u64::from(file.manifest.chunk_len(chunk)).min(file.unwritten);
+        file.unwritten -= len;
+        self.unwritten_bytes = self.unwritten_bytes.saturating_sub(len);
         let Some(fetch) = file.fetch_mut() else { return };
         if !fetch.have.insert(chunk) {
             return;
@@ -431,21 +491,29 @@ impl Swarm {
     /// The store cannot keep a file.
     pub(super) fn on_refused(&mut self, now: Time, id: &FileId, why: String) {
         let Some(place) = self.places.get(id).copied() else { return };
-        if let Some(fetch) = self.files[place as usize].fetch() {
-            let unwritten = fetch.got.iter().filter(|chunk| !fetch.have.has(*chunk));
-            let bytes: u64 =
-                unwritten.map(|chunk| u64::from(self.files[place as usize].manifest.chunk_len(chunk))).sum();
-            self.unwritten_bytes = self.unwritten_bytes.saturating_sub(bytes);
-            self.abandon(place);
-            self.refuse(now, place, why.clone());
-            self.out.push_back(SwarmOutput::Failed(*id, why));
+        let file = &mut self.files[place as usize];
+        // Whatever else the store was given of it does not come to anything either.
+        self.unwritten_bytes = self.unwritten_bytes.saturating_sub(std::mem::take(&mut file.unwritten));
+        let Some(fetch) = file.fetch_mut() else { return };
+        if fetch.have.count() == 0 {
+            // It may not even have made room.
+            fetch.has_begun = false;
         }
+        self.abandon(place);
+        self.refuse(now, place, why.clone());
+        self.out.push_back(SwarmOutput::Failed(*id, why));
     }
 
     /// A file cannot be kept for now: it waits.
     fn refuse(&mut self, now: Time, place: u32, why: String) {
         let file = &mut self.files[place as usize];
         file.trouble = Some((why, now + TROUBLE_PAUSE));
+        self.wait_again(place);
+    }
+
+    /// A file that was begun waits for its turn once more.
+    fn wait_again(&mut self, place: u32) {
+        let file = &mut self.files[place as usize];
         if matches!(file.state, State::Known) {
             file.state = State::Waiting(None);
         }
@@ -456,29 +524,44 @@ impl Swarm {
     /// Waits for nobody for ever.
     pub(super) fn end_what_takes_too_long(&mut self, now: Time) {
         self.end_turns(now);
-        let mut stalled = Vec::new();
+        let mut late: Vec<(PeerId, Vec<Chunk>)> = Vec::new();
         for (peer, neighbour) in self.peers.iter_mut() {
-            if !neighbour.asked.is_empty() && now.since(neighbour.last_bytes) > STALL_MAX {
+            let len = |chunk: &Chunk| self.files[chunk.0 as usize].manifest.chunk_len(chunk.1);
+            let longest = neighbour.asked.iter().map(len).max().unwrap_or(0);
+            let silence = now.since(neighbour.last_bytes);
+            if !neighbour.asked.is_empty() && silence > STALL_MAX + slowly(longest) {
                 neighbour.shunned_until = now + SHUN;
-                neighbour.coming = None;
-                self.asked_bytes = self.asked_bytes.saturating_sub(neighbour.asked_bytes);
-                neighbour.asked_bytes = 0;
-                stalled.push((*peer, std::mem::take(&mut neighbour.asked)));
+                late.push((*peer, neighbour.asked.iter().copied().collect()));
             }
         }
-        stalled.iter().for_each(|(peer, asked)| self.release(peer, asked));
+        // Nor is it enough to bring something now and then.
+        for place in &self.fetching {
+            let file = &self.files[*place as usize];
+            let patience = CHUNK_MAX + 4 * slowly(file.manifest.chunk_bytes);
+            for (chunk, asked) in file.fetch().into_iter().flat_map(|fetch| fetch.asked_of.iter()) {
+                let old = asked.iter().filter(|(_, at)| now.since(*at) > patience);
+                late.extend(old.map(|(peer, _)| (*peer, vec![(*place, *chunk)])));
+            }
+        }
+        late.iter().for_each(|(peer, chunks)| self.let_go(peer, chunks));
         for place in self.fetching.clone() {
             let is_had = self.peers.values().any(|peer| peer.has_some(place));
-            let others_wait = self.fetching.len() >= FETCHING_MAX && !self.waiting.is_empty();
-            let Some(fetch) = self.files[place as usize].fetch_mut() else { continue };
-            fetch.lonely = if is_had { None } else { Some(fetch.lonely.unwrap_or(now)) };
-            if others_wait && fetch.lonely.is_some_and(|since| now.since(since) > LONELY_MAX) {
+            let file = &mut self.files[place as usize];
+            let patience = LONELY_MAX + slowly(file.manifest.chunk_bytes);
+            let Some(fetch) = file.fetch_mut() else { continue };
+            if self.is_crowded && now.since(fetch.moved) > patience {
+                file.rests_until = now + TROUBLE_PAUSE;
                 self.abandon(place);
-                self.refuse(now, place, "nobody who has it is there".to_owned());
+                self.wait_again(place);
+                self.look = true;
                 continue;
             }
-            let asks = fetch.list.as_ref().is_some_and(|(_, at, _)| now.since(*at) <= LIST_MAX);
-            if !fetch.is_ready() && !asks && is_had {
+            let silent = fetch.list.take_if(|(_, at, _)| now.since(*at) > LIST_MAX);
+            let is_waited_for = fetch.is_ready() || fetch.list.is_some();
+            if let Some(neighbour) = silent.and_then(|(peer, ..)| self.peers.get_mut(&peer)) {
+                neighbour.shunned_until = now + SHUN;
+            }
+            if !is_waited_for && is_had {
                 self.ask_for_list(now, place);
             }
         }
@@ -487,12 +570,20 @@ impl Swarm {
     /// Asks neighbours who spoke of unknown files to say it again, once more files are known.
     pub(super) fn ask_again(&mut self, now: Time) {
         for (peer, neighbour) in self.peers.iter_mut() {
-            if neighbour.spoke_of_unknown && now.since(neighbour.asked_again) >= AGAIN_EVERY {
-                (neighbour.spoke_of_unknown, neighbour.asked_again) = (false, now);
+            let (at, known) = neighbour.asked_again;
+            let is_due = now.since(at) >= AGAIN_EVERY && known < self.files.len();
+            if neighbour.spoke_of_unknown && is_due {
+                neighbour.spoke_of_unknown = false;
+                neighbour.asked_again = (now, self.files.len());
                 self.out.push_back(SwarmOutput::Frame(vec![*peer], Frame::AskHolds));
             }
         }
     }
+}
+
+/// How long a chunk of so many bytes takes on a slow line.
+fn slowly(bytes: u32) -> Duration {
+    Duration::from_millis(u64::from(bytes) * 1000 / u64::from(SLOW_BYTES_PER_SECOND))
 }
 
 /// Chunks to ask for, as many as a turn allows.

@@ -587,5 +587,18 @@ proptest! {
             world.drain(0);
             world.drain(1);
         }
+
+        // Whatever was said, the two come to their file once they speak for themselves again.
+        if world.machines.iter().all(|machine| machine.bad.is_empty()) {
+            world.cut(0, 1);
+            world.link(0, 1);
+            prop_assert!(world.run_until(120, |world| world.all_have(id)));
+            for machine in &world.machines {
+                prop_assert_eq!((machine.swarm.asked_bytes, machine.swarm.unwritten_bytes), (0, 0));
+            }
+        }
     }
 }
+
+mod pauses;
+mod strangers;
