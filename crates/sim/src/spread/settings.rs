@@ -20,7 +20,7 @@ const LIMITS: [(&str, u32, u32); 8] = [
 ];
 /// The shortest and the longest round, in microseconds: what the machines wait for is longer, and what they give up after is
 /// longer still.
-const ROUND_US: (u64, u64) = (100, 4_000_000);
+const ROUND_US: (u64, u64) = (100, 1_000_000);
 
 /// The policies, by the names that they have in a link.
 pub const POLICIES: [(&str, Policy); 4] = [
@@ -41,7 +41,7 @@ pub struct Settings {
     pub chunk: u32,
     /// How long a message takes, in milliseconds: 0 to 2000.
     pub latency: u32,
-    /// How much a server sends in a second, in KiB: 16 to 1,048,576, such that a chunk takes no more than four seconds.
+    /// How much a server sends in a second, in KiB: 16 to 1,048,576, such that a chunk takes no more than a second.
     pub bandwidth: u32,
     /// How many of a hundred messages are lost once and come later: 0 to 50.
     pub loss: u32,
