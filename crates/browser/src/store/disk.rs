@@ -85,6 +85,12 @@ impl Disk {
         Some(JsFuture::from(found.get_file()).await.ok()?.unchecked_into())
     }
 
+    /// All files that it has something of.
+    pub(super) async fn files(&self) -> Result<Vec<FileId>, JsValue> {
+        let names = names_in(&self.folder).await?;
+        Ok(names.iter().filter_map(|name| FileId::parse(name)).collect())
+    }
+
     async fn handle(&mut self, file: FileId, create: bool) -> Result<&FileSystemSyncAccessHandle, JsValue> {
         let opened = match self.open.iter().position(|(other, _)| *other == file) {
             Some(0) => None,
@@ -122,27 +128,42 @@ impl Disk {
 /// Throws away what is kept of other rooms than these.
 pub(super) async fn retain_rooms(place: &str, rooms: &[String]) -> Result<(), JsValue> {
     let stores = stores(place).await?;
-    let names = stores.keys();
-    let mut old = Vec::new();
-    loop {
-        let next = JsFuture::from(names.next()?).await?;
-        let Some(name) = js_sys::Reflect::get(&next, &"value".into())?.as_string() else { break };
-        if !rooms.contains(&name) {
-            old.push(name);
-        }
-    }
     let options = FileSystemRemoveOptions::new();
     options.set_recursive(true);
-    for name in old {
+    for name in names_in(&stores).await? {
+        if rooms.contains(&name) {
+            continue;
+        }
         JsFuture::from(stores.remove_entry_with_options(&name, &options)).await?;
     }
     Ok(())
 }
 
+/// Whether the browser has a file system for this page at all.
+pub(super) fn is_there() -> bool {
+    storage().is_ok_and(|storage| {
+        js_sys::Reflect::get(&storage, &"getDirectory".into()).is_ok_and(|get| get.is_function())
+    })
+}
+
+async fn names_in(folder: &FileSystemDirectoryHandle) -> Result<Vec<String>, JsValue> {
+    let (keys, mut names) = (folder.keys(), Vec::new());
+    loop {
+        let next = JsFuture::from(keys.next()?).await?;
+        let Some(name) = js_sys::Reflect::get(&next, &"value".into())?.as_string() else { return Ok(names) };
+        names.push(name);
+    }
+}
+
+/// What the browser calls its storage; nothing in a page that is not secure.
+fn storage() -> Result<JsValue, JsValue> {
+    let scope: DedicatedWorkerGlobalScope = js_sys::global().dyn_into()?;
+    js_sys::Reflect::get(&scope.navigator(), &"storage".into())
+}
+
 /// The folder of the rooms in the place of a tab's key.
 async fn stores(place: &str) -> Result<FileSystemDirectoryHandle, JsValue> {
-    let scope: DedicatedWorkerGlobalScope = js_sys::global().dyn_into()?;
-    let storage = js_sys::Reflect::get(&scope.navigator(), &"storage".into())?;
+    let storage = storage()?;
     let directory: js_sys::Function = js_sys::Reflect::get(&storage, &"getDirectory".into())?.dyn_into()?;
     let root: js_sys::Promise = directory.apply(&storage, &Array::new())?.dyn_into()?;
     let root: FileSystemDirectoryHandle = JsFuture::from(root).await?.unchecked_into();

@@ -1,7 +1,8 @@
-//! A file that the person puts: read once to hash it, once more to copy it, and never more than a piece of it at a time.
+//! A file that the person puts: read to hash it, then to copy it, and never more than a piece of it at a time.
 //!
-//! Its id is known only when all of it is hashed, hence the second time. The one copy lies where it stays from the first byte
-//! on, and a file that is here already is not copied at all. Between two pieces the core's orders have their turn.
+//! Its id is known only when all of it is hashed, hence the second time; what is a single piece is read once. The one copy lies
+//! where it stays from the first byte on, and a file that is here already is not copied at all. Between two pieces the core's
+//! orders have their turn. What could not be taken in leaves nothing behind.
 
 use js_sys::{ArrayBuffer, Uint8Array};
 use manyhands_wire::FileId;
@@ -74,6 +75,10 @@ impl Intake {
                 false
             }
             Err(why) => {
+                // Half of it would only take room.
+                if let Some((file, _)) = &self.copying {
+                    keeper.give_up(*file).await;
+                }
                 keeper.tell(&Answer::NotTaken { number, why });
                 false
             }
@@ -102,8 +107,8 @@ impl Intake {
                 if keeper.has(manifest.id()) {
                     return Ok(Some(manifest));
                 }
-                let file = keeper.expect(&manifest, &self.hashes).await?;
-                (self.copying, self.at) = (Some((file, manifest)), 0);
+                (self.copying, self.at) = (Some((manifest.id(), manifest.clone())), 0);
+                keeper.expect(&manifest, &self.hashes).await?;
                 self.all = Some(bytes).filter(|bytes| bytes.len() as u64 == self.size);
             }
             Some((file, _)) => {
@@ -125,9 +130,9 @@ impl Intake {
             }
         }
         if self.copying.is_some() && self.at == self.size {
-            keeper.settle().await;
-            return match self.copying.take() {
-                Some((file, manifest)) if keeper.has(file) => Ok(Some(manifest)),
+            keeper.settle().await?;
+            return match &self.copying {
+                Some((file, manifest)) if keeper.has(*file) => Ok(Some(manifest.clone())),
                 _ => Err("the browser's storage is full".to_owned()),
             };
         }

@@ -16,6 +16,7 @@ use web_sys::Blob;
 use super::disk::{self, Disk};
 use super::shelf::{BITS, CHUNKS, Change, ENTRIES, HASHES, ROOMS, Shelf, why};
 use super::{Answer, Ask, Kept, Record, Way, hashes_from};
+use crate::storage::pause;
 
 /// Files longer than this lie on the disk, in bytes (guess: a file of its own costs more than a record).
 const SMALL_BYTES_MAX: u64 = 256 << 10;
@@ -27,6 +28,11 @@ const HASHES_MAX: usize = 6;
 const ROOMS_MAX: usize = 8;
 /// How much of a file is handed to the browser at once where it is not on the disk, in bytes.
 const GIVEN_BYTES: u64 = 8 << 20;
+/// How often the disk is tried before the store goes on without, and how long between, in milliseconds (guess).
+const DISK_TRIES: u32 = 4;
+const DISK_EVERY_MS: u32 = 150;
+/// How many changes wait at most that the shelf refused; of more, the oldest are let go.
+const REFUSED_MAX: usize = 16_384;
 /// In place of the bits of a file that is forgotten.
 const FORGOTTEN: &str = "forgotten";
 
@@ -44,6 +50,9 @@ pub(super) struct Keeper {
     written: Vec<(FileId, u32, bool)>,
     /// Whose bits are not written down.
     dirty: BTreeSet<FileId>,
+    /// How often the shelf refused changes, one time after the other, and of which files that was told.
+    failures: u32,
+    refused: BTreeSet<FileId>,
     unflushed_bytes: u64,
     hashes: VecDeque<(FileId, Vec<Hash>)>,
     tell: Tell,
@@ -55,11 +64,24 @@ struct Held {
     chunk_bytes: u32,
     /// Which chunks; `None` before there is room made for it.
     bits: Option<Bits>,
+    /// Whether its chunks lie on the disk, or will.
+    is_on_disk: bool,
+    /// Whether they lie on a disk that could not be opened this time. They are left alone.
+    is_out_of_reach: bool,
+    /// Whether there is an entry of it.
+    has_entry: bool,
 }
 
 impl Held {
-    fn new(manifest: &Manifest) -> Self {
-        Self { size: manifest.size, chunk_bytes: manifest.chunk_bytes, bits: None }
+    fn new(manifest: &Manifest, has_disk: bool) -> Self {
+        Self {
+            size: manifest.size,
+            chunk_bytes: manifest.chunk_bytes,
+            bits: None,
+            is_on_disk: has_disk && manifest.size > SMALL_BYTES_MAX,
+            is_out_of_reach: false,
+            has_entry: false,
+        }
     }
 
     fn is_whole(&self) -> bool {
@@ -78,6 +100,8 @@ impl Keeper {
             changes: Vec::new(),
             written: Vec::new(),
             dirty: BTreeSet::new(),
+            failures: 0,
+            refused: BTreeSet::new(),
             unflushed_bytes: 0,
             hashes: VecDeque::new(),
             tell,
@@ -87,7 +111,14 @@ impl Keeper {
             && let Ok(shelf) = Shelf::open(&["manyhands.files.", &place].concat()).await
         {
             keeper.shelf = shelf;
-            keeper.disk = Disk::open(&place, &keeper.room).await.ok();
+            for tried in 1..=DISK_TRIES {
+                keeper.disk = Disk::open(&place, &keeper.room).await.ok();
+                // An older self of this page may not have let go of it yet; a browser without one says so at once, each time.
+                if keeper.disk.is_some() || tried == DISK_TRIES || !disk::is_there() {
+                    break;
+                }
+                pause(DISK_EVERY_MS).await;
+            }
             let _ = keeper.forget_old_rooms(&place).await;
             stored = keeper.look_around().await.unwrap_or_default();
         }
@@ -141,51 +172,87 @@ impl Keeper {
     }
 
     /// Makes the changes that have been gathered.
-    pub(super) async fn commit(&mut self) {
+    ///
+    /// # Errors
+    /// Why it cannot, for people. What can be done later stays gathered.
+    pub(super) async fn commit(&mut self) -> Result<(), String> {
         let mut small = self.dirty.clone();
         small.retain(|file| !self.is_on_disk(*file));
-        self.note_bits(&small);
-        let written = std::mem::take(&mut self.written);
-        match self.shelf.change(std::mem::take(&mut self.changes)).await {
-            Ok(()) => {
-                for (file, chunk, _) in written.into_iter().filter(|(.., is_told)| *is_told) {
-                    (self.tell)(&Answer::Written { file, chunk }, None);
-                }
-            }
-            Err(why) => {
-                for (file, chunk, _) in &written {
-                    if let Some(bits) = self.files.get_mut(file).and_then(|held| held.bits.as_mut()) {
-                        bits.remove(*chunk);
-                    }
-                }
-                let refused: BTreeSet<FileId> =
-                    written.into_iter().map(|(file, ..)| file).chain(small).collect();
-                for file in refused {
-                    (self.tell)(&Answer::Refused { file, why: why.clone() }, None);
-                }
-            }
-        }
+        self.write_down(small).await
     }
 
     /// Makes sure that all that was written stays, and writes that down.
-    pub(super) async fn settle(&mut self) {
-        if let Some(disk) = &mut self.disk {
-            let mut failed = Vec::new();
-            for file in &self.dirty {
-                let is_large = self.files.get(file).is_some_and(|held| held.size > SMALL_BYTES_MAX);
-                if is_large && let Err(error) = disk.flush(*file).await {
-                    failed.push((*file, why(&error)));
-                }
-            }
-            for (file, why) in failed {
+    ///
+    /// # Errors
+    /// Why it cannot, for people.
+    pub(super) async fn settle(&mut self) -> Result<(), String> {
+        let mut outcome = Ok(());
+        for file in self.dirty.clone() {
+            if self.is_on_disk(file)
+                && let Some(disk) = &mut self.disk
+                && let Err(error) = disk.flush(file).await
+            {
+                // Nobody knows which of its chunks are there. What was written down before, is.
                 self.dirty.remove(&file);
-                (self.tell)(&Answer::Refused { file, why }, None);
+                if let Some(held) = self.files.get_mut(&file) {
+                    held.bits = None;
+                }
+                (self.tell)(&Answer::Refused { file, why: why(&error) }, None);
+                outcome = Err(why(&error));
             }
         }
         self.unflushed_bytes = 0;
-        let dirty = self.dirty.clone();
-        self.note_bits(&dirty);
-        self.commit().await;
+        self.write_down(self.dirty.clone()).await.and(outcome)
+    }
+
+    /// Makes the changes that have been gathered, with the bits of these files.
+    async fn write_down(&mut self, noted: BTreeSet<FileId>) -> Result<(), String> {
+        if self.failures > 0 {
+            // What makes room goes first and alone: together with what wants room it might never get through.
+            let (wanting, freeing): (Vec<Change>, Vec<Change>) =
+                std::mem::take(&mut self.changes).into_iter().partition(Change::is_record);
+            let freed = self.shelf.change(&freeing).await;
+            if freed.is_err() {
+                self.changes = freeing;
+            }
+            self.changes.extend(wanting);
+        }
+        self.note_bits(&noted);
+        let (written, changes) = (std::mem::take(&mut self.written), std::mem::take(&mut self.changes));
+        let Err(why) = self.shelf.change(&changes).await else {
+            self.failures = 0;
+            self.refused.clear();
+            for (file, chunk, _) in written.into_iter().filter(|(.., is_told)| *is_told) {
+                (self.tell)(&Answer::Written { file, chunk }, None);
+            }
+            return Ok(());
+        };
+        self.failures += 1;
+        // Chunks are refused, and bits are made anew. All else is tried again.
+        self.changes.extend(changes.into_iter().filter(|change| match change {
+            Change::Put(drawer, _, value) => *drawer != CHUNKS && (*drawer != BITS || value.is_string()),
+            Change::Remove(..) | Change::RemoveAll(..) => true,
+        }));
+        let too_many = self.changes.len().saturating_sub(REFUSED_MAX);
+        self.changes.drain(..too_many);
+        let mut refused: BTreeSet<FileId> = noted.difference(&self.refused).copied().collect();
+        self.dirty.extend(noted);
+        for (file, chunk, _) in written {
+            if let Some(bits) = self.files.get_mut(&file).and_then(|held| held.bits.as_mut()) {
+                bits.remove(chunk);
+            }
+            refused.insert(file);
+        }
+        for &file in &refused {
+            (self.tell)(&Answer::Refused { file, why: why.clone() }, None);
+        }
+        self.refused.append(&mut refused);
+        Err(why)
+    }
+
+    /// How often, one time after the other, changes were refused.
+    pub(super) fn failures(&self) -> u32 {
+        self.failures
     }
 
     /// Whether something is not written down.
@@ -202,11 +269,17 @@ impl Keeper {
     ///
     /// # Errors
     /// Why there is none, for people.
-    pub(super) async fn expect(&mut self, manifest: &Manifest, hashes: &[Hash]) -> Result<FileId, String> {
-        let file = manifest.id();
-        self.files.entry(file).or_insert_with(|| Held::new(manifest));
-        self.begin(file, Uint8Array::from(hashes.as_flattened())).await?;
-        Ok(file)
+    pub(super) async fn expect(&mut self, manifest: &Manifest, hashes: &[Hash]) -> Result<(), String> {
+        self.held(manifest);
+        self.begin(manifest.id(), Uint8Array::from(hashes.as_flattened())).await
+    }
+
+    /// Throws away what there is of a file that has no entry, as it could not be taken in.
+    pub(super) async fn give_up(&mut self, file: FileId) {
+        if self.files.get(&file).is_some_and(|held| !held.has_entry) {
+            self.throw_away(file).await;
+            self.files.remove(&file);
+        }
     }
 
     /// Hands answers out.
@@ -216,7 +289,7 @@ impl Keeper {
 
     fn keep(&mut self, entry: &Entry) {
         let file = entry.manifest.id();
-        self.files.entry(file).or_insert_with(|| Held::new(&entry.manifest));
+        self.held(&entry.manifest).has_entry = true;
         if let Ok(bytes) = postcard::to_stdvec(entry) {
             self.changes.push(Change::Put(
                 ENTRIES,
@@ -228,15 +301,31 @@ impl Keeper {
 
     async fn begin(&mut self, file: FileId, hashes: Uint8Array) -> Result<(), String> {
         let key = self.key(file);
-        let is_on_disk = self.is_on_disk(file);
         let held = self.files.get_mut(&file).ok_or("nobody has told of it")?;
-        if is_on_disk && let Some(disk) = &mut self.disk {
-            disk.make_room(file, held.size).await.map_err(|error| why(&error))?;
+        if held.is_out_of_reach {
+            return Err("its chunks are on a disk that did not open; load the page again".to_owned());
         }
-        let chunks = held.size.div_ceil(held.chunk_bytes.into());
-        held.bits.get_or_insert_with(|| Bits::none(u32::try_from(chunks).unwrap_or(u32::MAX)));
+        let (size, is_new) = (held.size, held.bits.is_none());
+        let chunks = u32::try_from(size.div_ceil(held.chunk_bytes.into())).unwrap_or(u32::MAX);
+        held.bits.get_or_insert_with(|| Bits::none(chunks));
         self.changes.push(Change::Put(HASHES, key, hashes.into()));
         self.dirty.insert(file);
+        if self.is_on_disk(file) {
+            if is_new {
+                // What the disk holds is found again by its bits, whenever the page ends.
+                self.note_bits(&BTreeSet::from([file]));
+            }
+            let mut made = if is_new { self.commit().await } else { Ok(()) };
+            if made.is_ok()
+                && let Some(disk) = &mut self.disk
+            {
+                made = disk.make_room(file, size).await.map_err(|error| why(&error));
+            }
+            if is_new && made.is_err() {
+                self.throw_away(file).await;
+            }
+            return made;
+        }
         Ok(())
     }
 
@@ -272,7 +361,7 @@ impl Keeper {
         });
         self.dirty.insert(file);
         if is_on_disk && (is_whole || self.unflushed_bytes > UNFLUSHED_BYTES_MAX) {
-            self.settle().await;
+            self.settle().await?;
         }
         Ok(is_on_disk)
     }
@@ -285,7 +374,7 @@ impl Keeper {
         }
         let at = u64::from(chunk) * u64::from(held.chunk_bytes);
         let length = held.size.saturating_sub(at).min(held.chunk_bytes.into()) as u32;
-        let bytes = match self.disk.as_mut().filter(|_| held.size > SMALL_BYTES_MAX) {
+        let bytes = match self.disk.as_mut().filter(|_| held.is_on_disk) {
             Some(disk) => {
                 let buffer = buffer.filter(|buffer| buffer.byte_length() == length);
                 let buffer = buffer.unwrap_or_else(|| ArrayBuffer::new(length));
@@ -314,18 +403,29 @@ impl Keeper {
     }
 
     async fn forget(&mut self, file: FileId) {
+        self.throw_away(file).await;
+        self.changes.push(Change::Put(BITS, self.key(file), FORGOTTEN.into()));
+    }
+
+    /// Throws away what there is of a file, but for its entry.
+    async fn throw_away(&mut self, file: FileId) {
         let key = self.key(file);
+        let has_disk = self.disk.is_some();
         if let Some(held) = self.files.get_mut(&file) {
             held.bits = None;
+            held.is_on_disk = has_disk && held.size > SMALL_BYTES_MAX;
         }
         self.dirty.remove(&file);
+        self.refused.remove(&file);
         self.hashes.retain(|(other, _)| *other != file);
+        // What was refused, and waits to be tried again, is not wanted any more.
+        self.changes.retain(|change| !matches!(change, Change::Put(HASHES | BITS, of, _) if *of == key));
         if let Some(disk) = self.disk.as_mut() {
             disk.remove(file).await;
         }
         self.changes.push(Change::RemoveAll(CHUNKS, [&key, "/"].concat()));
         self.changes.push(Change::Remove(HASHES, key.clone()));
-        self.changes.push(Change::Put(BITS, key, FORGOTTEN.into()));
+        self.changes.push(Change::Remove(BITS, key));
     }
 
     /// All of a file, as something that the browser reads when it needs it.
@@ -333,8 +433,9 @@ impl Keeper {
         if !self.has(file) {
             return None;
         }
-        self.settle().await;
-        let held = self.files.get(&file)?;
+        // What is not written down yet can be read all the same.
+        let _ = self.settle().await;
+        let held = self.files.get(&file).filter(|held| held.is_whole())?;
         if self.is_on_disk(file) {
             return self.disk.as_mut()?.give(file).await;
         }
@@ -355,7 +456,7 @@ impl Keeper {
     /// A record as bytes of its own, which may be handed over.
     async fn record_of(&mut self, drawer: super::shelf::Drawer, key: String) -> Option<Uint8Array> {
         if !self.changes.is_empty() {
-            self.commit().await;
+            let _ = self.commit().await;
         }
         let bytes: Uint8Array = self.shelf.get(drawer, &key).await?.dyn_into().ok()?;
         Some(bytes.slice(0, bytes.length()))
@@ -374,7 +475,12 @@ impl Keeper {
 
     /// Whether a file's chunks lie on the disk, or will.
     pub(super) fn is_on_disk(&self, file: FileId) -> bool {
-        self.disk.is_some() && self.files.get(&file).is_some_and(|held| held.size > SMALL_BYTES_MAX)
+        self.disk.is_some() && self.files.get(&file).is_some_and(|held| held.is_on_disk)
+    }
+
+    fn held(&mut self, manifest: &Manifest) -> &mut Held {
+        let has_disk = self.disk.is_some();
+        self.files.entry(manifest.id()).or_insert_with(|| Held::new(manifest, has_disk))
     }
 
     fn key(&self, file: FileId) -> String {
@@ -388,16 +494,16 @@ impl Keeper {
         rooms.sort_by(|(_, one), (_, other)| {
             other.as_f64().unwrap_or(0.0).total_cmp(&one.as_f64().unwrap_or(0.0))
         });
-        self.changes.push(Change::Put(ROOMS, self.room.clone(), Date::now().into()));
+        let mut changes = vec![Change::Put(ROOMS, self.room.clone(), Date::now().into())];
         let old = rooms.split_off(rooms.len().min(ROOMS_MAX - 1));
         for (room, _) in &old {
             let prefix = [room.as_str(), "/"].concat();
-            self.changes.extend(
+            changes.extend(
                 [ENTRIES, HASHES, BITS, CHUNKS].map(|drawer| Change::RemoveAll(drawer, prefix.clone())),
             );
-            self.changes.push(Change::Remove(ROOMS, room.clone()));
+            changes.push(Change::Remove(ROOMS, room.clone()));
         }
-        self.shelf.change(std::mem::take(&mut self.changes)).await?;
+        self.shelf.change(&changes).await?;
         if self.disk.is_some() {
             let mut kept: Vec<String> = rooms.into_iter().map(|(room, _)| room).collect();
             kept.push(self.room.clone());
@@ -415,37 +521,76 @@ impl Keeper {
             let bytes = bytes.dyn_into::<Uint8Array>().map(|bytes| bytes.to_vec()).unwrap_or_default();
             let Ok(entry) = postcard::from_bytes::<Entry>(&bytes) else { continue };
             let file = entry.manifest.id();
-            let mut held = Held::new(&entry.manifest);
+            let mut held = Held::new(&entry.manifest, self.disk.is_some());
+            held.has_entry = true;
             let content = match bits.remove(&key) {
                 Some(mark) if mark.is_string() => Kept::Forgotten,
-                Some(bytes) => self.content(&mut held, &key, &entry.manifest, &bytes).await,
+                Some(bytes) => self.content(file, &mut held, &key, &entry.manifest, &bytes).await,
                 None => Kept::Nothing,
             };
-            self.files.insert(file, held);
-            stored.push(Record { entry, content });
-        }
-        // A file that was being taken in when the page was closed has bits and no entry.
-        for key in bits.into_keys() {
-            if let Some(file) = key.get(prefix.len()..).and_then(FileId::parse)
-                && let Some(disk) = &mut self.disk
-            {
-                disk.remove(file).await;
+            // Who does not know of it does not ask for it, nor fetch it a second time.
+            if !held.is_out_of_reach {
+                stored.push(Record { entry, content });
             }
-            self.changes.push(Change::RemoveAll(CHUNKS, [&key, "/"].concat()));
-            self.changes.push(Change::Remove(HASHES, key.clone()));
-            self.changes.push(Change::Remove(BITS, key));
+            self.files.insert(file, held);
         }
-        self.commit().await;
+        // A file that was being taken in when the page was closed has bits and no entry. What is whole stays: its entry may
+        // have been refused, and may come again.
+        let mut left_alone = BTreeSet::new();
+        for (key, bits) in bits {
+            let Some(file) = key.get(prefix.len()..).and_then(FileId::parse) else {
+                self.changes.push(Change::Remove(BITS, key));
+                continue;
+            };
+            if self.is_whole(&key, &bits).await {
+                left_alone.insert(file);
+            } else {
+                self.throw_away(file).await;
+            }
+        }
+        if let Some(disk) = &mut self.disk {
+            for file in disk.files().await? {
+                let held = self.files.get(&file);
+                if held.is_none_or(|held| held.bits.is_none()) && !left_alone.contains(&file) {
+                    disk.remove(file).await;
+                }
+            }
+        }
+        let _ = self.commit().await;
         Ok(stored)
     }
 
-    async fn content(&self, held: &mut Held, key: &str, manifest: &Manifest, bits: &JsValue) -> Kept {
-        let is_lost =
-            held.size > SMALL_BYTES_MAX && self.disk.is_none() && matches!(self.shelf, Shelf::Memory(..));
+    /// Whether these bits are those of all chunks that there are hashes of.
+    async fn is_whole(&self, key: &str, bits: &JsValue) -> bool {
+        let Some(bits) = bits.dyn_ref::<Uint8Array>() else { return false };
+        let hashes =
+            self.shelf.get(HASHES, key).await.and_then(|hashes| hashes.dyn_into::<Uint8Array>().ok());
+        let chunks = hashes.map_or(0, |hashes| hashes.length() / size_of::<Hash>() as u32);
+        Bits::from_bytes(bits.to_vec(), chunks).is_some_and(|bits| bits.is_full())
+    }
+
+    async fn content(
+        &self,
+        file: FileId,
+        held: &mut Held,
+        key: &str,
+        manifest: &Manifest,
+        bits: &JsValue,
+    ) -> Kept {
         let bytes = bits.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec).unwrap_or_default();
-        let Some(bits) = Bits::from_bytes(bytes.clone(), manifest.chunks()).filter(|_| !is_lost) else {
+        let Some(bits) = Bits::from_bytes(bytes.clone(), manifest.chunks()) else {
             return Kept::Nothing;
         };
+        // The disk may have been missing when the file came, and be there now, or the other way round.
+        if held.size > SMALL_BYTES_MAX
+            && let Some(first) = (0..bits.len()).find(|&chunk| bits.has(chunk))
+        {
+            held.is_on_disk = self.shelf.get(CHUNKS, &chunk_key(&self.room, file, first)).await.is_none();
+            held.is_out_of_reach = held.is_on_disk && self.disk.is_none();
+        }
+        if held.is_out_of_reach {
+            return Kept::Nothing;
+        }
         let is_whole = bits.is_full();
         held.bits = Some(bits);
         if is_whole {

@@ -4,7 +4,8 @@
 //! between the orders. When it has been quiet for [`QUIET_MS`], what was written is made to stay.
 //!
 //! Two tabs never have one store open: a tab's key is in one tab at a time, and in a secure context a Web Lock sees to it that a
-//! tab that was taken for dead, or an older self of this one that has not ended, is out before the next is in.
+//! tab that was taken for dead, or an older self of this one that has not ended, is out before the next is in. The page ends the
+//! worker when it goes away or leaves the room; that lets go of the lock.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -26,6 +27,8 @@ use crate::storage::pause;
 
 /// After how much quiet all that was written is made to stay, in milliseconds (guess).
 const QUIET_MS: u32 = 250;
+/// How often that time doubles at most, as changes are refused again and again.
+const LATER_MAX: u32 = 7;
 /// How long another tab, or an older self of this one, may hold on to the store, in milliseconds (guess), and how often to look.
 const LOCK_MS: u32 = 3_000;
 const LOCK_EVERY_MS: u32 = 100;
@@ -99,7 +102,8 @@ async fn work(inbox: Rc<Inbox>, tell: Tell) {
         let message = match waiting {
             Some(message) => Some(message),
             None => {
-                keeper.commit().await;
+                // What was refused has been told, and is tried again.
+                let _ = keeper.commit().await;
                 if let Some(intake) = intakes.front_mut() {
                     if !intake.step(&mut keeper).await {
                         intakes.pop_front();
@@ -108,7 +112,7 @@ async fn work(inbox: Rc<Inbox>, tell: Tell) {
                 }
                 if keeper.is_unsettled() {
                     let then = Rc::clone(&inbox);
-                    quiet = Some(Timeout::new(QUIET_MS, move || {
+                    quiet = Some(Timeout::new(QUIET_MS << keeper.failures().min(LATER_MAX), move || {
                         then.is_quiet.set(true);
                         then.wake();
                     }));
@@ -118,7 +122,7 @@ async fn work(inbox: Rc<Inbox>, tell: Tell) {
         };
         drop(quiet.take());
         let Some(message) = message else {
-            keeper.settle().await;
+            let _ = keeper.settle().await;
             continue;
         };
         match read_message::<Ask>(&message) {

@@ -2,11 +2,11 @@
 //!
 //! A record lies in one of five drawers under a key that begins with the room's id: an entry, the hashes of a file's chunks, the
 //! bits that say which are there, a chunk, and the room itself. Changes are made together or not at all, so bits never tell of
-//! a chunk that is not there.
+//! a chunk that is not in the shelf; for those on the disk, the keeper sees to the order.
 
 use js_sys::{Array, Map, Uint8Array};
 use wasm_bindgen::{JsCast as _, JsValue};
-use web_sys::{IdbDatabase, IdbKeyRange, IdbObjectStore, IdbTransactionMode};
+use web_sys::{IdbDatabase, IdbKeyRange, IdbObjectStore, IdbTransaction, IdbTransactionMode};
 
 use super::MEMORY_BYTES_MAX;
 use crate::database::{self, answer, first_of};
@@ -15,11 +15,11 @@ use crate::database::{self, answer, first_of};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Drawer(&'static str);
 
-/// Entries, with a mark on those that are forgotten.
+/// Entries.
 pub(super) const ENTRIES: Drawer = Drawer("entries");
 /// The hashes of all chunks of a file.
 pub(super) const HASHES: Drawer = Drawer("hashes");
-/// Which chunks of a file there are.
+/// Which chunks of a file there are; a text in their place where it is forgotten.
 pub(super) const BITS: Drawer = Drawer("bits");
 /// Chunks.
 pub(super) const CHUNKS: Drawer = Drawer("chunks");
@@ -36,6 +36,13 @@ pub(super) enum Change {
     Remove(Drawer, String),
     /// All whose key begins so is gone.
     RemoveAll(Drawer, String),
+}
+
+impl Change {
+    /// Whether it needs room. A mark, which is a text, is as good as none.
+    pub(super) fn is_record(&self) -> bool {
+        matches!(self, Self::Put(.., value) if !value.is_string())
+    }
 }
 
 /// Where the records are.
@@ -91,7 +98,7 @@ impl Shelf {
     ///
     /// # Errors
     /// Why not, for people.
-    pub(super) async fn change(&mut self, changes: Vec<Change>) -> Result<(), String> {
+    pub(super) async fn change(&mut self, changes: &[Change]) -> Result<(), String> {
         match self {
             _ if changes.is_empty() => Ok(()),
             Self::Database(database) => change_database(database, changes).await.map_err(|error| why(&error)),
@@ -127,28 +134,37 @@ async fn database_answers(
     Ok(Array::from(&values.result()?))
 }
 
-async fn change_database(database: &IdbDatabase, changes: Vec<Change>) -> Result<(), JsValue> {
+async fn change_database(database: &IdbDatabase, changes: &[Change]) -> Result<(), JsValue> {
     let names: Array = DRAWERS.iter().map(|Drawer(name)| JsValue::from_str(name)).collect();
     let transaction =
         database.transaction_with_str_sequence_and_mode(&names, IdbTransactionMode::Readwrite)?;
-    for change in changes {
-        match change {
-            Change::Put(drawer, key, value) => {
-                transaction.object_store(drawer.0)?.put_with_key(&value, &key.into())?;
-            }
-            Change::Remove(drawer, key) => {
-                transaction.object_store(drawer.0)?.delete(&key.into())?;
-            }
-            Change::RemoveAll(drawer, prefix) => {
-                transaction.object_store(drawer.0)?.delete(&range(&prefix)?)?;
-            }
-        }
+    if let Err(error) = ask_for(&transaction, changes) {
+        // Those before it would be made without the others.
+        let _ = transaction.abort();
+        return Err(error);
     }
     let done = first_of(&transaction, ["complete", "abort"]).await;
     done.map_err(|_| transaction.error().map_or(JsValue::NULL, JsValue::from))
 }
 
-fn change_map(map: &Map, bytes: &mut u64, changes: Vec<Change>) -> Result<(), String> {
+fn ask_for(transaction: &IdbTransaction, changes: &[Change]) -> Result<(), JsValue> {
+    for change in changes {
+        match change {
+            Change::Put(drawer, key, value) => {
+                transaction.object_store(drawer.0)?.put_with_key(value, &key.into())?;
+            }
+            Change::Remove(drawer, key) => {
+                transaction.object_store(drawer.0)?.delete(&key.into())?;
+            }
+            Change::RemoveAll(drawer, prefix) => {
+                transaction.object_store(drawer.0)?.delete(&range(prefix)?)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn change_map(map: &Map, bytes: &mut u64, changes: &[Change]) -> Result<(), String> {
     let coming = changes.iter().map(|change| match change {
         Change::Put(_, _, value) => bytes_in(value),
         Change::Remove(..) | Change::RemoveAll(..) => 0,
@@ -161,14 +177,14 @@ fn change_map(map: &Map, bytes: &mut u64, changes: Vec<Change>) -> Result<(), St
     for change in changes {
         match change {
             Change::Put(drawer, key, value) => {
-                let place = place(drawer, &key);
+                let place = place(*drawer, key);
                 remove(map, bytes, &place);
-                map.set(&place, &value);
-                *bytes += bytes_in(&value);
+                map.set(&place, value);
+                *bytes += bytes_in(value);
             }
-            Change::Remove(drawer, key) => remove(map, bytes, &place(drawer, &key)),
+            Change::Remove(drawer, key) => remove(map, bytes, &place(*drawer, key)),
             Change::RemoveAll(drawer, prefix) => {
-                let prefix = [drawer.0, "/", &prefix].concat();
+                let prefix = [drawer.0, "/", prefix].concat();
                 for key in Array::from(&map.keys()).iter() {
                     if key.as_string().is_some_and(|key| key.starts_with(&prefix)) {
                         remove(map, bytes, &key);
