@@ -196,8 +196,20 @@ impl Shared {
     ///
     /// Why it cannot, for people.
     pub(crate) fn write(&self, file: &FileId, chunk: u32, bytes: &[u8]) -> Result<(), String> {
+        self.write_while(file, chunk, bytes, || {})
+    }
+
+    /// The same, and something happens between the look where the chunk belongs and the writing.
+    pub(crate) fn write_while(
+        &self,
+        file: &FileId,
+        chunk: u32,
+        bytes: &[u8],
+        mut meanwhile: impl FnMut(),
+    ) -> Result<(), String> {
         loop {
             let Some(room) = self.room(file, chunk, bytes.len())? else { return Ok(()) };
+            meanwhile();
             let written = if room.is_large {
                 self.write_large(file, room, chunk, bytes)
             } else {

@@ -211,29 +211,44 @@ async fn a_log_that_the_disk_did_not_make_last_is_written_anew() {
     assert_eq!(key(), second);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn chunks_that_come_while_the_file_is_put_are_not_refused() {
+#[test]
+fn a_chunk_that_comes_while_the_file_is_put_is_not_refused() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let (folder, disk) = (tempfile::tempdir().unwrap(), BadDisk::new());
     let (store, _) = disk.open(folder.path());
-    for seed in 0..40 {
-        let content = vec![seed; 100 * CHUNK];
+    for len in [3 * CHUNK, 100 * CHUNK] {
+        let content = vec![8; len];
         let (entry, hashes) = entry("a", &content);
         let file = entry.manifest.id();
         store.shared.keep(entry);
         store.shared.begin(&file, hashes).unwrap();
-        let writing = tokio::task::spawn_blocking({
-            let (store, content) = (store.clone(), content.clone());
-            move || {
-                for (at, chunk) in content.chunks(CHUNK).enumerate().cycle().take(800) {
-                    store.shared.write(&file, at as u32, chunk).unwrap();
-                }
-            }
+        let mut puts = 0;
+
+        let written = store.shared.write_while(&file, 1, &content[..CHUNK], || {
+            runtime.block_on(put(&store, "a", &content)).unwrap();
+            puts += 1;
         });
 
-        put(&store, "a", &content).await.unwrap();
-
-        writing.await.unwrap();
+        assert_eq!((written, puts), (Ok(()), 1));
         assert!(store.is_whole(&file));
+    }
+}
+
+#[test]
+fn a_chunk_that_comes_while_its_content_is_thrown_away_is_refused() {
+    let (folder, disk) = (tempfile::tempdir().unwrap(), BadDisk::new());
+    let (store, _) = disk.open(folder.path());
+    for len in [3 * CHUNK, 100 * CHUNK] {
+        let content = vec![9; len];
+        let (entry, hashes) = entry("a", &content);
+        let file = entry.manifest.id();
+        store.shared.keep(entry);
+        store.shared.begin(&file, hashes).unwrap();
+
+        let thrown_away = || store.shared.forget(&file);
+        let written = store.shared.write_while(&file, 1, &content[..CHUNK], thrown_away);
+
+        assert!(written.is_err());
     }
 }
 
