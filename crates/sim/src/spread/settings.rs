@@ -181,7 +181,7 @@ impl fmt::Display for SettingsError {
                 write!(f, "{}", names.join(", "))
             }
             Self::Degree => write!(f, "degree: 0 for a link between any two, or at least 2"),
-            Self::Round => write!(f, "chunk and bandwidth: a chunk takes 0.1 ms to 4 s to be sent"),
+            Self::Round => write!(f, "chunk and bandwidth: a chunk has to take 0.1 ms to 1 s to be sent"),
         }
     }
 }
