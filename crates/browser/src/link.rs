@@ -34,6 +34,8 @@ const QUIET_MS_MAX: u32 = 500;
 const LINGER_MS_MAX: u32 = 2_000;
 /// How many remote candidates wait for the remote description at most.
 const EARLY_CANDIDATES_MAX: usize = 64;
+/// How many messages for the second channel wait until it is there; the core has a quarter of that under way at most.
+const EARLY_BULK_MAX: usize = 256;
 
 /// A link, closed when dropped.
 pub struct Link(Rc<Inner>);
@@ -42,6 +44,7 @@ struct Inner {
     connection: RtcPeerConnection,
     channel: OnceCell<Channel>,
     bulk: OnceCell<Channel>,
+    early_bulk: RefCell<Vec<Vec<u8>>>,
     tell: Box<dyn Fn(LinkEvent)>,
     opened: Cell<bool>,
     closed: Cell<bool>,
@@ -116,11 +119,7 @@ impl Link {
     /// Sends one message over the channel for bytes of files, now or when there is room, and says when the browser has it. One
     /// that cannot go any more is dropped, which is told in the same way.
     pub fn send_bulk(&self, message: Vec<u8>) {
-        let sent = match self.0.bulk.get() {
-            Some(bulk) => bulk.send(message).unwrap_or(1),
-            None => 1,
-        };
-        self.0.say_sent(sent);
+        self.0.send_bulk(message);
     }
 
     /// Sends what it can, then closes. Nothing is told any more.
@@ -148,6 +147,7 @@ impl Inner {
             connection: RtcPeerConnection::new()?,
             channel: OnceCell::new(),
             bulk: OnceCell::new(),
+            early_bulk: RefCell::default(),
             tell: Box::new(tell),
             opened: Cell::new(false),
             closed: Cell::new(false),
@@ -274,6 +274,19 @@ impl Inner {
         }
     }
 
+    fn send_bulk(&self, message: Vec<u8>) {
+        if let Some(bulk) = self.bulk.get() {
+            return self.say_sent(bulk.send(message).unwrap_or(1));
+        }
+        let mut early = self.early_bulk.borrow_mut();
+        if early.len() < EARLY_BULK_MAX {
+            early.push(message);
+        } else {
+            drop(early);
+            self.say_sent(1);
+        }
+    }
+
     fn adopt_bulk(self: &Rc<Self>, channel: &RtcDataChannel) {
         for name in ["open", "bufferedamountlow"] {
             self.on(channel, name, |inner, _| {
@@ -285,6 +298,7 @@ impl Inner {
         // Without it the link is of no use for files, and half a link is worse than a new one.
         self.on(channel, "close", |inner, _| inner.fail());
         self.on(channel, "message", |inner, event| inner.say(LinkEvent::ReceivedBulk(bytes_of(&event))));
+        self.early_bulk.take().into_iter().for_each(|message| self.send_bulk(message));
     }
 
     fn on_open(self: &Rc<Self>) {

@@ -326,6 +326,8 @@ impl Inner {
                             self.remember(true);
                             drop(self.servers.take());
                             drop(self.parts.take());
+                            // Another tab of this browser may have the files now.
+                            self.store.close();
                         }
                         Event::Finished => self.remember(true),
                         _ => {}

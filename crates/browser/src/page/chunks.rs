@@ -125,7 +125,7 @@ impl Chunks {
             .take(SOURCES_MAX)
             .map(|source| {
                 let dot = el("i").class("dot").attr("aria-hidden", "true");
-                let peer = view.peers.iter().find(|peer| source.peer.starts_with(&peer.name));
+                let peer = view.peers.iter().find(|peer| source.peer == peer.name);
                 if let Some(peer) = peer {
                     dot.style("--h", &peer.hue.to_string());
                 }

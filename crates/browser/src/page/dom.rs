@@ -225,6 +225,11 @@ impl El {
         Some(brush)
     }
 
+    /// Whether that element is somewhere in it.
+    pub(crate) fn has(&self, element: &Element) -> bool {
+        self.0.contains(Some(element))
+    }
+
     /// Is pressed, as if by the person.
     pub(crate) fn click(&self) {
         self.0.click();

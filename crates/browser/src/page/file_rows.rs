@@ -12,7 +12,7 @@ use manyhands_wire::file::FileKind;
 use wasm_bindgen::JsCast as _;
 use web_sys::Element;
 
-use super::dom::{El, el, told};
+use super::dom::{El, document, el, told};
 use super::format::{ago, bytes, percent};
 
 /// The columns, as the head names them and the style sheet places them.
@@ -84,6 +84,12 @@ impl Rows {
         left_over.iter().for_each(|row| row.el.remove());
         self.body.hold(rows.iter().map(|row| &row.el));
         self.marked.set(None);
+        // A button that was pressed and is hidden now takes the focus with it: the name of its row has it then.
+        if let Ok(Some(button)) = document().query_selector("[data-do][hidden]:focus")
+            && let Some(row) = rows.iter().find(|row| row.el.has(&button))
+        {
+            row.name.focus();
+        }
     }
 
     /// Marks the row of the file that is shown in full.

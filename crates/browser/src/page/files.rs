@@ -36,6 +36,9 @@ const REST_MAX: u32 = 50;
 /// What is told where nothing lasts.
 const FORGETFUL: &str = "This browser gives the page no storage, or another tab holds it: files are kept in memory, 64 MB of \
     them at most, and are gone here when the page is closed.";
+/// What is told where the store took too long to open.
+const LATE: &str =
+    "The files that this browser has from before were not there in time. Load the page again to see them.";
 /// What is told where nothing works.
 const FAILED: &str = "The program that keeps files could not be started in this browser.";
 
@@ -54,8 +57,8 @@ pub(crate) struct Files {
     /// What the list was made of: the version of the files, and what was searched for.
     made_of: RefCell<(u64, String)>,
     rested: Cell<u32>,
-    /// The file whose chunks are shown, and whether the person chose it.
-    watched: Rc<Cell<Option<(FileId, bool)>>>,
+    /// The file whose chunks are shown, and whether the person chose that, or that it be none.
+    watched: Rc<Cell<(Option<FileId>, bool)>>,
 }
 
 impl Files {
@@ -71,7 +74,7 @@ impl Files {
         let label = el("label").attr("for", "find").text("Find a file by its name");
         let search = el("div").class("find").with(&[&label, &find]);
         let nothing = told("p", "muted", "Nobody has put a file here yet.");
-        let watched = Rc::new(Cell::new(None));
+        let watched = Rc::<Cell<(Option<FileId>, bool)>>::default();
         let rows = Rows::new("files-title", deed(room, &watched));
         let more = told("p", "muted", "");
         let el = el("section").id("files").class("files").attr("aria-labelledby", "files-title").with(&[
@@ -122,9 +125,12 @@ impl Files {
             ]
             .concat(),
         });
-        self.intake.draw(scene.view.phase != Phase::Left);
+        let has_left = scene.view.phase == Phase::Left;
+        self.intake.draw(!has_left);
         let warning = match store.way() {
+            _ if has_left => None,
             _ if store.has_failed() => Some(FAILED),
+            _ if store.is_late() => Some(LATE),
             Way::Memory => Some(FORGETFUL),
             Way::Disk | Way::Database => None,
         };
@@ -145,7 +151,7 @@ impl Files {
             self.rested.set(rested);
         }
 
-        let watched = self.watched.get().and_then(|(file, _)| driver.file(&file));
+        let watched = self.watched.get().0.and_then(|file| driver.file(&file));
         self.rows.mark(watched.as_ref().map(|file| file.id));
         self.chunks.draw(&scene.view, watched.as_ref(), |file| driver.chunk_states(file));
     }
@@ -164,13 +170,13 @@ impl Files {
         self.more.say_if(more.as_deref());
 
         let is_coming = |file: &&FileInfo| file.state == FileState::Fetching;
-        let (id, is_chosen) = self.watched.get().unzip();
+        let (id, is_chosen) = self.watched.get();
         let is_done = !files.iter().any(|file| Some(file.id) == id && is_coming(&file));
-        if is_chosen != Some(true)
+        if !is_chosen
             && is_done
             && let Some(coming) = files.iter().filter(is_coming).max_by_key(|file| file.size)
         {
-            self.watched.set(Some((coming.id, false)));
+            self.watched.set((Some(coming.id), false));
         }
     }
 }
@@ -181,20 +187,20 @@ fn lower(text: &str) -> String {
 }
 
 /// What a button in a row does.
-fn deed(room: &Rc<Room>, watched: &Rc<Cell<Option<(FileId, bool)>>>) -> impl Fn(&str, FileId) + 'static {
+fn deed(room: &Rc<Room>, watched: &Rc<Cell<(Option<FileId>, bool)>>) -> impl Fn(&str, FileId) + 'static {
     let (room, watched) = (Rc::downgrade(room), Rc::clone(watched));
     move |what, id| {
         let Some(room) = room.upgrade() else { return };
         match what {
             "get" => {
-                watched.set(Some((id, false)));
+                watched.set((Some(id), false));
                 room.command(Command::FetchFile(id, None));
             }
             "forget" => room.command(Command::ForgetFile(id)),
             "save" => spawn_local(hand_out(room, id)),
             _ => {
-                let is_shown = watched.get().is_some_and(|(file, _)| file == id);
-                watched.set(if is_shown { None } else { Some((id, true)) });
+                let is_shown = watched.get().0 == Some(id);
+                watched.set((if is_shown { None } else { Some(id) }, true));
             }
         }
     }
@@ -207,10 +213,10 @@ async fn hand_out(room: Rc<Room>, id: FileId) {
     let done = match (store.give(id).await, file.kind) {
         (Some(blob), FileKind::File) => save::save(&blob, &file.name).ok(),
         (Some(blob), FileKind::Set) => save::members(&blob).await.map(|members| {
-            for member in members {
-                let is_here = |file: FileInfo| file.state == FileState::Here;
-                if !room.driver().and_then(|driver| driver.file(&member)).is_some_and(is_here) {
-                    room.command(Command::FetchFile(member, None));
+            // Not by way of the room, which would draw the page for each of thousands.
+            for (member, driver) in members.into_iter().zip(std::iter::repeat(room.driver()).flatten()) {
+                if !driver.file(&member).is_some_and(|file| file.state == FileState::Here) {
+                    driver.command(Command::FetchFile(member, None));
                 }
             }
         }),

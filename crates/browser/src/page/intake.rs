@@ -15,7 +15,7 @@ use manyhands_wire::FileId;
 use manyhands_wire::file::{FILE_NAME_BYTES_MAX, FileKind, MEDIA_TYPE_BYTES_MAX};
 use wasm_bindgen::JsCast as _;
 use wasm_bindgen_futures::spawn_local;
-use web_sys::{Blob, DragEvent, File, FileList, HtmlInputElement};
+use web_sys::{Blob, DataTransfer, DragEvent, Event, File, FileList, HtmlInputElement};
 
 use super::dom::{El, body, el, told};
 use super::format::{bytes, whole};
@@ -72,12 +72,15 @@ impl Intake {
         let why = told(
             "span",
             "why",
-            "Everybody in the room can get them. They stay in this browser, too, until you forget them.",
+            "Everybody in the room can get them. They stay in this browser, too, until you or it forget them.",
         );
         let zone = el("label").class("drop").with(&[&field, &words, &why.id("put-why")]);
         let (dropped, over) = (Rc::clone(&taking), zone.clone());
         // Without this, a file that misses its mark would take the page's place.
         let body = body().on("dragover", move |event| {
+            if files_on(&event).is_none() {
+                return;
+            }
             event.prevent_default();
             over.set("data-over", "true");
         });
@@ -85,10 +88,10 @@ impl Intake {
         let body = body.on("dragleave", move |_| over.set("data-over", "false"));
         let over = zone.clone();
         drop(body.on("drop", move |event| {
+            let Some(data) = files_on(&event) else { return };
             event.prevent_default();
             over.set("data-over", "false");
-            let data = event.unchecked_ref::<DragEvent>().data_transfer();
-            dropped.put(data.and_then(|data| data.files()));
+            dropped.put(data.files());
         }));
         let (what, filling) = (el("p").attr("role", "status"), el("i"));
         let bar = el("div").class("bar").attr("aria-hidden", "true").with(&[&filling]);
@@ -117,6 +120,12 @@ impl Intake {
         let troubles = self.taking.troubles.borrow().join(" ");
         trouble.say_if((!troubles.is_empty()).then_some(&troubles));
     }
+}
+
+/// What is dragged, if it is files: a text is left to the field that it is dragged to.
+fn files_on(event: &Event) -> Option<DataTransfer> {
+    let data = event.unchecked_ref::<DragEvent>().data_transfer()?;
+    data.types().includes(&"Files".into(), 0).then_some(data)
 }
 
 impl Taking {

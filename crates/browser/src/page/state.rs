@@ -3,7 +3,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
-use js_sys::{Object, Reflect};
+use js_sys::{Date, Object, Reflect};
 use manyhands_core::view::{JobView, Phase};
 use manyhands_core::{Command, Event, RoomKey, View};
 use manyhands_wire::flood::Body;
@@ -24,6 +24,10 @@ use crate::store::client::Store;
 const REFRESH_MS: u32 = 200;
 /// How much of a message is read aloud, in characters.
 const ANNOUNCED_CHARS_MAX: usize = 200;
+/// How much of a file's name is read aloud, in characters.
+const NAME_CHARS_MAX: usize = 60;
+/// How long nothing is said of files that came, after something was, in milliseconds.
+const FILES_REST_MS: f64 = 4_000.0;
 /// How many messages on their way are shown between two drawings.
 const FLIGHTS_MAX: usize = 8;
 /// The workers' scripts, where the page does not name others.
@@ -41,6 +45,8 @@ pub(crate) struct Room {
     trouble: RefCell<Option<String>>,
     flights: RefCell<Vec<Flight>>,
     refresh: OnceCell<Interval>,
+    /// How many files came that nothing was said of, the name of the last, and when something was said.
+    came: RefCell<(u64, String, f64)>,
 }
 
 /// Draws the page.
@@ -95,6 +101,7 @@ impl Room {
             trouble: RefCell::default(),
             flights: RefCell::default(),
             refresh: OnceCell::new(),
+            came: RefCell::default(),
         })
     }
 
@@ -185,7 +192,21 @@ impl Room {
         }
     }
 
+    /// Tells of the files that came, all at once if they are several.
+    fn announce_files(&self) {
+        let mut came = self.came.borrow_mut();
+        let now = Date::now();
+        if came.0 > 0 && now - came.2 > FILES_REST_MS {
+            self.announce(&match came.0 {
+                1 => ["The file ", &beginning(&came.1, NAME_CHARS_MAX), " is here."].concat(),
+                many => [&whole(many), " files are here."].concat(),
+            });
+            *came = (0, String::new(), now);
+        }
+    }
+
     fn redraw(&self) {
+        self.announce_files();
         let (Some(driver), Some(draw)) = (self.driver.get(), self.draw.get()) else { return };
         if self.unit_size.get().is_none()
             && let Some(JobKind::Sum { unit_size, .. }) = driver.job().map(|job| job.kind)
@@ -245,16 +266,22 @@ impl Room {
             Event::Misbehaved { peer, what } => log(&["misbehaved: ", &peer.nickname(), ": ", &what]),
             Event::Heard { from, path, body: Body::Message(text) } => {
                 self.fly_here(&from, &path);
-                let beginning: String = text.chars().take(ANNOUNCED_CHARS_MAX).collect();
-                self.announce(&[&self.name(&from), " says: ", &beginning].concat());
+                let text = beginning(&text, ANNOUNCED_CHARS_MAX);
+                self.announce(&[&self.name(&from), " says: ", &text].concat());
             }
             Event::Heard { from, path, body: Body::News { what, value } } => {
                 self.fly_here(&from, &path);
                 self.announce(&[&self.name(&from), " found ", &what, " ", &whole(value), "."].concat());
             }
-            Event::FileHere { name, .. } => self.announce(&["The file ", &name, " is here."].concat()),
+            Event::FileHere { name, .. } => {
+                let mut came = self.came.borrow_mut();
+                *came = (came.0 + 1, name, came.2);
+            }
             Event::FileFailed { name, why, .. } => {
-                self.announce(&["The file ", &name, " cannot be kept: ", &why, "."].concat());
+                self.announce(
+                    &["The file ", &beginning(&name, NAME_CHARS_MAX), " cannot be kept: ", &why, "."]
+                        .concat(),
+                );
             }
             Event::LinkDown { .. } | Event::TookBack { .. } => {}
         }
@@ -275,6 +302,11 @@ impl Room {
     fn json(&self) -> String {
         self.driver.get().and_then(|driver| serde_json::to_string(&driver.view()).ok()).unwrap_or_default()
     }
+}
+
+/// So many characters of a text, at most.
+fn beginning(text: &str, chars: usize) -> String {
+    text.chars().take(chars).collect()
 }
 
 /// An id as the view has it.

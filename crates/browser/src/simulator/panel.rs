@@ -185,8 +185,9 @@ impl Panel {
         self.parts.log.add(&self.frame.borrow(), &snapshot.news);
         let is_over = snapshot.end_us.is_some() || snapshot.is_given_up;
         *self.snapshot.borrow_mut() = snapshot;
-        if is_over {
+        if is_over && self.mode.get() != Mode::Over {
             self.set_mode(Mode::Over);
+            self.parts.say_end(&self.frame.borrow(), &self.snapshot.borrow());
         }
         self.draw();
         if self.client.borrow().as_ref().is_none_or(|client| client.pending() > 0) {
@@ -218,7 +219,7 @@ impl Panel {
     }
 
     fn draw(&self) {
-        self.parts.draw(&self.frame.borrow(), &self.snapshot.borrow(), self.mode.get());
+        self.parts.draw(&self.frame.borrow(), &self.snapshot.borrow());
     }
 
     /// Runs all policies in a worker of their own, which ends with them.

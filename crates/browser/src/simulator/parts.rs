@@ -173,7 +173,7 @@ impl Parts {
     }
 
     /// Shows how things stand, where that has changed or the page has.
-    pub(super) fn draw(&self, frame: &Frame, snapshot: &Snapshot, mode: Mode) {
+    pub(super) fn draw(&self, frame: &Frame, snapshot: &Snapshot) {
         if frame.servers == 0 {
             return;
         }
@@ -199,13 +199,19 @@ impl Parts {
         // For programs that look at the page: exact numbers.
         self.el.set("data-us", &us.to_string());
         self.el.set("data-transfers", &snapshot.transfers.to_string());
-        if mode == Mode::Over && snapshot.is_given_up {
+    }
+
+    /// Says how the run ended; once, so that what is said later stays.
+    pub(super) fn say_end(&self, frame: &Frame, snapshot: &Snapshot) {
+        if snapshot.is_given_up {
             self.status.say("This run does not come to an end.");
-        } else if mode == Mode::Over {
-            let ratio = hundredths(rounds / f64::from(frame.bound));
-            let times = [" s: ", &ratio, " times the least number of rounds, "].concat();
-            self.status.say(&["All servers have everything, after ", &seconds, &times, &bound, "."].concat());
+            return;
         }
+        let us = snapshot.end_us.unwrap_or(snapshot.now_us) as f64;
+        let ratio = hundredths(us / frame.round_us as f64 / f64::from(frame.bound));
+        let (seconds, bound) = (hundredths(us / 1e6), frame.bound.to_string());
+        let times = [" s: ", &ratio, " times the least number of rounds, "].concat();
+        self.status.say(&["All servers have everything, after ", &seconds, &times, &bound, "."].concat());
     }
 }
 

@@ -30,6 +30,8 @@ pub(super) struct Tiles {
 
 /// What is on the canvas.
 struct Painted {
+    /// How many servers and chunks there are: twenty servers may lie as nineteen do.
+    counts: (u32, u32),
     brush: CanvasRenderingContext2d,
     layout: Layout,
     paints: Paints,
@@ -66,10 +68,15 @@ impl Tiles {
         }
         let (layout, paints) = (Layout::new(frame.servers, frame.chunks, width), Paints::now());
         let mut painted = self.painted.borrow_mut();
-        if painted.as_ref().is_none_or(|painted| painted.layout != layout || painted.paints != paints) {
+        let counts = (frame.servers, frame.chunks);
+        let fits = |painted: &Painted| {
+            (painted.counts, &painted.layout, &painted.paints) == (counts, &layout, &paints)
+        };
+        if !painted.as_ref().is_some_and(fits) {
             let Some(brush) = self.canvas.brush(layout.width(), layout.height()) else { return };
             brush.set_font("12px system-ui, sans-serif");
             *painted = Some(Painted {
+                counts,
                 brush,
                 cells: vec![u8::MAX; (frame.servers * frame.chunks) as usize],
                 is_finished: Vec::new(),
@@ -213,6 +220,13 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn other_servers_and_chunks_may_lie_in_the_same_way() {
+        // So the layout alone does not say whether what is painted still fits.
+        assert_eq!(Layout::new(19, 16, 1000), Layout::new(20, 16, 1000));
+        assert_eq!(Layout::new(20, 15, 1000), Layout::new(20, 16, 1000));
     }
 
     #[test]

@@ -1,15 +1,16 @@
 //! The page's end of the store.
 //!
 //! The worker is started by the first order or file, or at once where there may be files from before: the origin's
-//! `localStorage` remembers that there were. What is asked before it is ready waits. A worker that fails takes all that it was
-//! asked with it: then every file is refused.
+//! `localStorage` remembers that there were. What is asked before it is ready waits. A worker that fails, or whose program does
+//! not load, takes all that it was asked with it: then that is refused, and so is every order, until the person puts a file once
+//! more: then it is started anew.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
 use js_sys::{ArrayBuffer, Function, Promise, Reflect, Uint8Array};
-use manyhands_core::files::{StoreEvent, StoreOrder, Stored};
+use manyhands_core::files::{Content, StoreEvent, StoreOrder, Stored};
 use manyhands_wire::FileId;
 use manyhands_wire::file::{CHUNK_BYTES, FileKind, Manifest};
 use wasm_bindgen::{JsCast as _, JsValue};
@@ -22,8 +23,10 @@ use crate::listen::{Listener, Timeout};
 /// How long the store may take to open before the page goes on without what is in it, in milliseconds (guess: it waits for
 /// another tab to let go of it, and its program has to be loaded).
 const PATIENCE_MS: u32 = 8_000;
+/// How long its program may take to load, in milliseconds (guess).
+const LOAD_MS: u32 = 40_000;
 /// How many bytes are kept at most where the browser does not say how much room there is (guess).
-const QUOTA_BYTES: f64 = 512.0 * 1048576.0;
+const QUOTA_BYTES: u64 = 512 << 20;
 /// How many buffers are put by to be used again, of at most the usual chunk each: two megabytes.
 const BUFFERS_MAX: usize = 32;
 /// The mark that there were files.
@@ -40,6 +43,14 @@ pub struct Store {
     worker: RefCell<Option<(Worker, [Listener; 2])>>,
     is_ready: Cell<bool>,
     has_failed: Cell<bool>,
+    /// Whether the page has left the room.
+    is_closed: Cell<bool>,
+    /// Whether what is in it from before came too late to be looked at.
+    is_late: Cell<bool>,
+    /// Ends the wait for its program.
+    loading: RefCell<Option<Timeout>>,
+    /// What the worker was asked and has not answered.
+    posted: RefCell<Vec<Wanted>>,
     /// What was asked before the worker was ready.
     waiting: RefCell<VecDeque<(Ask, Option<JsValue>)>>,
     way: Cell<Way>,
@@ -50,6 +61,16 @@ pub struct Store {
     /// Buffers that have come back.
     buffers: RefCell<Vec<ArrayBuffer>>,
     count: Cell<u32>,
+}
+
+/// What answers an order: of which kind it is, of what file and, where it is one, of which chunk.
+type Wanted = (Kind, FileId, u32);
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Written,
+    Read,
+    Hashes,
 }
 
 /// Something that the page waits for.
@@ -79,6 +100,10 @@ impl Store {
             worker: RefCell::default(),
             is_ready: Cell::default(),
             has_failed: Cell::default(),
+            is_closed: Cell::default(),
+            is_late: Cell::default(),
+            loading: RefCell::default(),
+            posted: RefCell::default(),
             waiting: RefCell::default(),
             way: Cell::new(if place.is_some() { Way::Database } else { Way::Memory }),
             opened: RefCell::default(),
@@ -107,9 +132,13 @@ impl Store {
             self.start();
             let _ = JsFuture::from(opened).await;
             drop(timeout);
-            stored = self.opened.take().unwrap_or_default();
+            let opened = self.opened.take();
+            self.is_late.set(opened.is_none());
+            stored = opened.unwrap_or_default();
         }
-        (stored, self.quota().await)
+        let held = stored.iter().filter(|stored| stored.content != Content::Nothing);
+        let held_bytes = held.map(|stored| stored.entry.manifest.size).sum();
+        (stored, self.quota(held_bytes).await)
     }
 
     /// Where files are kept, as far as it is known.
@@ -120,6 +149,11 @@ impl Store {
     /// Whether it cannot keep anything, as its program failed.
     pub fn has_failed(&self) -> bool {
         self.has_failed.get()
+    }
+
+    /// Whether what is in it from before came too late to be looked at.
+    pub fn is_late(&self) -> bool {
+        self.is_late.get()
     }
 
     /// Calls `on_event` with what is answered to orders from now on.
@@ -156,6 +190,8 @@ impl Store {
         kind: FileKind,
         progress: impl Fn(u32) + 'static,
     ) -> Result<Manifest, String> {
+        // What failed the first time may work the second.
+        self.has_failed.set(self.is_closed.get());
         let ask = |number| Ask::Take { number, name, kind };
         match self.errand(ask, Some(file), Box::new(progress)).await {
             Outcome::Taken(manifest) => Ok(manifest),
@@ -172,12 +208,10 @@ impl Store {
         }
     }
 
-    /// Ends it, as the page goes away.
+    /// Ends it, as the page goes away or leaves the room: another tab may have it.
     pub fn close(&self) {
-        self.has_failed.set(true);
-        if let Some((worker, _)) = self.worker.take() {
-            worker.terminate();
-        }
+        self.is_closed.set(true);
+        self.fail();
     }
 
     async fn errand(
@@ -215,6 +249,13 @@ impl Store {
 
     fn post(&self, ask: &Ask, with: Option<&JsValue>) {
         let (message, handed_over) = message(ask, with);
+        let wanted = match *ask {
+            Ask::Write { file, chunk } => Some((Kind::Written, file, chunk)),
+            Ask::Read { file, chunk } => Some((Kind::Read, file, chunk)),
+            Ask::ReadHashes(file) => Some((Kind::Hashes, file, 0)),
+            _ => None,
+        };
+        self.posted.borrow_mut().extend(wanted);
         if let Some((worker, _)) = &*self.worker.borrow() {
             let _ = worker.post_message_with_transfer(&message, &handed_over);
         }
@@ -245,12 +286,19 @@ impl Store {
             }),
         ];
         *self.worker.borrow_mut() = Some((worker, listeners));
+        let late = Rc::downgrade(self);
+        *self.loading.borrow_mut() = Some(Timeout::new(LOAD_MS, move || {
+            if let Some(store) = late.upgrade() {
+                store.fail();
+            }
+        }));
     }
 
     fn hear(&self, data: &JsValue) {
         if data.as_string().as_deref() == Some(READY) {
             self.post(&Ask::Open { room: self.room.clone(), place: self.place }, None);
             self.is_ready.set(true);
+            drop(self.loading.take());
             for (ask, with) in self.waiting.take() {
                 self.post(&ask, with.as_ref());
             }
@@ -266,13 +314,20 @@ impl Store {
             }
             Answer::Written { file, chunk } => {
                 self.put_by(with);
+                self.settle((Kind::Written, file, chunk));
                 self.tell(StoreEvent::Written { file, chunk });
             }
-            Answer::Refused { file, why } => self.tell(StoreEvent::Refused { file, why }),
+            Answer::Refused { file, why } => {
+                // The core takes it for all that it wrote of it.
+                self.posted.borrow_mut().retain(|(kind, of, _)| *kind != Kind::Written || *of != file);
+                self.tell(StoreEvent::Refused { file, why });
+            }
             Answer::Read { file, chunk } => {
+                self.settle((Kind::Read, file, chunk));
                 self.tell(StoreEvent::Read { file, chunk, bytes: self.emptied(with) })
             }
             Answer::Hashes(file) => {
+                self.settle((Kind::Hashes, file, 0));
                 let hashes = bytes(&with).and_then(|bytes| hashes_from(&bytes));
                 self.tell(StoreEvent::Hashes { file, hashes });
             }
@@ -309,6 +364,14 @@ impl Store {
         bytes
     }
 
+    /// This has been answered.
+    fn settle(&self, wanted: Wanted) {
+        let mut posted = self.posted.borrow_mut();
+        if let Some(place) = posted.iter().position(|other| *other == wanted) {
+            posted.swap_remove(place);
+        }
+    }
+
     fn put_by(&self, buffer: JsValue) {
         let mut buffers = self.buffers.borrow_mut();
         if let Ok(buffer) = buffer.dyn_into::<ArrayBuffer>()
@@ -340,15 +403,27 @@ impl Store {
         }
     }
 
-    /// The worker is gone for good.
+    /// The worker is gone.
     fn fail(&self) {
         self.has_failed.set(true);
+        self.is_ready.set(false);
+        drop(self.loading.take());
+        if let Some((worker, _)) = self.worker.take() {
+            worker.terminate();
+        }
         self.go_on();
         for errand in self.errands.take() {
             let _ = errand.done.call0(&JsValue::UNDEFINED);
         }
         for (ask, _) in self.waiting.take() {
             self.refuse(&ask);
+        }
+        for (kind, file, chunk) in self.posted.take() {
+            self.refuse(&match kind {
+                Kind::Written => Ask::Write { file, chunk },
+                Kind::Read => Ask::Read { file, chunk },
+                Kind::Hashes => Ask::ReadHashes(file),
+            });
         }
     }
 
@@ -366,15 +441,16 @@ impl Store {
         }
     }
 
-    /// What is there already and half of what is free, as far as the browser says.
-    async fn quota(&self) -> u64 {
+    /// What it holds already and half of what is free, as far as the browser says.
+    async fn quota(&self, held_bytes: u64) -> u64 {
         if self.way.get() == Way::Memory {
             return MEMORY_BYTES_MAX;
         }
-        estimate().await.unwrap_or(QUOTA_BYTES) as u64
+        estimate().await.map_or(QUOTA_BYTES, |free| held_bytes + free as u64)
     }
 }
 
+/// Half of what is free.
 async fn estimate() -> Option<f64> {
     let storage = Reflect::get(&window()?.navigator(), &"storage".into()).ok()?;
     let ask: Function = Reflect::get(&storage, &"estimate".into()).ok()?.dyn_into().ok()?;
@@ -382,7 +458,7 @@ async fn estimate() -> Option<f64> {
     let estimate = JsFuture::from(asked).await.ok()?;
     let field = |name: &str| Reflect::get(&estimate, &name.into()).ok()?.as_f64();
     let (quota, usage) = (field("quota")?, field("usage")?);
-    Some(usage + (quota - usage).max(0.0) / 2.0)
+    Some((quota - usage).max(0.0) / 2.0)
 }
 
 fn marks() -> Option<web_sys::Storage> {

@@ -143,9 +143,7 @@ impl Intake {
     async fn read(&mut self) -> Result<Vec<u8>, String> {
         let chunk_bytes = u64::from(self.chunk_bytes);
         let end = (self.at + PIECE_BYTES.div_ceil(chunk_bytes) * chunk_bytes).min(self.size);
-        if end == self.at {
-            return Ok(Vec::new());
-        }
+        // Nothing is read, too: what looks like an empty file may be a folder, which cannot be.
         let slice = self.file.slice_with_f64_and_f64(self.at as f64, end as f64);
         let slice = slice.map_err(|error| why(&error))?;
         let buffer = JsFuture::from(slice.array_buffer()).await.map_err(|error| why(&error))?;

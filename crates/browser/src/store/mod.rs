@@ -5,7 +5,7 @@
 //! 1. This file: what the page and the worker say to each other.
 //! 2. [`client`]: the page's end. The worker is started when the first file comes, or when there are files from before.
 //! 3. [`serve`]: the worker's end: one thing after the other, in the order asked.
-//! 4. [`keeper`]: what is here of each file, and the core's orders carried out.
+//! 4. [`keeper`]: what is here of each file, and the core's orders carried out; in `keeper::past`, what is there from before.
 //! 5. [`shelf`]: small records by name, in IndexedDB; in memory where that is forbidden.
 //! 6. [`disk`]: the chunks of large files, in the origin's private file system.
 //! 7. [`intake`]: a file that the person puts, read, hashed and copied piece by piece.
