@@ -18,10 +18,11 @@ use super::places::Places;
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 /// How much it may send meanwhile, in bytes.
 const DRAIN_BYTES_MAX: usize = 256 << 20;
-/// How long a body is waited for, in all, until so much of it must have come, if others wait for its place.
-const PACE_TIME: Duration = Duration::from_secs(20);
+/// How long a body is waited for, in all, until so much of it must have come, if no place is free: shorter than others wait for
+/// one.
+const PACE_TIME: Duration = Duration::from_secs(8);
 /// So much, in bytes.
-const PACE_BYTES: usize = 64 * 1024;
+const PACE_BYTES: usize = 32 * 1024;
 
 /// The body of a request, which its reader and whoever reads on after it share.
 #[derive(Clone)]
