@@ -62,7 +62,7 @@ pub(crate) struct GetArgs {
     /// Where to write it: a file, a folder, or - for the standard output [default: its name, in this folder]
     #[arg(short, long, value_name = "PATH")]
     pub(crate) output: Option<PathBuf>,
-    /// Overwrite what is there
+    /// Overwrite what is there: a file, also one that a link leads to; a device or a pipe is written into
     #[arg(short, long)]
     pub(crate) force: bool,
     /// The address of the node to fetch it through; an invite link will do
