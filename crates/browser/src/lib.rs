@@ -2,13 +2,12 @@
 //!
 //! Four programs are built from this crate. `app` is the page: [`run`] wires the core's [`Node`](manyhands_core::Node) to
 //! what a browser offers, and [`page`] draws it. `worker` is one thread lent to the room: [`serve`] runs the kernels. `store`
-//! keeps files, and is loaded only when there are any: [`store`]. `simulator` is loaded when somebody opens it: [`simulator`].
-//! The modules, from what a driver waits for to what a person
-//! sees:
+//! keeps files, and is loaded only when there are any: [`store`]. `simulator` is loaded when somebody opens it:
+//! [`simulator`]. The modules, from what a driver waits for to what a person sees:
 //!
 //! 1. [`clock`] and [`listen`]: the time, event listeners and timeouts that end when they are dropped.
 //! 2. [`link`] with [`channel`]: one `RTCPeerConnection` with its data channels, each with a bounded queue.
-//! 3. [`signaling`]: the WebSocket, opened again with back-off.
+//! 3. [`signaling`]: the WebSocket, opened again with back-off; [`json`]: what goes over it.
 //! 4. [`workers`] and [`serve`]: the pool of Web Workers, and what runs in one.
 //! 5. [`timer`] and [`awake`]: timeouts that hidden tabs do not slow down, and a lock against being frozen.
 //! 6. [`storage`]: the key of this tab, which survives a reload and is never in two tabs at once.
@@ -22,6 +21,7 @@ pub mod awake;
 pub mod channel;
 pub mod clock;
 pub mod database;
+pub mod json;
 pub mod link;
 pub mod listen;
 pub mod memory;

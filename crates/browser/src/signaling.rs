@@ -50,7 +50,7 @@ impl Signaling {
     pub fn send(&self, message: &ClientMessage) {
         if let Some(socket) = &*self.0.socket.borrow()
             && socket.socket.ready_state() == WebSocket::OPEN
-            && let Ok(json) = serde_json::to_string(message)
+            && let Some(json) = crate::json::to_json(message)
         {
             let _ = socket.socket.send_with_str(&json);
         }

@@ -14,6 +14,7 @@ use web_sys::window;
 
 use super::dom::document;
 use super::format::{capitalised, grouped, whole};
+use crate::json::to_json;
 use crate::listen::Interval;
 use crate::memory::Memory;
 use crate::run::{Driver, Settings, Told};
@@ -300,7 +301,7 @@ impl Room {
     }
 
     fn json(&self) -> String {
-        self.driver.get().and_then(|driver| serde_json::to_string(&driver.view()).ok()).unwrap_or_default()
+        self.driver.get().and_then(|driver| to_json(&driver.view())).unwrap_or_default()
     }
 }
 

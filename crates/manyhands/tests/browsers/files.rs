@@ -54,6 +54,32 @@ fn a_file_put_in_one_browser_is_got_in_others_and_survives_a_reload() {
 }
 
 #[test]
+fn a_reload_in_the_middle_of_a_put_leaves_nothing_that_takes_room_and_the_file_can_be_put_again() {
+    let host = Host::start(Path::new(MANYHANDS), ENDLESS, &WAITING).unwrap();
+    let browser = Browser::chromium().unwrap();
+    let page = browser.stranger().unwrap();
+    come_in(&page, &host.local_invite());
+    let folder = tempfile::tempdir().unwrap();
+    let file = put_file(folder.path(), "film.bin", 3 * LARGE, 6);
+
+    page.choose("#put", &[&file]).unwrap();
+    page.reload().unwrap();
+    come_in(&page, &host.local_invite());
+    // Whether it was in time or not: nothing is there that has no row.
+    wait_for("files without a row to be gone", PATIENCE, || {
+        let stored = page.run_async(FILES_ON_DISK, &[])?;
+        let rows = page.count("[data-file][data-state=here]")?;
+        Ok((stored == json!(rows)).then_some(()))
+    })
+    .unwrap_or_else(|error| panic!("{error:#}: {}", page.report()));
+
+    page.choose("#put", &[&file]).unwrap();
+    let id = wait_for_row(&page, "film.bin", "here");
+    assert_same(&page, &id, 3 * LARGE, 6);
+    assert_eq!(page.run_async(FILES_ON_DISK, &[]).unwrap(), json!(1));
+}
+
+#[test]
 fn a_page_without_a_secure_context_keeps_files_too() {
     let host = Host::start(Path::new(MANYHANDS), ENDLESS, &WAITING).unwrap();
     let (chromium, firefox) = (Browser::chromium().unwrap(), Browser::firefox().unwrap());
@@ -112,6 +138,15 @@ fn several_small_files_come_unasked_with_a_set_that_lists_them_and_are_forgotten
     wait_for_row(&bob, "one.txt", "here");
     assert_same(&bob, &id, SMALL, 3);
 }
+
+/// Counts the files in the origin's private file system.
+const FILES_ON_DISK: &str = "
+    const count = async folder => {
+        let files = 0;
+        for await (const entry of folder.values()) files += entry.kind == 'file' ? 1 : await count(entry);
+        return files;
+    };
+    return await count(await navigator.storage.getDirectory());";
 
 /// Joins the room and looks at its files.
 fn come_in(page: &Page, invite: &str) {
