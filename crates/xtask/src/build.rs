@@ -43,11 +43,42 @@ pub(crate) fn page() -> Result<()> {
         name_by_content(&dist(), worker)?;
     }
     for file in files(&dist())? {
+        if file
+            .extension()
+            .is_some_and(|extension| ["html", "css", "js"].iter().any(|text| extension == *text))
+        {
+            let text = fs::read_to_string(&file)?;
+            fs::write(&file, without_comments(&text))?;
+        }
         if is_compressible(&file) {
             compress(&file).with_context(|| file.display().to_string())?;
         }
     }
     Ok(())
+}
+
+/// The text without comments that have lines of their own, and without indentation: browsers need neither. No text of ours or
+/// of the bindings goes over several lines.
+fn without_comments(text: &str) -> String {
+    let (mut kept, mut end) = (String::new(), None);
+    for line in text.lines().map(str::trim_start) {
+        let begun = [("/*", "*/"), ("<!--", "-->")].into_iter().find(|(begin, _)| line.starts_with(begin));
+        let Some(mark) = end.or(begun.map(|(_, end)| end)) else {
+            if !line.is_empty() && !line.starts_with("//") {
+                kept.extend([line, "\n"]);
+            }
+            continue;
+        };
+        end = match line.split_once(mark) {
+            Some((_, "")) => None,
+            Some((_, rest)) => {
+                kept.extend([rest, "\n"]);
+                None
+            }
+            None => Some(mark),
+        };
+    }
+    kept
 }
 
 /// Gives a worker's files names that hold their hash, as trunk gives them to all others, so that browsers keep them for ever:
@@ -156,6 +187,13 @@ fn compress(file: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn comments_go_and_all_else_stays() {
+        let text = "a;\n  // one\n  /* two\n   * lines */\n\n  b(\"//\"); // c\n<!-- d --><p>\n/* e */\nf";
+
+        assert_eq!(without_comments(text), "a;\nb(\"//\"); // c\n<p>\nf\n");
+    }
 
     #[test]
     fn a_file_is_compressed_beside_itself() {

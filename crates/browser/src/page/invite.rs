@@ -3,7 +3,7 @@
 //! On the host's own computer the address of the page is of no use to friends, so the host's program is asked for one
 //! that is.
 
-use fast_qr::{ECL, QRBuilder};
+use fast_qr::{ECL, Mode, QRBuilder};
 use js_sys::Reflect;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
@@ -91,7 +91,7 @@ pub(crate) async fn copied(link: &str) -> bool {
 
 /// Draws the link as a QR code, dark on light in both themes, as scanners want it; nothing for a link that is too long.
 fn draw_qr(panel: &El, link: &str) {
-    let Ok(code) = QRBuilder::new(link).ecl(ECL::M).build() else { return };
+    let Ok(code) = QRBuilder::new(link).mode(Mode::Byte).ecl(ECL::M).build() else { return };
     let mut path = String::new();
     for y in 0..code.size {
         for x in (0..code.size).filter(|x| code[y][*x].value()) {
