@@ -227,7 +227,7 @@ mod tests {
         assert_eq!(said("colour=1"), "there is no setting colour");
         assert!(said("policy=best").ends_with("most-missing, random, sequential, seeder-only"));
         assert_eq!(said("degree=1"), "degree: 0 for a link between any two, or at least 2");
-        assert!(said("chunk=1024&bandwidth=16").contains("4 s"));
+        assert!(said("chunk=1024&bandwidth=16").contains("1 s"));
         assert!(Settings::parse("servers=2&degree=1").is_ok());
     }
 
