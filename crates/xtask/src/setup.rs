@@ -118,9 +118,15 @@ pub(crate) fn schemathesis() -> Result<PathBuf> {
         return Ok(program);
     }
     println!("installing {SCHEMATHESIS} into {}: it puts the API to the test", folder.display());
+    // Debian's Python may come without what makes environments.
+    let without_venv =
+        || match commands::quiet(commands::program("python3").args(["-c", "import ensurepip, venv"])) {
+            Some(_) => Vec::new(),
+            None => vec!["python3-venv"],
+        };
+    debian(without_venv, "the API's fuzzing needs")?;
     let mut python = commands::program("python3");
-    commands::run(python.args(["-m", "venv", "--clear"]).arg(&folder))
-        .context("Python with its venv is needed (Debian: python3-venv)")?;
+    commands::run(python.args(["-m", "venv", "--clear"]).arg(&folder))?;
     let mut pip = commands::program(folder.join("bin/pip"));
     commands::run(pip.args(["install", "--quiet", "--disable-pip-version-check", SCHEMATHESIS]))?;
     std::fs::write(noted, SCHEMATHESIS)?;
@@ -181,8 +187,13 @@ fn installed_version(program: &str) -> Option<String> {
     text.split_whitespace().nth(1).map(str::to_owned)
 }
 
-/// Debian's packages.
+/// Debian's packages with the browsers.
 fn system() -> Result<()> {
+    debian(missing_packages, "the browser tests need")
+}
+
+/// Installs those of Debian's packages that are missing, where the person may.
+fn debian(missing_packages: impl Fn() -> Vec<&'static str>, who: &str) -> Result<()> {
     let missing = missing_packages();
     if missing.is_empty() {
         return Ok(());
@@ -194,7 +205,7 @@ fn system() -> Result<()> {
     if commands::quiet(Command::new("id").arg("-u")).as_deref().map(str::trim) != Some("0") {
         bail!("these are missing: run `sudo apt-get update && sudo apt-get install -y {list}`");
     }
-    println!("installing Debian's {list}, which the browser tests need");
+    println!("installing Debian's {list}, which {who}");
     let apt = || {
         let mut apt = commands::program("apt-get");
         apt.env("DEBIAN_FRONTEND", "noninteractive");
