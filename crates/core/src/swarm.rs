@@ -18,6 +18,7 @@
 //! After Cohen, *Incentives build robustness in BitTorrent* (2003), for rarest first and the endgame; Mundinger, Weber and Weiss,
 //! *Optimal scheduling of peer-to-peer file dissemination* (2008), for the bound.
 
+mod begin;
 mod bits;
 mod file;
 mod give;
