@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use common::{
-    CHUNK, Driver, Foreign, bytes, content, content_file, content_files, entry, incoming, open, options, put,
+    CHUNK, Driver, Foreign, bytes, content, content_file, content_files, entry, flip_a_bit, incoming, open,
+    options, put,
 };
 use manyhands_core::files::{Bits, Content, StoreEvent, StoreOrder};
 use manyhands_store::{FileStore, PutError, ReadError, StoreError, StoreOptions};
@@ -506,14 +507,8 @@ async fn a_damaged_chunk_is_noticed_never_given_out_and_written_again() {
     let (store, _) = open(folder.path());
     let file = Foreign::new("a", bytes(15, 100_000));
     let mut driver = Driver::new(&store);
-    driver.begin(&file).await;
-    for chunk in 0..file.chunks() {
-        driver.write(&file, chunk).await;
-    }
-    let path = content_file(folder.path());
-    let mut on_disk = std::fs::read(&path).unwrap();
-    on_disk[2 * CHUNK as usize + 5] ^= 4;
-    std::fs::write(&path, on_disk).unwrap();
+    driver.write_all(&file).await;
+    flip_a_bit(&content_file(folder.path()), 2 * CHUNK as usize + 5);
 
     assert_eq!(driver.read(&file.id(), 1).await, Some(file.chunk(1)));
     assert!(matches!(store.read_chunk(&file.id(), 2).await, Err(ReadError::Damaged)));
@@ -537,22 +532,13 @@ async fn damaged_hashes_take_the_content_with_them_which_can_begin_again() {
     let (store, _) = open(folder.path());
     let file = Foreign::new("a", bytes(16, 100_000));
     let mut driver = Driver::new(&store);
-    driver.begin(&file).await;
-    for chunk in 0..file.chunks() {
-        driver.write(&file, chunk).await;
-    }
-    let path = content_file(folder.path());
-    let mut on_disk = std::fs::read(&path).unwrap();
-    on_disk[100_003] ^= 4;
-    std::fs::write(&path, on_disk).unwrap();
+    driver.write_all(&file).await;
+    flip_a_bit(&content_file(folder.path()), 100_003);
 
     driver.order(StoreOrder::ReadHashes(file.id())).await;
     assert_eq!(driver.event().await, StoreEvent::Hashes { file: file.id(), hashes: None });
     assert_eq!(store.sized().0, 0);
-    driver.begin(&file).await;
-    for chunk in 0..file.chunks() {
-        driver.write(&file, chunk).await;
-    }
+    driver.write_all(&file).await;
 
     driver.end().await;
     assert_eq!(content(&store, &file.id()).await, file.content);

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use xtask::browsers::{Browser, Host, Page, wait_for};
+use xtask::browsers::{Browser, Host, Page, file_of_noise, wait_for};
 
 use super::pages::{ENDLESS, MANYHANDS, PATIENCE, number, wait_for_phase};
 
@@ -159,28 +159,12 @@ fn come_in(page: &Page, invite: &str) {
 }
 
 fn put_file(folder: &Path, name: &str, size: usize, seed: u32) -> PathBuf {
-    let path = folder.join(name);
-    let mut state = seed;
-    let byte = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 24) as u8
-    };
-    std::fs::write(&path, std::iter::repeat_with(byte).take(size).collect::<Vec<u8>>()).unwrap();
-    path
+    file_of_noise(folder, name, size, seed).unwrap()
 }
 
 /// Waits for a file of this name to be in this state, and returns its id.
 fn wait_for_row(page: &Page, name: &str, state: &str) -> String {
-    let script = "
-        const [name, state] = arguments;
-        const rows = [...document.querySelectorAll('[data-file]')];
-        return rows.find(row => row.dataset.state == state
-            && row.querySelector('.file').textContent.trim() == name)?.dataset.file ?? null";
-    wait_for(&format!("{name} to be {state}"), PATIENCE, || {
-        let id = page.run(script, &[json!(name), json!(state)])?;
-        Ok(id.as_str().map(str::to_owned))
-    })
-    .unwrap_or_else(|error| panic!("{error:#}: {}", page.report()))
+    page.wait_for_file(name, state, PATIENCE).unwrap_or_else(|error| panic!("{error:#}"))
 }
 
 /// The selector of a button in the row of a file.

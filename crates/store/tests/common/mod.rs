@@ -110,6 +110,14 @@ impl Driver {
         assert_eq!(self.event().await, StoreEvent::Written { file: id, chunk });
     }
 
+    /// Begins a file, and writes all of it.
+    pub(crate) async fn write_all(&mut self, file: &Foreign) {
+        self.begin(file).await;
+        for chunk in 0..file.chunks() {
+            self.write(file, chunk).await;
+        }
+    }
+
     pub(crate) async fn read(&mut self, file: &FileId, chunk: u32) -> Option<Vec<u8>> {
         self.order(StoreOrder::Read { file: *file, chunk }).await;
         match self.event().await {
@@ -131,6 +139,13 @@ pub(crate) fn content_file(folder: &Path) -> std::path::PathBuf {
     let files = content_files(folder);
     assert_eq!(files.len(), 1, "{files:?}");
     files.into_iter().next().unwrap()
+}
+
+/// Damages a file, at this byte.
+pub(crate) fn flip_a_bit(path: &Path, at: usize) {
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[at] ^= 4;
+    std::fs::write(path, bytes).unwrap();
 }
 
 pub(crate) fn content_files(folder: &Path) -> Vec<std::path::PathBuf> {

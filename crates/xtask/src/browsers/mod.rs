@@ -7,13 +7,15 @@
 //! 3. [`driver`]: a browser: its driver (chromedriver or geckodriver), started on a free port, and one session.
 //! 4. [`page`]: one window of a browser, and the party's page in it.
 //! 5. [`party`]: the `manyhands` program as host and as friend.
-//! 6. [`serve`]: a few files from memory, for pages that are not the party's.
+//! 6. [`files`]: a file to put, and waiting for it.
+//! 7. [`serve`]: a few files from memory, for pages that are not the party's.
 //!
 //! Everything blocks; tests that want two things at once use threads. Nothing waits for a fixed time: waiting is asking
 //! again until the answer is the wanted one, with a deadline.
 
 mod bidi;
 pub mod driver;
+pub mod files;
 pub mod http;
 pub mod page;
 pub mod party;
@@ -25,6 +27,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 pub use driver::{Browser, Options};
+pub use files::file_of_noise;
 pub use page::Page;
 pub use party::{Friend, Host};
 

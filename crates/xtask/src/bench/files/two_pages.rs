@@ -4,12 +4,12 @@
 //! file store included, since a page's workers live in its renderer. The two kinds of transfer take turns.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use serde_json::json;
-use xtask::browsers::{Browser, Host, Page, wait_for};
+use xtask::browsers::{Browser, Host, Page, file_of_noise, wait_for};
 
 use super::range;
 use crate::bench::{Figure, Target};
@@ -40,9 +40,10 @@ pub(in crate::bench) fn two_pages(program: &Path) -> Result<Vec<Figure>> {
         taker.devtools("HeapProfiler.collectGarbage", &json!({}))?;
         let level = resident_mb(&renderers)?;
         let name = format!("large {round}.bin");
-        giver.choose("#put", &[&large_file(folder.path(), &name, round as u32)?])?;
-        row(&giver, &name, "here")?;
-        let id = row(&taker, &name, "known")?;
+        let file = file_of_noise(folder.path(), &name, FILE_BYTES, round as u32)?;
+        giver.choose("#put", &[&file])?;
+        giver.wait_for_file(&name, "here", PATIENCE)?;
+        let id = taker.wait_for_file(&name, "known", PATIENCE)?;
         let (took_s, most) = while_watching(|| get(&taker, &id), &renderers)?;
         let channel_after = plain_channel(&giver, &taker)?;
         // The machine may have become slower or faster meanwhile.
@@ -83,32 +84,6 @@ fn come_in(page: &Page, invite: &str) -> Result<()> {
     page.lend(PATIENCE)?;
     wait_for("the files", PATIENCE, || Ok((page.count("#tab-files")? > 0).then_some(())))?;
     page.click("#tab-files")
-}
-
-/// A file that cannot be compressed, of bytes that follow from a number.
-fn large_file(folder: &Path, name: &str, seed: u32) -> Result<PathBuf> {
-    let path = folder.join(name);
-    let mut state = seed;
-    let byte = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 24) as u8
-    };
-    fs::write(&path, std::iter::repeat_with(byte).take(FILE_BYTES).collect::<Vec<u8>>())?;
-    Ok(path)
-}
-
-/// Waits for a file of this name to be in this state, and returns its id.
-fn row(page: &Page, name: &str, state: &str) -> Result<String> {
-    let script = "
-        const [name, state] = arguments;
-        const rows = [...document.querySelectorAll('[data-file]')];
-        return rows.find(row => row.dataset.state == state
-            && row.querySelector('.file').textContent.trim() == name)?.dataset.file ?? null";
-    wait_for(&format!("{name} to be {state}"), PATIENCE, || {
-        let id = page.run(script, &[json!(name), json!(state)])?;
-        Ok(id.as_str().map(str::to_owned))
-    })
-    .with_context(|| format!("the page shows:\n{}", page.report()))
 }
 
 /// Presses the button that gets a file, and waits until all of it is there: how many seconds that took.
