@@ -34,7 +34,7 @@ use manyhands_wire::bulk::{Bulk, BulkKind};
 use manyhands_wire::file::{FILE_IDS_MAX, PICKS_MAX, Picks};
 use manyhands_wire::{FileId, Frame, PeerId};
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng as _;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 use crate::files::{StoreEvent, StoreOrder};
 use crate::table::{Set, Table};
@@ -506,6 +506,18 @@ impl Swarm {
 /// What a chunk of so many bytes costs of a window.
 fn cost(bytes: u32) -> u32 {
     bytes.max(CHUNK_COST_MIN)
+}
+
+/// By which a chunk comes before others: the rarest first, then by chance, or as the policy has it.
+fn rank(policy: Policy, file: &File, chunk: u32, rng: &mut ChaCha8Rng) -> (u16, u32, u32) {
+    match policy {
+        Policy::MostMissingRarest | Policy::SeederOnly => {
+            let copies = file.copies.as_ref().and_then(|copies| copies.get(chunk as usize));
+            (copies.copied().unwrap_or(0), rng.next_u32(), chunk)
+        }
+        Policy::Random => (0, rng.next_u32(), chunk),
+        Policy::Sequential => (0, chunk, chunk),
+    }
 }
 
 /// Chunks by file, as frames carry them, in their order as far as that allows.

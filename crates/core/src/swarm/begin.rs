@@ -28,7 +28,11 @@ impl Swarm {
     /// Begins to fetch files for which there is room, and somebody who has them.
     pub(super) fn begin_files(&mut self, now: Time) {
         // Many small files end one by one: the next ones are begun together.
-        if !self.look || self.fetching.len() > FETCHING_MAX - FETCHING_STEP {
+        if !self.look {
+            return;
+        }
+        if self.fetching.len() > FETCHING_MAX - FETCHING_STEP {
+            self.is_crowded |= !self.waiting.is_empty();
             return;
         }
         (self.look, self.is_crowded) = (false, false);
@@ -75,7 +79,6 @@ impl Swarm {
             let fetch = Fetch::new(now, file.manifest.chunks(), part);
             file.trouble = None;
             file.origin.get_or_insert_with(|| Box::new(Origin::new(&fetch.have)));
-            file.copies.get_or_insert_with(|| vec![0; fetch.have.len() as usize]);
             file.state = State::Fetching(Box::new(fetch));
             self.bytes_kept = self.bytes_kept - kept + file.manifest.size;
             self.fetching.push(place);

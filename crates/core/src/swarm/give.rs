@@ -10,7 +10,7 @@ use rand_chacha::rand_core::Rng as _;
 use super::neighbour::{Chunk, Neighbour};
 use super::{
     AHEAD, AHEAD_ROUND_TRIPS, Bits, CHUNK_COST_MIN, Policy, Swarm, SwarmOutput, TICK, WINDOWS_PART_MIN, cost,
-    picks,
+    picks, rank,
 };
 use crate::files::StoreOrder;
 use crate::swarm::file::State;
@@ -247,14 +247,7 @@ impl Swarm {
             };
             let mut found: Vec<(u16, u32, u32)> = (0..theirs.len())
                 .filter(fits)
-                .map(|chunk| match policy {
-                    Policy::MostMissingRarest | Policy::SeederOnly => {
-                        let copies = file.copies.as_ref().and_then(|copies| copies.get(chunk as usize));
-                        (copies.copied().unwrap_or(0), self.rng.next_u32(), chunk)
-                    }
-                    Policy::Random => (0, self.rng.next_u32(), chunk),
-                    Policy::Sequential => (0, chunk, chunk),
-                })
+                .map(|chunk| rank(policy, file, chunk, &mut self.rng))
                 .collect();
             let chunk_cost = i64::from(cost(file.manifest.chunk_bytes));
             let count = (PICKS_MAX - offer.len()).min((left.div_euclid(chunk_cost)) as usize + 1);
@@ -392,8 +385,9 @@ impl Swarm {
             }
             return self.on_damaged(place, chunk);
         };
-        let Some(neighbour) = self.peers.get_mut(&peer) else { return };
-        neighbour.given_bytes += u64::from(len);
+        if !self.peers.contains_key(&peer) {
+            return;
+        }
         self.sent_bytes += u64::from(len);
         self.send_parts(now, peer, id, BulkKind::Chunk(chunk), &bytes);
     }

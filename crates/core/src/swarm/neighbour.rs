@@ -52,7 +52,6 @@ pub(crate) struct Neighbour {
     pub(crate) promised: Set<Chunk>,
     /// It had no use for its turn: none before that.
     pub(crate) idle_until: Time,
-    pub(crate) given_bytes: u64,
     /// How long it takes at least from a turn to its answer, as far as known; forgotten slowly.
     pub(crate) round_trip: Duration,
 

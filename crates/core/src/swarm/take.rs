@@ -5,11 +5,10 @@ use std::time::Duration;
 use manyhands_wire::bulk::{Bulk, PART_BYTES_MAX};
 use manyhands_wire::file::{PICKS_MAX, Picks};
 use manyhands_wire::{FileId, Frame, PeerId};
-use rand_chacha::rand_core::Rng as _;
 
 use super::begin::TROUBLE_PAUSE;
 use super::neighbour::{Chunk, Neighbour};
-use super::{Policy, Swarm, SwarmOutput, cost, picks};
+use super::{Swarm, SwarmOutput, cost, picks, rank};
 use crate::files::StoreOrder;
 use crate::table::Set;
 use crate::time::Time;
@@ -109,7 +108,8 @@ impl Swarm {
             }
         }
         let may_search = now.since(neighbour.searched) >= SEARCH_EVERY;
-        for place in self.fetching.iter().filter(|_| may_search) {
+        let searched: &[u32] = if may_search { &self.fetching } else { &[] };
+        for place in searched {
             if basket.is_full() {
                 break;
             }
@@ -119,14 +119,7 @@ impl Swarm {
             let file = &self.files[*place as usize];
             let mut found: Vec<(u16, u32, u32)> = (0..file.manifest.chunks())
                 .filter(|chunk| wants(*place, *chunk) && neighbour.has((*place, *chunk)))
-                .map(|chunk| match self.config.policy {
-                    Policy::MostMissingRarest | Policy::SeederOnly => {
-                        let copies = file.copies.as_ref().and_then(|copies| copies.get(chunk as usize));
-                        (copies.copied().unwrap_or(0), self.rng.next_u32(), chunk)
-                    }
-                    Policy::Random => (0, self.rng.next_u32(), chunk),
-                    Policy::Sequential => (0, chunk, chunk),
-                })
+                .map(|chunk| rank(self.config.policy, file, chunk, &mut self.rng))
                 .collect();
             found.sort_unstable();
             found.iter().for_each(|(_, _, chunk)| basket.put(&self.files, *place, *chunk));

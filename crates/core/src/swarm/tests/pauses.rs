@@ -84,6 +84,27 @@ fn large_files_whose_only_holder_left_do_not_stop_a_small_one() {
 }
 
 #[test]
+fn many_files_whose_only_holder_left_do_not_stop_another() {
+    let mut world = World::new(3);
+    world.link_all();
+    for at in 0..400_u32 {
+        let gone = Manifest::new(at.to_string(), 2048, 1024, &[[9; 32]; 2], FileKind::File);
+        let id = gone.id();
+        world.machines[1].swarm.add(gone, Content::Nothing);
+        world.machines[1].swarm.want(&id, false, None);
+        world.machines[1].swarm.on_frame(world.now, peer(2), Frame::Holds(vec![id]));
+        world.drain(1);
+    }
+    world.cut(1, 2);
+    let bytes = content(2_000, 1);
+
+    let id = world.put(0, "a", &bytes, 1024);
+    world.tell("a", &bytes, 1024);
+
+    assert!(world.run_until(120, |world| world.machines[1].here.contains(&id)));
+}
+
+#[test]
 fn a_file_that_never_comes_does_not_use_up_the_quota() {
     let mut world = World::with(3, SwarmConfig::default(), 15_000);
     world.link_all();
