@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{PeerId, Signature};
+use crate::mersenne::{EXPONENT_MAX, is_prime};
 
 /// The longest text of a message, in bytes.
 pub const TEXT_BYTES_MAX: usize = 8 * 1024;
@@ -58,6 +59,18 @@ pub enum Body {
         /// Its value: the greater, the more notable.
         value: u64,
     },
+    /// `2^exponent - 1` is prime: the originator's machine found it. Every node keeps the largest.
+    Prime {
+        /// The exponent.
+        exponent: u32,
+    },
+    /// The originator's machine tested an exponent that another said is prime, by a run of its own.
+    Checked {
+        /// The exponent.
+        exponent: u32,
+        /// Whether `2^exponent - 1` is prime by that run.
+        is_prime: bool,
+    },
 }
 
 impl Body {
@@ -67,6 +80,7 @@ impl Body {
         match self {
             Self::Message(text) => text.len(),
             Self::News { what, .. } => what.len() + 8,
+            Self::Prime { .. } | Self::Checked { .. } => 5,
         }
     }
 
@@ -75,6 +89,9 @@ impl Body {
         match self {
             Self::Message(text) => text.len() <= TEXT_BYTES_MAX,
             Self::News { what, .. } => what.len() <= WHAT_BYTES_MAX,
+            Self::Prime { exponent } | Self::Checked { exponent, .. } => {
+                *exponent <= EXPONENT_MAX && is_prime(*exponent)
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::flood::{Flood, FloodId, IDS_MAX};
 use crate::id::{JobId, PeerId, Signature};
 use crate::job::SignedJob;
 use crate::outcome::Outcome;
+use crate::parcel::{LABELS_MAX, Label, PARCEL_BYTES_MAX, PART_BYTES_MAX};
 use crate::units::{Block, UnitRange};
 
 /// The largest frame, in bytes: what every browser carries in one data channel message.
@@ -22,7 +23,7 @@ pub const MAGIC: [u8; 2] = *b"MH";
 /// The version this build speaks.
 pub const VERSION: u8 = 1;
 /// How many tags this build knows.
-const TAGS: u8 = 43;
+const TAGS: u8 = 46;
 
 /// The most records in one [`Frame::Records`].
 pub const RECORDS_MAX: usize = 64;
@@ -201,6 +202,29 @@ pub enum Frame {
     Cancel(Vec<Picks>),
     /// Asks for the list of the file's chunk hashes, over the bulk channel.
     AskHashes(FileId),
+    /// Parcels that the speaker has; at most [`LABELS_MAX`].
+    Labels {
+        /// Of which job.
+        job: JobId,
+        /// The parcels.
+        labels: Vec<Label>,
+    },
+    /// Asks for a part of a parcel.
+    AskPart {
+        /// The parcel's hash.
+        hash: [u8; 32],
+        /// Where the part begins, in bytes.
+        from: u32,
+    },
+    /// A part of a parcel: [`PART_BYTES_MAX`] bytes, or fewer at its end; none if the speaker has it not any more.
+    Piece {
+        /// The parcel's hash.
+        hash: [u8; 32],
+        /// Where the part begins, in bytes.
+        from: u32,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
 }
 
 /// A part of a catalog.
@@ -269,9 +293,9 @@ pub struct Status {
     pub activity: Activity,
     /// How many threads it lends.
     pub threads: u16,
-    /// Its speed now, in thousandths of a unit per second.
+    /// Its speed now, in thousandths of cost ([`JobKind::cost`](crate::JobKind::cost)) per second.
     pub speed: u64,
-    /// Its speed alone, measured before it joined the work, in thousandths of a unit per second.
+    /// Its speed alone, measured before it joined the work, in thousandths of cost per second.
     pub solo_speed: u64,
     /// The units it holds and has not finished, in order; at most [`RUNS_MAX`] runs.
     pub holding: Vec<UnitRange>,
@@ -279,16 +303,29 @@ pub struct Status {
     pub granted: Vec<UnitRange>,
     /// The slices its workers are on; at most [`RUNS_MAX`].
     pub under_way: Vec<UnitRange>,
-    /// How many units it has computed in this session, counting those that others had finished too.
+    /// How far it is with units that take long; at most [`RUNS_MAX`].
+    pub progress: Vec<Progress>,
+    /// How many units it has computed in this session, counting those that others had finished too: their cost.
     pub gross_units: u64,
     /// How many units its ledger has finished.
     pub done_units: u64,
-    /// How many units of others it has computed anew in this session, to check them.
+    /// How many units of others it has computed anew in this session, to check them: their cost.
     pub checked_units: u64,
     /// How many results it has yet to check.
     pub checks_left: u16,
     /// A hash of who it knows to have lied; 0 while it knows of nobody. Merged results are exchanged by those who agree on it.
     pub liars: u64,
+}
+
+/// How far a unit is that takes long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Which.
+    pub unit: u64,
+    /// How many iterations are done.
+    pub iteration: u32,
+    /// How many there are in all.
+    pub iterations: u32,
 }
 
 /// What a peer does.
@@ -314,7 +351,7 @@ pub struct Ask {
     pub job: JobId,
     /// Number of the request, repeated in the answer.
     pub request: u64,
-    /// The asker's speed, in thousandths of a unit per second.
+    /// The asker's speed, in thousandths of cost per second.
     pub speed: u64,
 }
 
@@ -425,9 +462,10 @@ impl Frame {
                 hello.name.len() <= NAME_BYTES_MAX && hello.address.len() <= ADDRESS_BYTES_MAX
             }
             Self::Job(job) => job.spec.check().is_ok(),
-            Self::Status(status) => [&status.holding, &status.granted, &status.under_way]
-                .iter()
-                .all(|runs| runs.len() <= RUNS_MAX),
+            Self::Status(status) => {
+                let runs = [&status.holding, &status.granted, &status.under_way];
+                runs.iter().all(|runs| runs.len() <= RUNS_MAX) && status.progress.len() <= RUNS_MAX
+            }
             Self::Grant(grant) => grant.runs.len() <= RUNS_MAX,
             Self::Records { records, .. } => records.len() <= RECORDS_MAX,
             Self::Credit { runs, .. } => runs.len() <= RUNS_MAX,
@@ -458,7 +496,12 @@ impl Frame {
             | Self::Catalog(_)
             | Self::AskHolds
             | Self::AskHashes(_)
+            | Self::AskPart { .. }
             | Self::Bye => true,
+            Self::Labels { labels, .. } => {
+                labels.len() <= LABELS_MAX && labels.iter().all(|label| label.bytes <= PARCEL_BYTES_MAX)
+            }
+            Self::Piece { bytes, .. } => bytes.len() <= PART_BYTES_MAX,
             Self::Buckets(digests) => digests.len() == BUCKETS,
             Self::Listing(buckets) => {
                 buckets.len() <= BUCKETS

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::id::{JobId, PeerId, Signature};
+use crate::mersenne::{EXPONENT_MAX, EXPONENT_MIN, Finding, LEVEL_MAX, is_prime};
 use crate::outcome::Outcome;
 use crate::units::UnitRange;
 
@@ -18,6 +19,10 @@ pub const UNITS_MAX: u64 = 1 << 48;
 pub const UNIT_SIZE_MAX: u64 = 1 << 30;
 /// The longest delay of one unit, in milliseconds.
 pub const DELAY_MS_MAX: u32 = 60_000;
+/// How many exponents beyond the finished prefix may be begun: this many, or this part of the prefix. The second makes about as
+/// much work as was done (a guess at what keeps all busy whom one slow exponent makes wait).
+const WINDOW_MIN: u64 = 1 << 15;
+const WINDOW_PART: u64 = 4;
 /// The longest text a job may carry to tell people what it is for, in bytes.
 pub const ASKED_BY_BYTES_MAX: usize = 64;
 
@@ -52,6 +57,15 @@ pub enum JobKind {
         units: u64,
         /// How long one takes, 1 to [`DELAY_MS_MAX`] milliseconds.
         unit_ms: u32,
+    },
+    /// Search the exponents `from..=to` for Mersenne primes: unit `u` is the exponent `from + u`.
+    Mersenne {
+        /// The first exponent, at least [`EXPONENT_MIN`].
+        from: u32,
+        /// The last exponent, at most [`EXPONENT_MAX`].
+        to: u32,
+        /// From which exponent on composites are found by Fermat's test with a proof; below, by Lucas-Lehmer's.
+        proofs_from: u32,
     },
 }
 
@@ -104,6 +118,11 @@ impl JobSpec {
                     return refuse("delay is not within 1 to 60000 ms");
                 }
             }
+            JobKind::Mersenne { from, to, .. } => {
+                if from < EXPONENT_MIN || to > EXPONENT_MAX || from > to {
+                    return refuse("exponents are not a run within 2 to 4194304");
+                }
+            }
         }
         if self.units() > UNITS_MAX {
             return refuse("units are more than 2^48: choose a larger unit size");
@@ -116,6 +135,20 @@ impl JobSpec {
         match self.kind {
             JobKind::Sum { first, last, unit_size, .. } => (last + 1 - first).div_ceil(unit_size),
             JobKind::Delay { units, .. } => units,
+            JobKind::Mersenne { from, to, .. } => u64::from(to) - u64::from(from) + 1,
+        }
+    }
+
+    /// How many of the job's units may be begun once those before `prefix` are finished. A long search goes upwards: only as
+    /// much of it is open as keeps everybody busy.
+    pub fn reach(&self, prefix: u64) -> u64 {
+        match self.kind {
+            JobKind::Sum { .. } | JobKind::Delay { .. } => self.units(),
+            JobKind::Mersenne { from, .. } => {
+                let ahead = (u64::from(from) + prefix) / WINDOW_PART;
+                let reach = prefix.saturating_add(ahead.max(WINDOW_MIN));
+                reach.next_multiple_of(1 << LEVEL_MAX).min(self.units())
+            }
         }
     }
 
@@ -136,7 +169,17 @@ impl JobSpec {
                 count > 0 && (count * low..=count * (high - 1)).contains(total)
             }
             (JobKind::Delay { .. }, Outcome::Delay(waited)) => *waited == units.len(),
-            (JobKind::Sum { .. } | JobKind::Delay { .. }, _) => false,
+            (JobKind::Mersenne { from, to, .. }, Outcome::Mersenne(findings)) => {
+                let exponent = |unit: u64| u64::from(*from).saturating_add(unit);
+                if units.len() > 1 << LEVEL_MAX || exponent(units.end) > u64::from(*to) + 1 {
+                    return false;
+                }
+                let exponents = exponent(units.start)..exponent(units.end);
+                let primes = exponents.filter_map(|p| u32::try_from(p).ok()).filter(|p| is_prime(*p));
+                primes.eq(findings.iter().map(|finding| finding.exponent))
+                    && findings.iter().all(Finding::is_plausible)
+            }
+            (JobKind::Sum { .. } | JobKind::Delay { .. } | JobKind::Mersenne { .. }, _) => false,
         }
     }
 
@@ -148,6 +191,67 @@ impl JobSpec {
     /// The bytes that the id is the hash of.
     fn encode(&self) -> Vec<u8> {
         postcard::to_stdvec(self).expect("a job description is plain data, which postcard always encodes")
+    }
+}
+
+impl JobKind {
+    /// About how much work these units are: what speeds are reckoned in, so that pieces of equal cost take about equal time
+    /// on one machine. It is additive, and no unit is free. Units of sums and delays cost 1.
+    ///
+    /// Testing an exponent `p` squares a number of `p` bits `p` times, at a price that grows about as `p (p + 3000)`
+    /// for short and long transforms alike (measured); one number in a dozen is a prime that no small factor spares, more
+    /// among the small, about as the price per bit is lower there (a guess). So the sum over all numbers up to `x`, `x^3 / 3 + 1500 x^2`, is the shape; 2^-16
+    /// makes it small, and 1 for each unit stands for looking at it.
+    pub fn cost(&self, units: UnitRange) -> u64 {
+        match *self {
+            Self::Sum { .. } | Self::Delay { .. } => units.len(),
+            Self::Mersenne { from, .. } => {
+                let up_to = |unit: u64| {
+                    let x = u128::from(from) + u128::from(unit).min(u128::from(EXPONENT_MAX));
+                    (x * x * x / 3 + 1500 * x * x) >> 16
+                };
+                let squared = up_to(units.end) - up_to(units.start);
+                u64::try_from(squared).unwrap_or(u64::MAX).saturating_add(units.len())
+            }
+        }
+    }
+
+    /// Cuts a run in two: the part behind costs about `cost`, and not more unless it is the whole run.
+    pub fn cut_back(&self, units: UnitRange, cost: u64) -> u64 {
+        match self {
+            Self::Sum { .. } | Self::Delay { .. } => units.end - units.len().min(cost),
+            Self::Mersenne { .. } => {
+                let (mut low, mut high) = (units.start, units.end);
+                while low < high {
+                    let middle = low + (high - low) / 2;
+                    if self.cost(UnitRange::new(middle, units.end)) <= cost {
+                        high = middle;
+                    } else {
+                        low = middle + 1;
+                    }
+                }
+                low
+            }
+        }
+    }
+
+    /// The same from the front: where the part before costs about `cost`, and not more unless it is one unit.
+    pub fn cut_front(&self, units: UnitRange, cost: u64) -> u64 {
+        match self {
+            Self::Sum { .. } | Self::Delay { .. } => units.start + units.len().min(cost.max(1)),
+            Self::Mersenne { .. } => {
+                let (mut low, mut high) = ((units.start + 1).min(units.end), units.end);
+                while low < high {
+                    let middle = low + (high - low).div_ceil(2);
+                    if self.cost(UnitRange::new(units.start, middle)) <= cost {
+                        low = middle;
+                    } else {
+                        high = middle - 1;
+                    }
+                }
+                low
+            }
+        }
     }
 }
 
@@ -199,6 +303,65 @@ mod tests {
         assert!(!plausible(UnitRange::new(0, 1), 9) && !plausible(UnitRange::new(0, 1), 101));
         assert!(!plausible(UnitRange::new(10, 11), 0) && !plausible(UnitRange::new(0, 1), (1 << 120) - 1));
         assert!(!job.is_plausible(UnitRange::new(0, 1), &Outcome::Delay(1)));
+    }
+
+    fn search(from: u32, to: u32) -> JobSpec {
+        let kind = JobKind::Mersenne { from, to, proofs_from: 1 << 16 };
+        JobSpec { kind, asked_by: "Liz".into(), salt: [0; 16] }
+    }
+
+    #[test]
+    fn exponents_beyond_the_limits_are_refused() {
+        for (from, to) in [(0, 5), (1, 5), (10, 5), (2, EXPONENT_MAX + 1)] {
+            assert!(search(from, to).check().is_err(), "{from} to {to}");
+        }
+        assert_eq!(search(2, EXPONENT_MAX).check(), Ok(()));
+        assert_eq!(search(2, 20).units(), 19);
+    }
+
+    #[test]
+    fn findings_are_of_every_prime_exponent_and_no_other() {
+        let job = search(2, 40);
+        let found = |exponents: &[u32]| {
+            let verdict = crate::mersenne::Verdict::Prime;
+            Outcome::Mersenne(exponents.iter().map(|&exponent| Finding { exponent, verdict }).collect())
+        };
+        let units = UnitRange::new(3, 11);
+
+        assert!(job.is_plausible(units, &found(&[5, 7, 11])));
+        assert!(
+            !job.is_plausible(units, &found(&[5, 7])) && !job.is_plausible(units, &found(&[5, 7, 9, 11]))
+        );
+        assert!(!job.is_plausible(units, &found(&[7, 5, 11])) && !job.is_plausible(units, &Outcome::Sum(3)));
+        assert!(!job.is_plausible(UnitRange::new(38, 40), &found(&[41])));
+    }
+
+    #[test]
+    fn cost_adds_up_and_cuts_where_it_says() {
+        let kind = search(2, EXPONENT_MAX).kind;
+        for (start, end) in [(0, 1), (0, 100), (5_000, 20_000), (1 << 21, 1 << 22)] {
+            let units = UnitRange::new(start, end);
+            let whole = kind.cost(units);
+            for part in [0, 1, whole / 3, whole, u64::MAX] {
+                let (back, front) = (kind.cut_back(units, part), kind.cut_front(units, part));
+
+                assert!(start <= back && back <= end && start < front && front <= end);
+                assert!(kind.cost(UnitRange::new(back, end)) <= part);
+                assert!(front == start + 1 || kind.cost(UnitRange::new(start, front)) <= part);
+                let halves = kind.cost(UnitRange::new(start, back)) + kind.cost(UnitRange::new(back, end));
+                assert_eq!(halves, whole);
+            }
+        }
+    }
+
+    #[test]
+    fn a_search_opens_as_its_prefix_moves() {
+        let job = search(2, EXPONENT_MAX);
+
+        assert_eq!(job.reach(0), 1 << 15);
+        assert!(job.reach(1 << 20) >= (1 << 20) + (1 << 18));
+        assert_eq!(job.reach(job.units()), job.units());
+        assert_eq!(search(2, 20_000).reach(0), 19_999);
     }
 
     #[test]

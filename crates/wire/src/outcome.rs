@@ -5,6 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::mersenne::{Finding, LEVEL_MAX};
+use crate::units::Block;
+
 /// The result of some finished units of one job.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Outcome {
@@ -12,16 +15,32 @@ pub enum Outcome {
     Sum(u128),
     /// How many units were waited for (the benchmark's job, which computes nothing).
     Delay(u64),
+    /// What became of the prime exponents among the units, in order.
+    Mersenne(Vec<Finding>),
 }
 
 impl Outcome {
     /// The outcome of `self`'s units followed by `next`'s. `None` if they are of different jobs, or if the total leaves
-    /// its 128 bits, which honest outcomes never do.
+    /// its 128 bits, which honest outcomes never do, or if the exponents are out of order.
     pub fn merge(&self, next: &Self) -> Option<Self> {
         match (self, next) {
             (Self::Sum(a), Self::Sum(b)) => a.checked_add(*b).map(Self::Sum),
             (Self::Delay(a), Self::Delay(b)) => a.checked_add(*b).map(Self::Delay),
-            (Self::Sum(_) | Self::Delay(_), _) => None,
+            (Self::Mersenne(a), Self::Mersenne(b)) => {
+                let in_order =
+                    a.last().zip(b.first()).is_none_or(|(last, first)| last.exponent < first.exponent);
+                in_order.then(|| Self::Mersenne([a.as_slice(), b].concat()))
+            }
+            (Self::Sum(_) | Self::Delay(_) | Self::Mersenne(_), _) => None,
+        }
+    }
+
+    /// The largest block whose outcome of this kind is kept and sent as one, as a power of two: an outcome that grows with
+    /// its block has to fit a frame.
+    pub fn level_max(&self) -> u8 {
+        match self {
+            Self::Sum(_) | Self::Delay(_) => Block::LEVEL_MAX,
+            Self::Mersenne(_) => LEVEL_MAX,
         }
     }
 }

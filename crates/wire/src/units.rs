@@ -56,9 +56,16 @@ impl UnitRange {
 
     /// The range cut into blocks from front to back, each as large as its place and what is left allow.
     pub fn blocks(self) -> impl Iterator<Item = Block> {
+        self.blocks_up_to(Block::LEVEL_MAX)
+    }
+
+    /// The same with blocks of at most `2^level_max` units.
+    pub fn blocks_up_to(self, level_max: u8) -> impl Iterator<Item = Block> {
         let mut rest = self;
         std::iter::from_fn(move || {
-            let block = rest.first_block()?;
+            let whole = rest.first_block()?;
+            let level = whole.level.min(level_max);
+            let block = Block { level, index: rest.start >> level };
             rest.start = block.range().end;
             Some(block)
         })
@@ -83,9 +90,12 @@ impl fmt::Debug for UnitRange {
 }
 
 impl Block {
+    /// The largest power of two of a block's size.
+    pub const LEVEL_MAX: u8 = 63;
+
     /// Block number `index` of size `2^level`; `None` unless `level < 64` and its end is a `u64`.
     pub fn new(level: u8, index: u64) -> Option<Self> {
-        if level > 63 {
+        if level > Self::LEVEL_MAX {
             return None;
         }
         let end = index.checked_add(1)?;

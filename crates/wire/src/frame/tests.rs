@@ -8,6 +8,7 @@ use crate::file::{
 };
 use crate::flood::{Body, Hop, PATH_MAX, TEXT_BYTES_MAX};
 use crate::job::{JobKind, JobSpec};
+use crate::parcel::ParcelKind;
 
 fn a_record(index: u64) -> Record {
     Record {
@@ -46,6 +47,12 @@ fn one_of_each() -> Vec<Frame> {
     let file = manifest.id();
     let media_type = "t".repeat(MEDIA_TYPE_BYTES_MAX);
     let listed = Listed { entry: Entry { manifest, media_type, put_ms: 1, by: host, signature }, here: true };
+    let label = Label {
+        unit: u64::MAX,
+        kind: ParcelKind::Saved { iteration: u32::MAX },
+        hash: [9; 32],
+        bytes: PARCEL_BYTES_MAX,
+    };
     let picks = Picks { file, chunks: vec![CHUNKS_MAX] };
     vec![
         Frame::Hello(Hello { peer: host, nonce: [6; 32], kind: PeerKind::Browser, name, address }),
@@ -64,6 +71,7 @@ fn one_of_each() -> Vec<Frame> {
             holding: runs(),
             granted: runs(),
             under_way: runs(),
+            progress: vec![Progress { unit: u64::MAX, iteration: 4, iterations: u32::MAX }; RUNS_MAX],
             gross_units: 5,
             done_units: 6,
             checked_units: 7,
@@ -115,6 +123,9 @@ fn one_of_each() -> Vec<Frame> {
         Frame::Fetch(vec![picks.clone(); PICKS_MAX]),
         Frame::Cancel(vec![picks; PICKS_MAX]),
         Frame::AskHashes(file),
+        Frame::Labels { job, labels: vec![label; LABELS_MAX] },
+        Frame::AskPart { hash: [9; 32], from: 12_288 },
+        Frame::Piece { hash: [9; 32], from: u32::MAX, bytes: vec![1; PART_BYTES_MAX] },
     ]
 }
 

@@ -1,0 +1,109 @@
+//! The search for Mersenne primes, as peers speak of it: which exponents there are, and what became of each.
+//!
+//! A unit of the job is one exponent `p`. Where `p` is composite, so is `2^p - 1`, and there is nothing to do; of every
+//! prime `p` there is one [`Finding`]. All that a peer may do differently (transform lengths, shifts, where it was interrupted)
+//! leaves no trace in it, so two honest results for the same exponents are equal.
+
+use serde::{Deserialize, Serialize};
+
+/// The smallest exponent that can be searched: `2^2 - 1` is the first Mersenne prime.
+pub const EXPONENT_MIN: u32 = 2;
+/// The largest exponent that can be searched. At this size a test takes a day of one thread (an estimate), and a proof
+/// some megabytes.
+pub const EXPONENT_MAX: u32 = 1 << 22;
+/// From which exponent on composites are proven, unless the host says otherwise: computing a smaller one anew takes less than a
+/// second.
+pub const PROOFS_FROM: u32 = 1 << 16;
+/// The largest block of exponents, as a power of two. Findings of more are not merged into one, so that they fit a frame.
+pub const LEVEL_MAX: u8 = 8;
+/// The most findings of a block: there are fewer primes among 256 numbers in a row than among the first 256.
+pub const FINDINGS_MAX: usize = 54;
+
+/// What became of one prime exponent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Finding {
+    /// The exponent `p`.
+    pub exponent: u32,
+    /// What `2^p - 1` is.
+    pub verdict: Verdict,
+}
+
+/// What `2^p - 1` is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Verdict {
+    /// A prime, by the Lucas-Lehmer test.
+    Prime,
+    /// Composite: this is its smallest factor within the bounds of trial factoring.
+    Factor(u64),
+    /// Composite, by a test that ended on this residue.
+    Composite {
+        /// The lower 64 bits of the last residue: of Lucas-Lehmer's below the job's `proofs_from`, from there on of
+        /// `3^(2^p - 2)`, the Fermat test to base 3.
+        residue: u64,
+    },
+}
+
+impl Finding {
+    /// Whether it can be: a factor divides. Of primes and residues it says nothing.
+    pub fn is_plausible(&self) -> bool {
+        match self.verdict {
+            Verdict::Prime | Verdict::Composite { .. } => true,
+            Verdict::Factor(factor) => divides(factor, self.exponent),
+        }
+    }
+}
+
+/// Whether a number is prime, by trial division. At most a thousand divisions for an exponent.
+pub fn is_prime(number: u32) -> bool {
+    if number < 4 {
+        return number >= 2;
+    }
+    let divides = |divisor: &u32| number.is_multiple_of(*divisor);
+    !number.is_multiple_of(2)
+        && !(3..)
+            .step_by(2)
+            .take_while(|divisor| divisor * divisor <= number)
+            .any(|divisor| divides(&divisor))
+}
+
+/// Whether `factor` divides `2^exponent - 1` and is neither 1 nor the whole.
+pub fn divides(factor: u64, exponent: u32) -> bool {
+    let is_whole = exponent < 64 && factor >= (1 << exponent) - 1;
+    factor > 1 && !is_whole && power_of_two(exponent, factor) == 1
+}
+
+/// `2^exponent` modulo `modulus`, which is not 0.
+fn power_of_two(exponent: u32, modulus: u64) -> u64 {
+    let modulus = u128::from(modulus);
+    let bits = (0..32 - exponent.leading_zeros()).rev();
+    let power = bits.fold(1 % modulus, |power, bit| {
+        let square = power * power % modulus;
+        if exponent >> bit & 1 == 1 { square * 2 % modulus } else { square }
+    });
+    u64::try_from(power).expect("a remainder of a 64-bit number has 64 bits")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exponents_are_told_from_other_numbers() {
+        let primes: Vec<u32> = (0..50).filter(|number| is_prime(*number)).collect();
+
+        assert_eq!(primes, [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47]);
+        assert!(is_prime(4_194_301) && !is_prime(EXPONENT_MAX) && !is_prime(2039 * 2053));
+        assert_eq!((0..256).filter(|number| is_prime(*number)).count(), FINDINGS_MAX);
+    }
+
+    #[test]
+    fn only_what_divides_is_a_factor() {
+        for (factor, exponent) in [(23, 11), (89, 11), (47, 23), (233, 29), (193_707_721, 67)] {
+            assert!(divides(factor, exponent), "{factor} divides 2^{exponent} - 1");
+        }
+        for (factor, exponent) in [(0, 11), (1, 11), (2047, 11), (22, 11), (127, 7), (7, 67), (u64::MAX, 61)]
+        {
+            assert!(!divides(factor, exponent), "{factor} is no factor of 2^{exponent} - 1");
+        }
+    }
+}
