@@ -1,6 +1,7 @@
 //! The finished blocks of a job.
 //!
-//! One set of finished units has one form: the largest aligned blocks that are finished, in order. Two finished siblings
+//! One set of finished units has one form: the largest aligned blocks that are finished (and that an outcome of its kind may
+//! grow to), in order. Two finished siblings
 //! become their parent, with their outcomes merged front first, and a larger block takes the place of those nested in it.
 //! So any two ledgers that know the same units are equal, however they came to know them.
 //!
@@ -11,6 +12,7 @@
 use std::collections::BTreeMap;
 
 use manyhands_wire::frame::CreditRun;
+use manyhands_wire::mersenne::{FINDINGS_MAX, Finding, LEVEL_MAX, Verdict};
 use manyhands_wire::{Block, Outcome, PeerId, UnitRange};
 use rangemap::RangeSet;
 use thiserror::Error;
@@ -254,8 +256,24 @@ impl Ledger {
 
     /// How many units from 0 on are finished without a gap, and what they came to.
     pub fn prefix(&self) -> (u64, Option<Outcome>) {
-        let end = self.done.get(&0).map_or(0, |run| run.end);
+        let end = self.prefix_units();
         (end, self.outcome_of(UnitRange::new(0, end)))
+    }
+
+    /// What became of the exponents within a range, in order, as far as the job is a search and they are finished. Blocks that
+    /// reach over the range's ends are given whole.
+    pub fn findings(&self, within: UnitRange) -> impl Iterator<Item = Finding> + '_ {
+        self.blocks(within)
+            .flat_map(|(_, outcome)| match outcome {
+                Outcome::Mersenne(findings) => findings.as_slice(),
+                Outcome::Sum(_) | Outcome::Delay(_) => &[],
+            })
+            .copied()
+    }
+
+    /// How many units from 0 on are finished without a gap.
+    pub fn prefix_units(&self) -> u64 {
+        self.done.get(&0).map_or(0, |run| run.end)
     }
 
     /// The outcome of all finished blocks in order. `None` if there are none, or if they are more than 128 bits hold,
@@ -270,13 +288,16 @@ impl Ledger {
         hasher.update(b"manyhands ledger v1");
         hasher.update(&self.units.to_le_bytes());
         for (block, outcome) in self.blocks.values() {
-            let (tag, value) = match outcome {
-                Outcome::Sum(total) => (0, *total),
-                Outcome::Delay(units) => (1, u128::from(*units)),
+            let mut entry = |tag: u8, value: &[u8]| {
+                hasher.update(&[block.level(), tag]);
+                hasher.update(&block.index().to_le_bytes());
+                hasher.update(value);
             };
-            hasher.update(&[block.level(), tag]);
-            hasher.update(&block.index().to_le_bytes());
-            hasher.update(&value.to_le_bytes());
+            match outcome {
+                Outcome::Sum(total) => entry(0, &total.to_le_bytes()),
+                Outcome::Delay(units) => entry(1, &u128::from(*units).to_le_bytes()),
+                Outcome::Mersenne(findings) => entry(2, blake3::hash(&encoded(findings)).as_bytes()),
+            }
         }
         *hasher.finalize().as_bytes()
     }
@@ -321,6 +342,9 @@ impl Ledger {
     fn grown(&self, block: Block, outcome: Outcome) -> Result<(Block, Outcome), LedgerError> {
         let (mut whole, mut merged) = (block, outcome);
         while let Some((parent, sibling)) = whole.parent().zip(whole.sibling()) {
+            if parent.level() > merged.level_max() {
+                break;
+            }
             let Some((known, other)) = self.blocks.get(&sibling.start()) else { break };
             if *known != sibling {
                 break;
@@ -351,15 +375,31 @@ impl PartialEq for Ledger {
 /// Whether two outcomes can be of the same job.
 fn same_kind(a: &Outcome, b: &Outcome) -> bool {
     match (a, b) {
-        (Outcome::Sum(_), Outcome::Sum(_)) | (Outcome::Delay(_), Outcome::Delay(_)) => true,
-        (Outcome::Sum(_), Outcome::Delay(_)) | (Outcome::Delay(_), Outcome::Sum(_)) => false,
+        (Outcome::Sum(_), Outcome::Sum(_))
+        | (Outcome::Delay(_), Outcome::Delay(_))
+        | (Outcome::Mersenne(_), Outcome::Mersenne(_)) => true,
+        (Outcome::Sum(_) | Outcome::Delay(_) | Outcome::Mersenne(_), _) => false,
     }
 }
 
-/// Whether an outcome is small enough to be true.
+/// Findings as bytes of their own for each.
+fn encoded(findings: &[Finding]) -> Vec<u8> {
+    let encode = |Finding { exponent, verdict }: &Finding| {
+        let (tag, value) = match *verdict {
+            Verdict::Prime => (0_u8, 0),
+            Verdict::Factor(factor) => (1, factor),
+            Verdict::Composite { residue } => (2, residue),
+        };
+        [exponent.to_le_bytes().as_slice(), &[tag], &value.to_le_bytes()].concat()
+    };
+    findings.iter().flat_map(encode).collect()
+}
+
+/// Whether an outcome is small enough to be true, and to be kept as one.
 fn is_plausible(block: Block, outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Sum(total) => *total < SUM_MAX,
         Outcome::Delay(units) => *units <= block.len(),
+        Outcome::Mersenne(findings) => block.level() <= LEVEL_MAX && findings.len() <= FINDINGS_MAX,
     }
 }

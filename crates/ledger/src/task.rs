@@ -44,7 +44,7 @@ impl TaskFile {
         let (units, outcome) = ledger.prefix();
         let added = match outcome {
             Some(Outcome::Sum(added)) => added,
-            Some(Outcome::Delay(_)) | None => 0,
+            Some(Outcome::Delay(_) | Outcome::Mersenne(_)) | None => 0,
         };
         let numbers = units.saturating_mul(unit_size).min((last + 1).saturating_sub(first));
         Some(Self {

@@ -2,6 +2,7 @@
 //! as one likes.
 
 use manyhands_ledger::{Inserted, Ledger, LedgerError};
+use manyhands_wire::mersenne::{Finding, LEVEL_MAX, Verdict, is_prime};
 use manyhands_wire::{Block, Outcome, PeerId, UnitRange};
 use proptest::prelude::*;
 
@@ -151,6 +152,34 @@ proptest! {
         prop_assert_eq!(tried.version(), ledger.version());
         prop_assert_eq!(tried, ledger);
     }
+}
+
+#[test]
+fn findings_are_kept_in_blocks_that_fit_a_frame() {
+    let mut ledger = Ledger::new(1 << 12);
+    let findings = |range: UnitRange| {
+        let exponents = (range.start..range.end).map(|unit| unit as u32 + 2);
+        let residue = |exponent: u32| Verdict::Composite { residue: u64::from(exponent) << 32 };
+        Outcome::Mersenne(
+            exponents
+                .filter(|exponent| is_prime(*exponent))
+                .map(|exponent| Finding { exponent, verdict: residue(exponent) })
+                .collect(),
+        )
+    };
+
+    for block in UnitRange::new(0, 1 << 11).blocks_up_to(4).collect::<Vec<_>>().into_iter().rev() {
+        ledger.insert(block, findings(block.range())).unwrap();
+    }
+    let large = Block::new(LEVEL_MAX + 1, 4).unwrap();
+
+    assert_eq!(
+        ledger.blocks(ledger.range()).map(|(block, _)| block.level()).collect::<Vec<_>>(),
+        [LEVEL_MAX; 8]
+    );
+    assert_eq!(ledger.findings(ledger.range()).count(), 309);
+    assert_eq!(ledger.prefix_units(), 1 << 11);
+    assert_eq!(ledger.insert(large, findings(large.range())), Err(LedgerError::TooLarge { block: large }));
 }
 
 #[test]
