@@ -104,7 +104,7 @@ fn a_restart_needs_only_the_number_to_count_to() {
 fn the_default_unit_size_is_a_power_of_two_within_its_bounds() {
     let size_of = |goal| match TaskFile::new(goal).to_spec(None, "Liz", [0; 16]).kind {
         JobKind::Sum { unit_size, .. } => unit_size,
-        JobKind::Delay { .. } => 0,
+        JobKind::Delay { .. } | JobKind::Mersenne { .. } => 0,
     };
 
     assert_eq!([0, 5, 100_000_000, 10u64.pow(18)].map(size_of), [1024, 1024, 16_384, 1 << 20]);
