@@ -1,0 +1,3 @@
+//! Measures the transform: to come with the fast one.
+
+fn main() {}
