@@ -5,8 +5,16 @@
 //! the weight 2^(ceil(pj/n) - pj/n); with these weights the cyclic convolution that a Fourier transform multiplies by is
 //! multiplication modulo 2^p - 1. Digits are balanced around zero, which keeps the transform's rounding small.
 
+mod aligned;
+mod butterfly;
 mod field;
+mod kernel;
+mod middle;
 mod number;
+mod outer;
+mod passes;
+mod plan;
+mod vector;
 
 pub use crate::kernel::sum::Path;
 pub use field::Field;

@@ -1,8 +1,8 @@
 //! Multiplication modulo one 2^p - 1, with the tables it needs.
 
-use std::f64::consts::TAU;
-
+use super::kernel::{Kernel, Room, kernel};
 use super::number::Digits;
+use super::plan::Plan;
 use super::{EXPONENT_MAX, LENGTH_MIN, Length, Number, Path, ROUND_OFF_MAX, RoundOff, lengths};
 
 /// Arithmetic modulo 2^p - 1 by transforms of one length: tables and room to compute in.
@@ -10,7 +10,9 @@ use super::{EXPONENT_MAX, LENGTH_MIN, Length, Number, Path, ROUND_OFF_MAX, Round
 pub struct Field {
     digits: Digits,
     path: Path,
-    weights: Vec<f64>,
+    kernel: Kernel,
+    plan: Plan,
+    room: Room,
     round_off: f64,
 }
 
@@ -20,16 +22,14 @@ impl Field {
     ///
     /// The length may be shorter than [`lengths`] has it; then there will be errors of round-off.
     pub fn new(exponent: u32, length: Length, path: Path) -> Option<Self> {
-        if !(2..=EXPONENT_MAX).contains(&exponent) || !path.is_available() || length.0 < LENGTH_MIN {
+        if !(2..=EXPONENT_MAX).contains(&exponent) || length.0 < LENGTH_MIN {
             return None;
         }
-        let digits = Digits { exponent, length, lanes: 1 };
-        let n = u64::from(length.0);
-        let weights = (0..n)
-            .map(|j| ((n - u64::from(exponent) * j % n) % n) as f64 / n as f64)
-            .map(f64::exp2)
-            .collect();
-        Some(Self { digits, path, weights, round_off: 0.0 })
+        let (kernel, lanes) = kernel(path, length.0)?;
+        let plan = Plan::new(exponent, length.0, lanes)?;
+        let room = Room::new(&plan);
+        let digits = Digits { exponent, length, lanes };
+        Some(Self { digits, path, kernel, plan, room, round_off: 0.0 })
     }
 
     /// The arithmetic modulo 2^`exponent` - 1 with the best length on the best path of this processor; `None` if the
@@ -84,8 +84,9 @@ impl Field {
     ///
     /// If the number is of a field with another length.
     pub fn square(&mut self, x: &mut Number) -> Result<(), RoundOff> {
-        let y = x.clone();
-        self.multiply(x, &y)
+        self.run(x, None)?;
+        x.shift = (2 * x.shift) % self.digits.exponent;
+        Ok(())
     }
 
     /// Squares `x` and subtracts 2, the step of Lucas and Lehmer; its shift doubles modulo p.
@@ -113,50 +114,21 @@ impl Field {
     ///
     /// If a number is of a field with another length.
     pub fn multiply(&mut self, x: &mut Number, y: &Number) -> Result<(), RoundOff> {
-        let n = self.weights.len();
-        let weigh = |digits: &[f64]| -> Vec<[f64; 2]> {
-            digits.iter().zip(&self.weights).map(|(digit, weight)| [digit * weight, 0.0]).collect()
-        };
-        let (mut a, mut b) = (weigh(&x.digits), weigh(&y.digits));
-        transform(&mut a);
-        transform(&mut b);
-        for (a, b) in a.iter_mut().zip(&b) {
-            // Conjugated, so that the same transform leads back.
-            *a = [a[0] * b[0] - a[1] * b[1], -(a[0] * b[1] + a[1] * b[0])];
-        }
-        transform(&mut a);
-        let mut error = 0.0_f64;
-        for ((digit, sum), weight) in x.digits.iter_mut().zip(&a).zip(&self.weights) {
-            let sum = sum[0] / (weight * n as f64);
-            *digit = sum.round();
-            error = error.max((sum - *digit).abs());
-        }
-        self.digits.scale(&mut x.digits, 1);
+        assert_eq!(self.plan.weights.len(), y.digits.len(), "the number is of another length");
+        self.run(x, Some(&y.digits))?;
         x.shift = (x.shift + y.shift) % self.digits.exponent;
-        self.round_off = error;
-        if error <= ROUND_OFF_MAX { Ok(()) } else { Err(RoundOff { error }) }
+        Ok(())
     }
 
     /// Multiplies `x` by a small number, exactly; the shift stays.
     pub fn multiply_small(&mut self, x: &mut Number, by: u32) {
         self.digits.scale(&mut x.digits, by);
     }
-}
 
-/// The Fourier transform of complex numbers, a power of two of them.
-fn transform(data: &mut [[f64; 2]]) {
-    let n = data.len();
-    if n == 1 {
-        return;
-    }
-    let mut even: Vec<_> = data.iter().step_by(2).copied().collect();
-    let mut odd: Vec<_> = data.iter().skip(1).step_by(2).copied().collect();
-    transform(&mut even);
-    transform(&mut odd);
-    for k in 0..n / 2 {
-        let (sin, cos) = (-TAU * k as f64 / n as f64).sin_cos();
-        let turned = [odd[k][0] * cos - odd[k][1] * sin, odd[k][0] * sin + odd[k][1] * cos];
-        data[k] = [even[k][0] + turned[0], even[k][1] + turned[1]];
-        data[k + n / 2] = [even[k][0] - turned[0], even[k][1] - turned[1]];
+    fn run(&mut self, x: &mut Number, y: Option<&[f64]>) -> Result<(), RoundOff> {
+        assert_eq!(self.plan.weights.len(), x.digits.len(), "the number is of another length");
+        let error = (self.kernel)(&self.plan, &mut self.room, &mut x.digits, y);
+        self.round_off = error;
+        if error <= ROUND_OFF_MAX { Ok(()) } else { Err(RoundOff { error }) }
     }
 }

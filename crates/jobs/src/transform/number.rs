@@ -1,13 +1,14 @@
 //! Residues modulo 2^p - 1 as digits, and how they come from and go to plain binary words.
 
 use super::Length;
+use super::aligned::Aligned;
 
 /// A residue modulo 2^p - 1 as the digits of a [`Field`](super::Field), which are 2^shift times the residue.
 ///
 /// It belongs to fields of the same exponent, length and path as the one it was made by.
 #[derive(Clone, Debug)]
 pub struct Number {
-    pub(super) digits: Vec<f64>,
+    pub(super) digits: Aligned,
     pub(super) shift: u32,
 }
 
@@ -50,9 +51,9 @@ impl Digits {
     }
 
     /// The digits, in the order they are stored, of 2^`shift` times the value in `words`.
-    pub(super) fn split(&self, words: &[u64], shift: u32) -> Vec<f64> {
+    pub(super) fn split(&self, words: &[u64], shift: u32) -> Aligned {
         let n = self.length.0 as usize;
-        let mut digits = vec![0.0; n];
+        let mut digits = Aligned::zeros(n);
         let mut carry = 0;
         for j in 0..n {
             let width = self.width(j);

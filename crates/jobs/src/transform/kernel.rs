@@ -1,0 +1,73 @@
+//! The way through a multiplication, and its entry points for each kind of processor.
+
+#[cfg_attr(target_arch = "x86_64", path = "kernel/x86_64.rs")]
+#[cfg_attr(all(target_arch = "wasm32", target_feature = "simd128"), path = "kernel/wasm32.rs")]
+#[cfg_attr(
+    not(any(target_arch = "x86_64", all(target_arch = "wasm32", target_feature = "simd128"))),
+    path = "kernel/other.rs"
+)]
+mod arch;
+
+use super::Path;
+use super::aligned::Aligned;
+use super::plan::Plan;
+use super::vector::Vector;
+use super::vector::plain::Plain;
+use super::{middle, outer};
+
+/// Multiplies the digits `x` by themselves or by the digits `y`; returns the round-off error.
+pub(super) type Kernel = fn(plan: &Plan, room: &mut Room, x: &mut [f64], y: Option<&[f64]>) -> f64;
+
+/// Where a multiplication is done.
+#[derive(Clone, Debug)]
+pub(super) struct Room {
+    work: Aligned,
+    /// As large as `work`, once it has been needed.
+    other: Aligned,
+    scratch: Aligned,
+}
+
+impl Room {
+    /// As much as the plan needs for squares.
+    pub(super) fn new(plan: &Plan) -> Self {
+        Self {
+            work: Aligned::zeros(plan.lanes * plan.pitch),
+            other: Aligned::zeros(0),
+            scratch: Aligned::zeros(4 * (plan.lanes + 1) * plan.lanes),
+        }
+    }
+}
+
+/// The kernel for transforms of this length on this path, and how many lanes it has; `None` if this processor or this build
+/// does not have the path.
+pub(super) fn kernel(path: Path, length: u32) -> Option<(Kernel, usize)> {
+    match path {
+        Path::Portable => Some((plain, 2)),
+        Path::Avx512 | Path::Avx2 | Path::Simd128 => arch::kernel(path, length),
+    }
+}
+
+fn plain(plan: &Plan, room: &mut Room, x: &mut [f64], y: Option<&[f64]>) -> f64 {
+    multiply::<Plain, 2>(plan, room, x, y)
+}
+
+/// Multiplies digits.
+#[inline(always)]
+fn multiply<V: Vector<L>, const L: usize>(
+    plan: &Plan,
+    room: &mut Room,
+    x: &mut [f64],
+    y: Option<&[f64]>,
+) -> f64 {
+    let Room { work, other, scratch } = room;
+    if let Some(y) = y {
+        if other.len() < work.len() {
+            *other = Aligned::zeros(work.len());
+        }
+        outer::forward::<V, L>(plan, y, other);
+        middle::forward::<V, L>(plan, other);
+    }
+    outer::forward::<V, L>(plan, x, work);
+    middle::multiply::<V, L>(plan, work, y.map(|_| &other[..]), scratch);
+    outer::inverse::<V, L>(plan, work, x)
+}

@@ -1,0 +1,186 @@
+//! From digits to strands and back: the first step of the transform, and the last with all that makes digits of its sums.
+//!
+//! Vectors of digits have in lane l the l-th part of the number, so a carry goes from each vector to the next, for all parts
+//! at once, and only what is left after the last row goes over to the next lane. The first step, L rows at a time:
+//! weigh the digits; transpose, so that the parts stand in vectors of their own, and the lanes are the rows; transform over
+//! the parts; multiply by the twiddles; result k is a row of strand k. The last step is the same backwards, and then each
+//! sum is rounded to a whole number (where the round-off error shows), and carries.
+
+use super::butterfly;
+use super::plan::Plan;
+use super::vector::{Complex, Row, Vector, rows, rows_mut, transpose};
+
+/// How many rows are carried along at a time, each with what is carried over to it: a carry waits for the one before it,
+/// and would leave the processor idle otherwise.
+const CHAINS: usize = 2;
+
+/// Weighs the digits and does the first step.
+#[inline(always)]
+pub(super) fn forward<V: Vector<L>, const L: usize>(plan: &Plan, digits: &[f64], work: &mut [f64]) {
+    let strands = strands::<L>(plan, work);
+    let digits = rows::<L>(digits).as_chunks::<L>().0;
+    let weights = rows::<L>(&plan.weights).as_chunks::<L>().0;
+    for (q, (digits, weights)) in digits.iter().zip(weights).enumerate() {
+        let mut x = [Complex::<V>::splat([0.0; 2]); L];
+        for ((x, digits), weights) in x.iter_mut().zip(digits).zip(weights) {
+            let (digits, weights) = (Complex::<V>::load(digits), Complex::load(weights));
+            *x = Complex { re: digits.re.mul(weights.re), im: digits.im.mul(weights.im) };
+        }
+        transpose(&mut x);
+        butterfly::forward(&mut x);
+        x[0].store(&mut strands[0][q]);
+        for k in 1..L {
+            x[k].mul(twiddle(plan, q, k)).store(&mut strands[k][q]);
+        }
+    }
+}
+
+/// Does the last step, rounds and carries. Returns the round-off error.
+#[inline(always)]
+pub(super) fn inverse<V: Vector<L>, const L: usize>(
+    plan: &Plan,
+    work: &mut [f64],
+    digits: &mut [f64],
+) -> f64 {
+    let strands = strands::<L>(plan, work);
+    let blocks = rows_mut::<L>(digits).as_chunks_mut::<L>().0;
+    let unweights = rows::<L>(&plan.unweights).as_chunks::<L>().0;
+    let bases = Bases::<V>::new(plan);
+    let distance = plan.rows / CHAINS;
+    let mut carries = [V::splat(0.0); CHAINS];
+    let mut errors = [V::splat(0.0); CHAINS];
+    for q in 0..distance {
+        let mut x = [[Complex::<V>::splat([0.0; 2]); L]; CHAINS];
+        for (chain, x) in x.iter_mut().enumerate() {
+            *x = sums(plan, &strands, q + chain * distance);
+        }
+        for i in 0..L {
+            for chain in 0..CHAINS {
+                let q = q + chain * distance;
+                let unweight = Complex::load(&unweights[q][i]);
+                let (carry, error) = (&mut carries[chain], &mut errors[chain]);
+                let re = bases.digit(x[chain][i].re, unweight.re, carry, error);
+                let im = bases.digit(x[chain][i].im, unweight.im, carry, error);
+                Complex { re, im }.store(&mut blocks[q][i]);
+            }
+        }
+    }
+    for (chain, carry) in carries.into_iter().enumerate() {
+        carry_on(plan, &bases, rows_mut::<L>(digits), (chain + 1) * distance * L, carry);
+    }
+    let mut error = [0.0; L];
+    errors[0].max(errors[1]).store(&mut error);
+    error.into_iter().fold(0.0, f64::max)
+}
+
+/// The strands, each by itself.
+#[inline(always)]
+fn strands<'a, const L: usize>(plan: &Plan, work: &'a mut [f64]) -> [&'a mut [Row<L>]; L] {
+    let mut strands = work.chunks_exact_mut(plan.pitch);
+    [(); L].map(|()| {
+        let strand = strands.next().map(rows_mut::<L>).unwrap_or_default();
+        &mut strand[..plan.rows]
+    })
+}
+
+/// The twiddles of row q of strand k, k > 0.
+#[inline(always)]
+fn twiddle<V: Vector<L>, const L: usize>(plan: &Plan, q: usize, k: usize) -> Complex<V> {
+    let lanes = Complex::load(&rows::<L>(&plan.outer_lanes)[k]);
+    Complex::splat(plan.outer[q * (L - 1) + k - 1]).mul(lanes)
+}
+
+/// The weighted sums of L rows.
+#[inline(always)]
+fn sums<V: Vector<L>, const L: usize>(
+    plan: &Plan,
+    strands: &[&mut [Row<L>]; L],
+    q: usize,
+) -> [Complex<V>; L] {
+    let mut x = [Complex::<V>::load(&strands[0][q]); L];
+    for k in 1..L {
+        x[k] = Complex::load(&strands[k][q]).mul_conjugate(twiddle(plan, q, k));
+    }
+    butterfly::inverse(&mut x);
+    transpose(&mut x);
+    x
+}
+
+/// What the digits are digits to: one power of two for the smaller and one for the larger.
+struct Bases<V> {
+    large_above: V,
+    small: V,
+    large: V,
+    one_in_small: V,
+    one_in_large: V,
+}
+
+impl<V: Copy> Bases<V> {
+    #[inline(always)]
+    fn new<const L: usize>(plan: &Plan) -> Self
+    where
+        V: Vector<L>,
+    {
+        Self {
+            large_above: V::splat(plan.large_above),
+            small: V::splat(plan.base),
+            large: V::splat(plan.base * 2.0),
+            one_in_small: V::splat(1.0 / plan.base),
+            one_in_large: V::splat(0.5 / plan.base),
+        }
+    }
+
+    /// The digits of weighted sums and what is carried to them, and what they carry.
+    #[inline(always)]
+    fn digit<const L: usize>(&self, sum: V, unweight: V, carry: &mut V, error: &mut V) -> V
+    where
+        V: Vector<L>,
+    {
+        let sum = sum.mul(unweight);
+        let whole = sum.round();
+        *error = error.max(sum.sub(whole).abs());
+        self.split(whole.add(*carry), unweight, carry)
+    }
+
+    /// The digits of whole numbers, and what they carry.
+    #[inline(always)]
+    fn split<const L: usize>(&self, whole: V, unweight: V, carry: &mut V) -> V
+    where
+        V: Vector<L>,
+    {
+        let base = unweight.choose_above(self.large_above, self.large, self.small);
+        let one_in = unweight.choose_above(self.large_above, self.one_in_large, self.one_in_small);
+        *carry = whole.mul(one_in).round();
+        carry.mul_from(base, whole)
+    }
+}
+
+/// Carries what is left after a chain's last row on into the rows from `row` on, until nothing is left.
+#[inline(always)]
+fn carry_on<V: Vector<L>, const L: usize>(
+    plan: &Plan,
+    bases: &Bases<V>,
+    digits: &mut [Row<L>],
+    mut row: usize,
+    mut carry: V,
+) {
+    let unweights = rows::<L>(&plan.unweights);
+    loop {
+        let mut lanes = [0.0; L];
+        carry.store(&mut lanes);
+        if lanes == [0.0; L] {
+            return;
+        }
+        if row == digits.len() {
+            // After the last digit of all comes the first, as 2^p is 1.
+            lanes.rotate_right(1);
+            carry = V::load(&lanes);
+            row = 0;
+        }
+        for part in 0..2 {
+            let whole = V::load(&digits[row][part]).add(carry);
+            bases.split(whole, V::load(&unweights[row][part]), &mut carry).store(&mut digits[row][part]);
+        }
+        row += 1;
+    }
+}
