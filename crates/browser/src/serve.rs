@@ -57,8 +57,8 @@ impl Server {
     fn on_command(self: &Rc<Self>, event: &MessageEvent) {
         let Ok(data) = event.data().dyn_into::<ArrayBuffer>() else { return };
         let Ok(command) = postcard::from_bytes(&Uint8Array::new(&data).to_vec()) else { return };
-        let report = self.worker.borrow_mut().handle(command);
-        self.post(report);
+        let reports = self.worker.borrow_mut().handle(command);
+        self.post(&reports);
         self.come_back();
     }
 
@@ -68,7 +68,7 @@ impl Server {
             return;
         }
         let step = self.worker.borrow_mut().step(&mut || self.clock.now().as_micros());
-        self.post(step.report);
+        self.post(&step.reports);
         if step.rest.is_zero() {
             self.come_back();
         } else {
@@ -91,8 +91,8 @@ impl Server {
         }
     }
 
-    fn post(&self, report: Option<Report>) {
-        if let Some(bytes) = report.and_then(|report| postcard::to_stdvec(&report).ok()) {
+    fn post(&self, reports: &[Report]) {
+        for bytes in reports.iter().filter_map(|report| postcard::to_stdvec(report).ok()) {
             let _ = self.scope.post_message(&Uint8Array::from(bytes.as_slice()).buffer());
         }
     }

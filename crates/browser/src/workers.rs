@@ -110,13 +110,16 @@ impl Inner {
         };
         let Ok(report) = postcard::from_bytes::<Report>(&Uint8Array::new(&buffer).to_vec()) else { return };
         match report {
-            Report::Calibrated { .. } | Report::Done { .. } => {
+            Report::Calibrated { .. } | Report::Done { .. } | Report::Confirmed { .. } => {
                 if let Some(seat) = self.seats.borrow_mut().get_mut(&slot) {
                     seat.open.retain(|command| matches!(command, Command::Throttle(_)));
                     seat.failures = 0;
                 }
             }
-            Report::Shortened { .. } => {}
+            Report::Shortened { .. }
+            | Report::Progress { .. }
+            | Report::Saved { .. }
+            | Report::Proved { .. } => {}
         }
         (self.tell)(Told::Report(slot, report));
     }

@@ -1,5 +1,6 @@
 //! Kernels: the units of a job in, their outcome out.
 
+pub mod mersenne;
 pub mod sum;
 
 use manyhands_wire::{JobKind, Outcome, UnitRange};
@@ -22,6 +23,9 @@ pub fn compute(kind: &JobKind, units: UnitRange) -> Outcome {
             let within = units.intersection(&UnitRange::new(0, all));
             Outcome::Delay(within.map_or(0, |within| within.len()))
         }
+        JobKind::Mersenne { from, to, proofs_from } => {
+            Outcome::Mersenne(mersenne::findings(from, to, proofs_from, units))
+        }
     }
 }
 
@@ -29,6 +33,6 @@ pub fn compute(kind: &JobKind, units: UnitRange) -> Outcome {
 pub(crate) fn unit_cost(kind: &JobKind) -> u64 {
     match *kind {
         JobKind::Sum { unit_size, .. } => unit_size.max(1),
-        JobKind::Delay { .. } => 1,
+        JobKind::Delay { .. } | JobKind::Mersenne { .. } => 1,
     }
 }

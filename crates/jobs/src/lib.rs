@@ -15,4 +15,4 @@ pub mod speed;
 pub mod transform;
 pub mod worker;
 
-pub use worker::{Command, Report, Step, Worker};
+pub use worker::{Claim, Command, Report, Saved, Step, Worker};

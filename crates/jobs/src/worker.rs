@@ -3,16 +3,16 @@
 //! A [`Worker`] starts no thread and reads no clock. The driver that lends it a thread loops:
 //!
 //! 1. While [`Worker::is_busy`] is false, wait for a [`Command`].
-//! 2. Hand every command that has come to [`Worker::handle`], and post the [`Report`] it may answer with.
-//! 3. Call [`Worker::step`], and post the report it may hand out.
+//! 2. Hand every command that has come to [`Worker::handle`], and post the [`Report`]s it answers with, in order.
+//! 3. Call [`Worker::step`], and post the reports it hands out, in order.
 //! 4. Wait for the next command, but no longer than the step's [`rest`](Step::rest); a rest of zero means not at all, only
 //!    look. Then begin anew.
 //!
 //! Waking early does no harm: a step that comes before the rest is over computes nothing and hands out what is left of the
 //! rest. So a command is heard at once also while a worker rests.
 //!
-//! A step takes about 10 ms where the units are small, one unit where they are large. What it computes is kept as aligned
-//! blocks, whose finished siblings merge, so whatever the slice, and wherever it is cut short, its outcome is a few
+//! A step takes about 10 ms where the units are small, one unit where they are large; but a search for primes stops in the
+//! middle of an exponent, and goes on there or somewhere else. What is computed is kept as aligned blocks, whose finished siblings merge, so whatever the slice, and wherever it is cut short, its outcome is a few
 //! large blocks.
 //!
 //! The throttle stretches time: a worker on 25 % that computed for 10 ms rests for 30 ms. A rest that lasted too long,
@@ -21,14 +21,16 @@
 mod calibration;
 mod message;
 mod pace;
+mod search;
 mod slice;
 
 use std::time::Duration;
 
 use manyhands_wire::JobKind;
 
+use crate::kernel::mersenne::Confirmation;
 use calibration::Calibration;
-pub use message::{Command, Report};
+pub use message::{Claim, Command, Report, Saved};
 use pace::Pace;
 use slice::Slice;
 
@@ -36,6 +38,9 @@ use slice::Slice;
 const PERMILLE_ALL: u16 = 1000;
 /// How much of a rest that lasted too long is made good at most, in microseconds. A guess: several ticks of a coarse timer.
 const LATE_US_MAX: u64 = 50_000;
+
+/// Of a unit that would be finished within this time the rest is computed, though nobody wants it any more: in microseconds.
+const NEARLY_US: u64 = 300_000;
 
 /// Computes slices of jobs. See the [module](self) for the loop of its driver.
 #[derive(Debug)]
@@ -46,18 +51,25 @@ pub struct Worker {
     due_us: u64,
     /// How much to compute in one step.
     pace: Pace,
-    /// The measurement under way. It goes before the slice.
+    /// The measurement under way. It goes before the task.
     calibration: Option<Calibration>,
-    /// The slice under way.
-    slice: Option<Slice>,
+    /// What is under way.
+    task: Option<Task>,
+}
+
+/// What a worker is on: at most one of these.
+#[derive(Debug)]
+enum Task {
+    Slice(Box<Slice>),
+    Confirm(Confirmation),
 }
 
 /// What came of one step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Step {
-    /// To be passed on.
-    pub report: Option<Report>,
+    /// To be passed on, in this order.
+    pub reports: Vec<Report>,
     /// How long to wait for commands before the next step.
     pub rest: Duration,
 }
@@ -71,53 +83,79 @@ impl Default for Worker {
 impl Worker {
     /// A worker with nothing to do, at full throttle.
     pub fn new() -> Self {
-        Self { permille: PERMILLE_ALL, due_us: 0, pace: Pace::new(), calibration: None, slice: None }
+        Self { permille: PERMILLE_ALL, due_us: 0, pace: Pace::new(), calibration: None, task: None }
     }
 
     /// Whether there is anything to do: if not, the driver waits for a command without calling [`step`](Self::step).
     pub fn is_busy(&self) -> bool {
-        self.calibration.is_some() || self.slice.is_some()
+        self.calibration.is_some() || self.task.is_some()
     }
 
-    /// Takes a command. The answer, if any, is to be passed on at once.
+    /// Takes a command. The answers are to be passed on at once.
     ///
-    /// A second [`Command::Begin`] while a slice is under way ends that slice where it is: what was computed of it is the
-    /// answer.
-    pub fn handle(&mut self, command: Command) -> Option<Report> {
+    /// A second [`Command::Begin`], [`Command::Check`] or [`Command::Confirm`] ends what is under way where it is: what was
+    /// computed of it is the answer.
+    pub fn handle(&mut self, command: Command) -> Vec<Report> {
         match command {
             Command::Calibrate(JobKind::Delay { unit_ms, .. }) => {
-                Some(Report::Calibrated { speed: calibration::delay_speed(unit_ms, self.permille) })
+                vec![Report::Calibrated { speed: calibration::delay_speed(unit_ms, self.permille) }]
             }
-            Command::Calibrate(JobKind::Sum { first, unit_size, .. }) => {
-                self.calibration = Some(Calibration::new(first, unit_size));
-                None
+            Command::Calibrate(kind @ (JobKind::Sum { .. } | JobKind::Mersenne { .. })) => {
+                self.calibration = Some(Calibration::new(&kind));
+                Vec::new()
             }
-            Command::Begin { kind, slice } => {
-                let former = self.slice.replace(Slice::new(kind, slice));
-                former.map(|former| former.into_report(self.due_us))
+            Command::Begin { kind, slice, saved } => {
+                self.replace(Task::Slice(Box::new(Slice::new(kind, slice, saved))))
             }
-            Command::Shorten { end } => {
-                let slice = self.slice.as_mut()?;
-                if slice.shorten(end) {
-                    self.due_us = 0;
-                }
-                Some(Report::Shortened { end: slice.end() })
+            Command::Check { kind, slice, claims } => {
+                self.replace(Task::Slice(Box::new(Slice::check(kind, slice, claims))))
             }
+            Command::Confirm { exponent, salt } => {
+                self.replace(Task::Confirm(Confirmation::new(exponent, salt)))
+            }
+            Command::Shorten { end } => self.shorten(end),
             Command::Throttle(permille) => {
                 self.permille = permille.clamp(1, PERMILLE_ALL);
-                None
+                Vec::new()
             }
+        }
+    }
+
+    fn replace(&mut self, task: Task) -> Vec<Report> {
+        match self.task.replace(task) {
+            Some(Task::Slice(former)) => former.into_reports(self.due_us),
+            Some(Task::Confirm(former)) => vec![given_up(&former)],
+            None => Vec::new(),
+        }
+    }
+
+    fn shorten(&mut self, end: u64) -> Vec<Report> {
+        match &mut self.task {
+            Some(Task::Slice(slice)) => {
+                let nearly =
+                    self.pace.work_in(NEARLY_US * u64::from(self.permille) / u64::from(PERMILLE_ALL));
+                let mut reports = Vec::new();
+                if slice.shorten(end, nearly, &mut reports) {
+                    self.due_us = 0;
+                }
+                reports.push(Report::Shortened { end: slice.end() });
+                reports
+            }
+            Some(Task::Confirm(confirmation)) => {
+                let report = given_up(confirmation);
+                self.task = None;
+                vec![report]
+            }
+            None => Vec::new(),
         }
     }
 
     /// Computes a little. `clock_us` reads a clock that never goes back, in microseconds from any start.
     pub fn step(&mut self, clock_us: &mut dyn FnMut() -> u64) -> Step {
         let now = clock_us();
-        if let Some(done) = self.settle(now) {
-            return self.rest(now, Some(done));
-        }
-        if now < self.due_us {
-            return self.rest(now, None);
+        let done = self.settle(now);
+        if !done.is_empty() || now < self.due_us {
+            return self.rest(now, done);
         }
         if let Some(calibration) = &mut self.calibration {
             let speed = calibration.step(&mut self.pace, now, clock_us);
@@ -125,37 +163,62 @@ impl Worker {
                 self.calibration = None;
             }
             let report = speed.map(|speed| Report::Calibrated { speed: throttled(speed, self.permille) });
-            return Step { report, rest: Duration::ZERO };
+            return Step { reports: report.into_iter().collect(), rest: Duration::ZERO };
         }
-        let Some(slice) = &mut self.slice else {
-            return Step { report: None, rest: Duration::ZERO };
-        };
 
         // A rest that ended late is made good: what follows counts from when the rest should have ended.
-        let from = if slice.start(now) { now } else { self.due_us.max(now.saturating_sub(LATE_US_MAX)) };
-        let (after, busy_us) = match slice.wait() {
-            Some(unit_us) => (now, unit_us),
-            None => {
-                let after = slice.compute(&mut self.pace, now, clock_us);
-                (after, after - now)
+        let late = self.due_us.max(now.saturating_sub(LATE_US_MAX));
+        let mut reports = Vec::new();
+        let (from, after, busy_us) = match &mut self.task {
+            None => return Step { reports, rest: Duration::ZERO },
+            Some(Task::Slice(slice)) => {
+                let from = if slice.start(now) { now } else { late };
+                match slice.wait() {
+                    Some(unit_us) => (from, now, unit_us),
+                    None => {
+                        let after = slice.compute(&mut self.pace, now, clock_us, &mut reports);
+                        (from, after, after - now)
+                    }
+                }
+            }
+            Some(Task::Confirm(confirmation)) => {
+                let work = confirmation.step(self.pace.work());
+                let after = clock_us().max(now);
+                self.pace.learn(work, after - now);
+                (late, after, after - now)
             }
         };
         self.due_us = from.saturating_add(stretched(busy_us, self.permille));
-        let done = self.settle(after);
-        self.rest(after, done)
+        reports.extend(self.settle(after));
+        self.rest(after, reports)
     }
 
-    /// Counts what is finished by now; the report of the slice, if nothing of it is left to do.
-    fn settle(&mut self, now: u64) -> Option<Report> {
+    /// Counts what is finished by now; the reports of the task, if nothing of it is left to do.
+    fn settle(&mut self, now: u64) -> Vec<Report> {
         let due_us = self.due_us;
-        let slice = self.slice.take_if(|slice| slice.settle(now >= due_us))?;
-        Some(slice.into_report(now.max(due_us)))
+        let is_over = |task: &mut Task| match task {
+            Task::Slice(slice) => slice.settle(now >= due_us),
+            Task::Confirm(confirmation) => confirmation.is_prime().is_some(),
+        };
+        match self.task.take_if(is_over) {
+            Some(Task::Slice(slice)) => slice.into_reports(now.max(due_us)),
+            Some(Task::Confirm(confirmation)) => vec![Report::Confirmed {
+                exponent: confirmation.exponent(),
+                is_prime: confirmation.is_prime(),
+            }],
+            None => Vec::new(),
+        }
     }
 
     /// A step that ends now, with what is left of the rest.
-    fn rest(&self, now: u64, report: Option<Report>) -> Step {
-        Step { report, rest: Duration::from_micros(self.due_us.saturating_sub(now)) }
+    fn rest(&self, now: u64, reports: Vec<Report>) -> Step {
+        Step { reports, rest: Duration::from_micros(self.due_us.saturating_sub(now)) }
     }
+}
+
+/// The answer of a confirmation that is not finished.
+fn given_up(confirmation: &Confirmation) -> Report {
+    Report::Confirmed { exponent: confirmation.exponent(), is_prime: None }
 }
 
 /// How long work of `us` microseconds takes with its rest.

@@ -19,7 +19,7 @@ fn a_slice_comes_out_as_its_blocks() {
     let kind = sum(1_000_000, 10);
     let mut bench = Bench::new(1_000);
 
-    assert_eq!(bench.worker.handle(begin(&kind, 5, 1_000)), None);
+    assert_eq!(bench.worker.handle(begin(&kind, 5, 1_000)), []);
     assert!(bench.worker.is_busy());
     let report = bench.run_to_report();
 
@@ -42,7 +42,7 @@ fn an_empty_slice_is_done_at_once() {
 fn shortening_an_idle_worker_is_not_answered() {
     let mut worker = Worker::new();
 
-    assert_eq!(worker.handle(Command::Shorten { end: 3 }), None);
+    assert_eq!(worker.handle(Command::Shorten { end: 3 }), []);
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn a_slice_is_never_lengthened() {
     let mut bench = Bench::new(1_000);
     bench.worker.handle(begin(&kind, 0, 50));
 
-    assert_eq!(bench.worker.handle(Command::Shorten { end: 90 }), Some(Report::Shortened { end: 50 }));
+    assert_eq!(bench.worker.handle(Command::Shorten { end: 90 }), [Report::Shortened { end: 50 }]);
 
     assert_whole(&kind, &bench.run_to_report(), UnitRange::new(0, 50));
 }
@@ -65,12 +65,11 @@ fn a_second_slice_ends_the_first_where_it_is() {
         assert_eq!(bench.step(), None);
     }
 
-    let first =
-        bench.worker.handle(begin(&kind, 1 << 25, (1 << 25) + 8)).expect("the first slice is reported");
+    let first = bench.worker.handle(begin(&kind, 1 << 25, (1 << 25) + 8));
 
-    let Report::Done { slice, .. } = &first else { panic!("{first:?}") };
+    let [done @ Report::Done { slice, .. }] = &first[..] else { panic!("{first:?}") };
     assert!(slice.start == 0 && slice.end > 0 && slice.end < 1 << 20);
-    assert_whole(&kind, &first, *slice);
+    assert_whole(&kind, done, *slice);
     assert_whole(&kind, &bench.run_to_report(), UnitRange::new(1 << 25, (1 << 25) + 8));
 }
 
@@ -85,8 +84,8 @@ fn steps_grow_to_ten_milliseconds_and_commands_get_a_hearing() {
         steps += 1;
         let mut clock = Stepwise { now_us: &mut bench.now_us, readings: 0 };
         let step = bench.worker.step(&mut || clock.read(10_000));
-        if let Some(report) = step.report {
-            break report;
+        if let [report] = &step.reports[..] {
+            break report.clone();
         }
     };
 
@@ -112,7 +111,7 @@ fn the_throttle_stretches_time_by_its_share() {
         let rest = u64::try_from(step.rest.as_micros()).unwrap() + late;
         bench.now_us += rest;
         rested += rest;
-        if let Some(Report::Done { took_us, .. }) = step.report {
+        if let [Report::Done { took_us, .. }] = step.reports[..] {
             assert!(took_us.abs_diff(busy * 4) <= 2_600, "{took_us} for {busy}");
         }
     }
@@ -133,7 +132,7 @@ fn a_step_before_the_rest_is_over_only_says_what_is_left() {
     bench.now_us += 30_000;
     let second = bench.worker.step(&mut || bench.now_us);
 
-    assert_eq!((second.report, second.rest), (None, Duration::from_millis(60)));
+    assert_eq!((second.reports, second.rest), (vec![], Duration::from_millis(60)));
 }
 
 #[test]
@@ -144,12 +143,12 @@ fn the_rest_after_a_slice_is_kept_before_the_next() {
     bench.worker.handle(begin(&kind, 0, 100));
     let mut clock = Stepwise { now_us: &mut bench.now_us, readings: 0 };
     let last = bench.worker.step(&mut || clock.read(8_000));
-    assert!(matches!(last.report, Some(Report::Done { took_us: 16_000, .. })), "{last:?}");
+    assert!(matches!(last.reports[..], [Report::Done { took_us: 16_000, .. }]), "{last:?}");
 
     bench.worker.handle(begin(&kind, 100, 200));
     let early = bench.worker.step(&mut || bench.now_us);
 
-    assert_eq!((early.report, early.rest), (None, Duration::from_millis(8)));
+    assert_eq!((early.reports, early.rest), (vec![], Duration::from_millis(8)));
 }
 
 #[test]
@@ -185,7 +184,7 @@ fn a_delay_that_nobody_wants_any_more_ends_at_once() {
     assert_eq!(bench.step(), None);
     assert_eq!(bench.worker.step(&mut || bench.now_us).rest, Duration::from_secs(1));
 
-    assert_eq!(bench.worker.handle(Command::Shorten { end: 0 }), Some(Report::Shortened { end: 1 }));
+    assert_eq!(bench.worker.handle(Command::Shorten { end: 0 }), [Report::Shortened { end: 1 }]);
     let report = bench.step();
 
     assert_eq!(bench.now_us, 1_000_000);
@@ -197,9 +196,9 @@ fn the_speed_of_a_delay_is_known() {
     let kind = JobKind::Delay { units: 2, unit_ms: 500 };
     let mut worker = Worker::new();
 
-    assert_eq!(worker.handle(Command::Calibrate(kind.clone())), Some(Report::Calibrated { speed: 2_000 }));
+    assert_eq!(worker.handle(Command::Calibrate(kind.clone())), [Report::Calibrated { speed: 2_000 }]);
     worker.handle(Command::Throttle(100));
-    assert_eq!(worker.handle(Command::Calibrate(kind)), Some(Report::Calibrated { speed: 200 }));
+    assert_eq!(worker.handle(Command::Calibrate(kind)), [Report::Calibrated { speed: 200 }]);
 }
 
 #[test]
@@ -255,7 +254,7 @@ proptest! {
                 assert_whole(&kind, &report, UnitRange::new(start, end));
                 return Ok(());
             }
-            let Some(Report::Shortened { end: now }) = bench.worker.handle(Command::Shorten { end: cut }) else {
+            let [Report::Shortened { end: now }] = bench.worker.handle(Command::Shorten { end: cut })[..] else {
                 panic!("a slice is under way");
             };
             prop_assert!(now <= end && (now == cut.min(end) || cut < now), "{} asked, {} answered, {} before", cut, now, end);
@@ -287,7 +286,7 @@ proptest! {
                 let at = start + steps as u64;
                 let end = cut.clamp(at, start + len);
                 let answer = bench.worker.handle(Command::Shorten { end: cut });
-                prop_assert_eq!(answer, Some(Report::Shortened { end }));
+                prop_assert_eq!(answer, [Report::Shortened { end }]);
                 (bench.run_to_report(), end)
             }
         };
@@ -309,10 +308,11 @@ impl Bench {
             *now += tick;
             read
         });
-        if step.report.is_none() {
+        if step.reports.is_empty() {
             self.now_us += u64::try_from(step.rest.as_micros()).expect("a rest is short");
         }
-        step.report
+        assert!(step.reports.len() <= 1, "sums and delays have one thing to tell at a time");
+        step.reports.into_iter().next()
     }
 
     fn run_to_report(&mut self) -> Report {
@@ -341,7 +341,7 @@ fn sum(last: u64, unit_size: u64) -> JobKind {
 }
 
 fn begin(kind: &JobKind, start: u64, end: u64) -> Command {
-    Command::Begin { kind: kind.clone(), slice: UnitRange::new(start, end) }
+    Command::Begin { kind: kind.clone(), slice: UnitRange::new(start, end), saved: None }
 }
 
 /// That a report covers exactly these units, in the largest blocks, each with its true outcome.

@@ -88,7 +88,7 @@ impl Workers {
 }
 
 /// One thread's life.
-fn work(slot: Slot, throttle: Command, commands: &Receiver<Command>, reports: &mpsc::Sender<(Slot, Report)>) {
+fn work(slot: Slot, throttle: Command, commands: &Receiver<Command>, told: &mpsc::Sender<(Slot, Report)>) {
     let start = Instant::now();
     let mut clock_us = || u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
     let mut worker = Worker::new();
@@ -99,7 +99,7 @@ fn work(slot: Slot, throttle: Command, commands: &Receiver<Command>, reports: &m
             Ok(command) => command,
             Err(Stopped) => return,
         };
-        let report = match command {
+        let reports = match command {
             // All that have come are heard before the next step.
             Some(command) => {
                 rest = Duration::ZERO;
@@ -108,13 +108,13 @@ fn work(slot: Slot, throttle: Command, commands: &Receiver<Command>, reports: &m
             None => {
                 let step = worker.step(&mut clock_us);
                 rest = step.rest;
-                step.report
+                step.reports
             }
         };
-        if let Some(report) = report
-            && reports.blocking_send((slot, report)).is_err()
-        {
-            return;
+        for report in reports {
+            if told.blocking_send((slot, report)).is_err() {
+                return;
+            }
         }
     }
 }
@@ -152,9 +152,9 @@ mod tests {
         let (reports_tx, mut reports) = mpsc::channel(16);
         let mut workers = Workers::new(1000, 2, reports_tx);
 
-        workers.command(Slot(0), Command::Begin { kind: KIND, slice: UnitRange::new(0, 5_000) });
-        workers.command(Slot(1), Command::Begin { kind: KIND, slice: UnitRange::new(5_000, 10_000) });
-        workers.command(Slot(2), Command::Begin { kind: KIND, slice: UnitRange::new(0, 1) });
+        workers.command(Slot(0), begin(KIND, 0, 5_000));
+        workers.command(Slot(1), begin(KIND, 5_000, 10_000));
+        workers.command(Slot(2), begin(KIND, 0, 1));
 
         let mut total = 0;
         for _ in 0..2 {
@@ -179,8 +179,12 @@ mod tests {
 
         workers.command(Slot(0), Command::Calibrate(kind.clone()));
         assert!(matches!(reports.recv().await, Some((Slot(0), Report::Calibrated { .. }))));
-        workers.command(Slot(0), Command::Begin { kind, slice: UnitRange::new(0, 10) });
+        workers.command(Slot(0), begin(kind, 0, 10));
 
         workers.stop().await;
+    }
+
+    fn begin(kind: JobKind, start: u64, end: u64) -> Command {
+        Command::Begin { kind, slice: UnitRange::new(start, end), saved: None }
     }
 }

@@ -8,12 +8,31 @@ use serde::{Deserialize, Serialize};
 pub enum Command {
     /// Measure how fast this worker does the job, without doing any of it. Answered by [`Report::Calibrated`].
     Calibrate(JobKind),
-    /// Compute these units. A worker has at most one slice; answered by [`Report::Done`].
+    /// Compute these units. A worker has at most one slice, check or confirmation; answered by [`Report::Done`].
     Begin {
         /// The job.
         kind: JobKind,
         /// The slice.
         slice: UnitRange,
+        /// Where the test of the slice's first unit stands, if somebody began it. A state that does not fit is passed over.
+        saved: Option<Saved>,
+    },
+    /// Compute these units anew, to check what others said of them; answered by [`Report::Done`].
+    Check {
+        /// The job.
+        kind: JobKind,
+        /// The slice.
+        slice: UnitRange,
+        /// Proven results among them: where the proof is right, the result is, and is not computed.
+        claims: Vec<Claim>,
+    },
+    /// Test a prime that somebody told of, by a run with another transform and another shift than the first one's; answered by
+    /// [`Report::Confirmed`].
+    Confirm {
+        /// The exponent.
+        exponent: u32,
+        /// Chooses the shift.
+        salt: u64,
     },
     /// Stop the slice before `end`, or as soon after it as possible. Answered at once by [`Report::Shortened`] if a slice
     /// is under way, not at all otherwise; the slice's [`Report::Done`] follows when its new end is reached.
@@ -25,10 +44,32 @@ pub enum Command {
     Throttle(u16),
 }
 
+/// Where the test of a unit stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Saved {
+    /// Which unit.
+    pub unit: u64,
+    /// The state, as [`Report::Saved`] gave it.
+    pub state: Vec<u8>,
+    /// Whether it comes from another peer, and so may be false.
+    pub is_foreign: bool,
+}
+
+/// A result with its proof.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// Which unit.
+    pub unit: u64,
+    /// The residue that its test is said to have ended on.
+    pub residue: u64,
+    /// The proof, as [`Report::Proved`] gave it.
+    pub proof: Vec<u8>,
+}
+
 /// What a worker tells.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Report {
-    /// How fast it is alone, in thousandths of a unit per second, throttle included.
+    /// How fast it is alone, in thousandths of cost ([`JobKind::cost`]) per second, throttle included.
     Calibrated {
         /// The speed.
         speed: u64,
@@ -38,6 +79,33 @@ pub enum Report {
         /// One past the slice's last unit.
         end: u64,
     },
+    /// How far a unit is that takes long; about once a second.
+    Progress {
+        /// Which unit.
+        unit: u64,
+        /// How many iterations are done.
+        iteration: u32,
+        /// How many there are in all.
+        iterations: u32,
+    },
+    /// Where the test of a unit stands that takes long, or that is given up: another worker can go on from there.
+    Saved {
+        /// Which unit.
+        unit: u64,
+        /// How many iterations are done.
+        iteration: u32,
+        /// How many there are in all.
+        iterations: u32,
+        /// The state.
+        state: Vec<u8>,
+    },
+    /// A unit's result is proven; its [`Report::Done`] follows.
+    Proved {
+        /// Which unit.
+        unit: u64,
+        /// The proof.
+        proof: Vec<u8>,
+    },
     /// The slice is finished.
     Done {
         /// The units computed: the slice, up to its end after any shortening. May be empty.
@@ -46,5 +114,12 @@ pub enum Report {
         blocks: Vec<(Block, Outcome)>,
         /// How long it took from begin to end, in microseconds, rests of the throttle included.
         took_us: u64,
+    },
+    /// The end of a [`Command::Confirm`].
+    Confirmed {
+        /// Which exponent.
+        exponent: u32,
+        /// Whether it gives a prime; `None` if the run was cut short.
+        is_prime: Option<bool>,
     },
 }

@@ -8,7 +8,8 @@ const WORK_MIN: u64 = 1 << 14;
 /// The most work of a step, against clocks that stand still. The fastest thread known does it in 16 ms.
 const WORK_MAX: u64 = 1 << 30;
 
-/// The amount of work in a step, in the kernel's smallest pieces: counting numbers, where the job is to add them.
+/// The amount of work in a step, in the kernel's smallest pieces: counting numbers, where the job is to add them;
+/// elements of transforms, where it is to search for primes.
 #[derive(Debug)]
 pub(super) struct Pace {
     work: u64,
@@ -23,6 +24,11 @@ impl Pace {
     /// How much the next step should do.
     pub(super) fn work(&self) -> u64 {
         self.work
+    }
+
+    /// About how much is done in this many microseconds.
+    pub(super) fn work_in(&self, us: u64) -> u64 {
+        u64::try_from(u128::from(self.work) * u128::from(us) / u128::from(STEP_US)).unwrap_or(u64::MAX)
     }
 
     /// Learns that `work` took `us` microseconds. At most doubles: clocks are coarse, and a step that was

@@ -1,13 +1,16 @@
 //! A slice under way: what is computed of it, as aligned blocks.
 //!
 //! The blocks lie on a stack like the digits of a binary counter. Each step pushes the blocks of the units it computed, and
-//! as long as the two on top are siblings they become their parent. So the stack always holds the fewest blocks that
-//! make up the units so far, ends on any unit, and never has to be cut again when the slice is shortened.
+//! as long as the two on top are siblings they become their parent, up to the largest block whose outcome is kept as one. So
+//! the stack always holds the fewest blocks that make up the units so far, ends on any unit, and never has to be cut again
+//! when the slice is shortened.
 
+use manyhands_wire::mersenne::Finding;
 use manyhands_wire::{Block, JobKind, Outcome, UnitRange};
 
-use super::message::Report;
+use super::message::{Claim, Report, Saved};
 use super::pace::Pace;
+use super::search::Search;
 use crate::kernel;
 
 /// A slice under way.
@@ -16,10 +19,12 @@ pub(super) struct Slice {
     kind: JobKind,
     /// The units wanted, shortened where that was asked.
     units: UnitRange,
-    /// The next unit to compute.
+    /// The next unit to compute, or the one being computed.
     at: u64,
     /// Whether the unit `at` is being waited for.
     waiting: bool,
+    /// What is done about the exponent `at`, where the job is a search.
+    search: Option<Search>,
     /// When the first step began; `None` before it.
     started_us: Option<u64>,
     /// The blocks of `units.start..at`, in order, the fewest there can be.
@@ -27,9 +32,17 @@ pub(super) struct Slice {
 }
 
 impl Slice {
-    /// Nothing computed yet.
-    pub(super) fn new(kind: JobKind, units: UnitRange) -> Self {
-        Self { kind, units, at: units.start, waiting: false, started_us: None, blocks: Vec::new() }
+    /// Nothing computed yet, but for a unit that was begun somewhere.
+    pub(super) fn new(kind: JobKind, units: UnitRange, saved: Option<Saved>) -> Self {
+        let search = Search::new(&kind, saved);
+        Self { kind, units, at: units.start, waiting: false, search, started_us: None, blocks: Vec::new() }
+    }
+
+    /// The same, to check what was claimed.
+    pub(super) fn check(kind: JobKind, units: UnitRange, claims: Vec<Claim>) -> Self {
+        let mut slice = Self::new(kind, units, None);
+        slice.search = slice.search.map(|search| search.checking(claims));
+        slice
     }
 
     /// Where it ends.
@@ -37,11 +50,18 @@ impl Slice {
         self.units.end
     }
 
-    /// Ends it before `end`, or where it is. True if a wait under way has become needless.
-    pub(super) fn shorten(&mut self, end: u64) -> bool {
-        self.units.end = self.units.end.min(end.max(self.at));
+    /// Ends it before `end`, or where it is, or after the unit under way if this is `nearly` done. True if a rest under way
+    /// has become needless.
+    pub(super) fn shorten(&mut self, end: u64, nearly: u64, reports: &mut Vec<Report>) -> bool {
+        let is_under_way = self.search.as_ref().is_some_and(Search::is_under_way);
+        let stays = is_under_way && self.search.as_ref().is_some_and(|search| search.work_left() <= nearly);
+        let least = self.at + u64::from(stays && self.at < self.units.end);
+        self.units.end = self.units.end.min(end.max(least));
         if self.at < self.units.end {
             return false;
+        }
+        if let Some(search) = &mut self.search {
+            reports.extend(search.give_up());
         }
         std::mem::take(&mut self.waiting)
     }
@@ -60,17 +80,31 @@ impl Slice {
                 self.waiting = true;
                 Some(u64::from(unit_ms) * 1000)
             }
-            JobKind::Sum { .. } => None,
+            JobKind::Sum { .. } | JobKind::Mersenne { .. } => None,
         }
     }
 
-    /// Computes about as much as the pace says, at least a unit; returns when it was over.
-    pub(super) fn compute(&mut self, pace: &mut Pace, now: u64, clock_us: &mut dyn FnMut() -> u64) -> u64 {
-        let cost = kernel::unit_cost(&self.kind);
-        let units = self.next_units((pace.work() / cost).max(1));
-        self.advance(units);
+    /// Computes about as much as the pace says, at least a piece; returns when it was over.
+    pub(super) fn compute(
+        &mut self,
+        pace: &mut Pace,
+        now: u64,
+        clock_us: &mut dyn FnMut() -> u64,
+        reports: &mut Vec<Report>,
+    ) -> u64 {
+        let work = if self.search.is_some() {
+            self.search(pace.work(), reports)
+        } else {
+            let cost = kernel::unit_cost(&self.kind);
+            let units = self.next_units((pace.work() / cost).max(1));
+            self.advance(units);
+            units.len().saturating_mul(cost)
+        };
         let after = clock_us().max(now);
-        pace.learn(units.len().saturating_mul(cost), after - now);
+        pace.learn(work, after - now);
+        if let Some(search) = &mut self.search {
+            search.tell(after, reports);
+        }
         after
     }
 
@@ -83,13 +117,15 @@ impl Slice {
         !self.waiting && self.at >= self.units.end
     }
 
-    /// What was computed, as it stands at `now`.
-    pub(super) fn into_report(self, now: u64) -> Report {
-        Report::Done {
+    /// What was computed, as it stands at `now`, and where the unit under way stands.
+    pub(super) fn into_reports(mut self, now: u64) -> Vec<Report> {
+        let saved = self.search.as_mut().and_then(Search::give_up);
+        let done = Report::Done {
             slice: UnitRange::new(self.units.start, self.at),
             blocks: self.blocks,
             took_us: self.started_us.map_or(0, |started| now.saturating_sub(started)),
-        }
+        };
+        saved.into_iter().chain([done]).collect()
     }
 
     /// The next `count` units or a few less, so that they end where a block of about that size ends.
@@ -110,9 +146,35 @@ impl Slice {
         self.at = units.end;
     }
 
+    /// Goes on with the exponents until about so much work is done; returns how much it was.
+    fn search(&mut self, work: u64, reports: &mut Vec<Report>) -> u64 {
+        let mut spent = 0;
+        while spent < work && self.at < self.units.end {
+            let Some(search) = &mut self.search else { break };
+            let (found, more) = search.step(self.at, work - spent, reports);
+            spent += more;
+            if let Some(finding) = found {
+                self.push_unit(finding);
+            }
+        }
+        spent
+    }
+
+    /// Puts the unit `at` on the stack, and whatever was found of it.
+    fn push_unit(&mut self, finding: Option<Finding>) {
+        let unit = UnitRange::new(self.at, self.at + 1);
+        for block in unit.blocks() {
+            self.push(block, Outcome::Mersenne(finding.into_iter().collect()));
+        }
+        self.at = unit.end;
+    }
+
     /// Puts a block on the stack, and joins what has become whole.
     fn push(&mut self, mut block: Block, mut outcome: Outcome) {
-        while let Some((_, front)) = self.blocks.pop_if(|(top, _)| block.sibling() == Some(*top)) {
+        let joins = |block: &Block, outcome: &Outcome, top: &Block| {
+            block.level() < outcome.level_max() && block.sibling() == Some(*top)
+        };
+        while let Some((_, front)) = self.blocks.pop_if(|(top, _)| joins(&block, &outcome, top)) {
             outcome =
                 front.merge(&outcome).expect("the outcomes of one job merge, and no total leaves 128 bits");
             block = block.parent().expect("a block with a sibling has a parent");
