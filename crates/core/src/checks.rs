@@ -67,7 +67,7 @@ pub(crate) struct Checks {
     accusers: Table<PeerId, Set<PeerId>>,
     /// What each peer last said of whom it knows to have lied, and when it was told.
     theirs: Table<PeerId, (u64, Time)>,
-    /// Units computed anew in this session.
+    /// What the units cost that were computed anew in this session.
     pub(crate) units: u64,
 }
 
@@ -90,14 +90,15 @@ impl Checks {
     }
 
     /// A result that its computer signed came. `able` are the peers that could check it, this node (`me`) among them if it
-    /// could; `sees_all` tells whether more may have got it; `chance` is a random number. Returns the units to be computed anew
+    /// could; `sees_all` tells whether more may have got it; `chance` is a random number, or none for a result that is checked in any
+    /// case. Returns the units to be computed anew
     /// here, if it is drawn.
     pub(crate) fn draw(
         &mut self,
         me: PeerId,
         able: impl Iterator<Item = PeerId>,
         sees_all: bool,
-        chance: u64,
+        chance: Option<u64>,
         record: &Record,
     ) -> Option<UnitRange> {
         let able: Vec<PeerId> = able.filter(|peer| *peer != record.signer).collect();
@@ -108,12 +109,12 @@ impl Checks {
         let is_counted = self.seen.len() < SEEN_MAX || self.seen.contains_key(&record.signer);
         let seen = if is_counted { self.seen.entry(record.signer).or_default() } else { &mut (FIRST + 1) };
         *seen = seen.saturating_add(1);
-        let is_drawn = match *seen > FIRST {
-            true => {
+        let is_drawn = match chance.filter(|_| *seen > FIRST) {
+            Some(chance) => {
                 let receivers = if sees_all { able.len() } else { able.len().max(RECEIVERS) };
                 chance.is_multiple_of(ONE_IN * receivers as u64)
             }
-            false => able.iter().max_by_key(|peer| lot(record, peer)) == Some(&me),
+            None => able.iter().max_by_key(|peer| lot(record, peer)) == Some(&me),
         };
         is_drawn.then(|| self.queue(record.clone(), None)).flatten()
     }
@@ -138,6 +139,13 @@ impl Checks {
             self.evidence_order.iter().rev().filter(theirs).take(DOUBTED).copied().collect();
         let records: Vec<Record> =
             latest.iter().filter_map(|block| self.evidence.get(block)).cloned().collect();
+        records.into_iter().filter_map(|record| self.queue(record, None)).collect()
+    }
+
+    /// A unit's result proved false: what was signed of it is checked. Returns what is to be computed anew here.
+    pub(crate) fn suspect(&mut self, unit: u64) -> Vec<UnitRange> {
+        let about = |record: &&Record| record.block.range().contains(unit);
+        let records: Vec<Record> = self.evidence.values().filter(about).cloned().collect();
         records.into_iter().filter_map(|record| self.queue(record, None)).collect()
     }
 
@@ -183,8 +191,8 @@ impl Checks {
     }
 
     /// A block was computed anew: what that says of each result for it.
-    pub(crate) fn on_computed(&mut self, block: Block, outcome: &Outcome) -> Vec<Verdict> {
-        self.units += block.len();
+    pub(crate) fn on_computed(&mut self, block: Block, cost: u64, outcome: &Outcome) -> Vec<Verdict> {
+        self.units += cost;
         let mut verdicts = Vec::new();
         while let Some(at) = self.waiting.iter().position(|check| check.record.block == block) {
             let Some(Check { record, accuser }) = self.waiting.remove(at) else { break };
@@ -296,13 +304,13 @@ mod tests {
             let able = || [ME, OTHER, WORKER].into_iter();
             // Numbers that repeat only after a thousand.
             let chance = |salt: u64| (index * 607 + salt) % 1009;
-            let here = mine.draw(ME, able(), true, chance(1), &record(index)).is_some();
-            let there = others.draw(OTHER, able(), true, chance(500), &record(index)).is_some();
+            let here = mine.draw(ME, able(), true, Some(chance(1)), &record(index)).is_some();
+            let there = others.draw(OTHER, able(), true, Some(chance(500)), &record(index)).is_some();
             drawn.push(here || there);
             // Done at once, so that the queues stay empty.
             let block = record(index).block;
-            mine.on_computed(block, &Outcome::Sum(1));
-            others.on_computed(block, &Outcome::Sum(1));
+            mine.on_computed(block, 1, &Outcome::Sum(1));
+            others.on_computed(block, 1, &Outcome::Sum(1));
         }
 
         assert!(drawn[0] && drawn[1]);
@@ -315,9 +323,9 @@ mod tests {
         let mut checks = Checks::default();
 
         checks.on_accused(OTHER, record(0), true, 2);
-        let truth = checks.on_computed(record(0).block, &Outcome::Sum(1));
+        let truth = checks.on_computed(record(0).block, 1, &Outcome::Sum(1));
         checks.on_accused(OTHER, record(1), true, 2);
-        let lie = checks.on_computed(record(1).block, &Outcome::Sum(2));
+        let lie = checks.on_computed(record(1).block, 1, &Outcome::Sum(2));
 
         assert_eq!(truth, [Verdict::FalselyAccused(OTHER)]);
         assert_eq!(lie, [Verdict::Lie(Box::new(record(1)))]);

@@ -16,6 +16,7 @@
 //! Forwarder and originator are never confused: the originator's signature is over the body, each forwarder's over its place
 //! on the path. A copy with more to live than the best one seen is forwarded again, and told to nobody twice.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use manyhands_wire::flood::{Body, Flood, FloodId, Hop, IDS_MAX, PATH_MAX};
@@ -31,6 +32,10 @@ use crate::time::Time;
 const KEPT_MAX: usize = 1024;
 /// Of how many kinds of discoveries the greatest is never forgotten.
 const KINDS_MAX: usize = 16;
+/// What the kind of discovery is called that a Mersenne prime is.
+const PRIME: &str = "Mersenne prime";
+/// How many exponents are remembered that give no primes although somebody said so.
+const FALSE_MAX: usize = 256;
 /// How many peers a room may have to be flooded outright.
 const FLOOD_PEERS_MAX: usize = 20;
 /// The most hops in a room that is flooded outright.
@@ -77,6 +82,8 @@ pub(crate) struct Gossip {
     heard: u64,
     /// The greatest discovery of each kind: what, its value, its name.
     best: Vec<(String, u64, FloodId)>,
+    /// Exponents that were told of and give no primes.
+    false_primes: VecDeque<u32>,
     /// Names heard without their payload.
     wanted: Table<FloodId, Wanted>,
     lazy: Set<PeerId>,
@@ -98,6 +105,7 @@ impl Gossip {
             order: Table::new(),
             heard: 0,
             best: Vec::new(),
+            false_primes: VecDeque::new(),
             wanted: Table::new(),
             lazy: Set::new(),
             compared: Time::ZERO,
@@ -296,19 +304,47 @@ impl Gossip {
 
     /// Compares a discovery with the greatest of its kind. The first kinds that were heard of count.
     fn weigh(&mut self, id: FloodId, body: &Body) {
-        let Body::News { what, value } = body else { return };
+        let Some((what, value)) = discovery(body) else { return };
+        if matches!(body, Body::Prime { exponent } if self.false_primes.contains(exponent)) {
+            return;
+        }
         if let Some((_, most, of)) = self.best.iter_mut().find(|(kind, ..)| kind == what) {
-            if *value > *most || (*value == *most && id < *of) {
-                (*most, *of) = (*value, id);
+            if value > *most || (value == *most && id < *of) {
+                (*most, *of) = (value, id);
             }
         } else if self.best.len() < KINDS_MAX {
-            self.best.push((what.clone(), *value, id));
+            self.best.push((what.to_owned(), value, id));
         }
+    }
+
+    /// A prime that was told of is none: the greatest is another.
+    pub(crate) fn disown(&mut self, exponent: u32) {
+        self.false_primes.push_back(exponent);
+        if self.false_primes.len() > FALSE_MAX {
+            self.false_primes.pop_front();
+        }
+        self.best.retain(|(kind, ..)| kind != PRIME);
+        let primes: Vec<(FloodId, Body)> = self
+            .kept
+            .iter()
+            .filter(|(_, kept)| matches!(kept.flood.body, Body::Prime { .. }))
+            .map(|(id, kept)| (*id, kept.flood.body.clone()))
+            .collect();
+        primes.iter().for_each(|(id, body)| self.weigh(*id, body));
     }
 
     /// Everything known, in the order it was heard.
     pub(crate) fn kept(&self) -> impl Iterator<Item = &Kept> {
         self.order.values().filter_map(|id| self.kept.get(id))
+    }
+}
+
+/// What a discovery is, and its value.
+pub(crate) fn discovery(body: &Body) -> Option<(&str, u64)> {
+    match body {
+        Body::News { what, value } => Some((what, *value)),
+        Body::Prime { exponent } => Some((PRIME, u64::from(*exponent))),
+        Body::Message(_) | Body::Checked { .. } => None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use manyhands_jobs as jobs;
 use manyhands_wire::flood::Body;
 use manyhands_wire::signaling::{ClientMessage, ServerMessage};
-use manyhands_wire::{FileId, PeerId, UnitRange};
+use manyhands_wire::{FileId, JobSpec, PeerId, UnitRange};
 use serde::Serialize;
 
 use crate::files::{NewFile, StoreOrder};
@@ -68,6 +68,14 @@ pub enum Command {
     Pause,
     /// Compute again.
     Resume,
+    /// This is the job (the host's only, and only until it has started): in place of the one there was, if any. It starts once
+    /// so many friends are in.
+    SetJob {
+        /// What is to be computed. A description beyond its limits is passed over.
+        spec: JobSpec,
+        /// How many friends to wait for.
+        wait: u16,
+    },
     /// Begin the job now, whoever is there (the host's only).
     Start,
     /// Finish the slices under way, hand the rest to the others, say goodbye: ends with [`Event::Left`].
@@ -170,6 +178,11 @@ pub enum Event {
         path: Vec<PeerId>,
         /// What.
         body: Body,
+    },
+    /// This node's own worker found a Mersenne prime.
+    PrimeFound {
+        /// The exponent.
+        exponent: u32,
     },
     /// Every unit is finished.
     Finished,

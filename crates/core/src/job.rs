@@ -11,12 +11,14 @@ use crate::checks::Checks;
 use crate::identity::Identity;
 use crate::invite::RoomKey;
 use crate::io::{Event, Output, Slot};
+use crate::parcels::Parcels;
 use crate::post::Post;
+use crate::primes::Primes;
 use crate::replica::Replica;
 use crate::sharing::Sharing;
 use crate::table::Set;
 use crate::time::Time;
-use crate::work::{Work, units_in};
+use crate::work::{UNSPARED, Work, cost_in};
 
 /// How long a complete ledger waits for the checks of its last results to be told, and to be made.
 const SETTLE: Duration = Duration::from_millis(250);
@@ -38,6 +40,10 @@ pub(crate) struct Job {
     pub(crate) work: Work,
     pub(crate) sharing: Sharing,
     pub(crate) checks: Checks,
+    pub(crate) parcels: Parcels,
+    pub(crate) primes: Primes,
+    /// How many of its units may be begun, as far as its prefix has come.
+    reach: u64,
     /// Since when every unit is finished, as far as nobody is caught lying.
     pub(crate) complete: Option<Time>,
 }
@@ -53,12 +59,33 @@ impl Job {
             start: None,
             started: None,
             finished: None,
-            replica: Replica::new(id, signed.spec.clone(), ledger),
             work: Work::new(signed.spec.kind.clone(), threads),
-            sharing: Sharing::new(me, id),
+            sharing: Sharing::new(me, id, signed.spec.kind.clone()),
             checks: Checks::default(),
+            parcels: Parcels::new(id),
+            primes: Primes::of(&signed.spec, &ledger),
+            reach: signed.spec.reach(ledger.prefix_units()),
+            replica: Replica::new(id, signed.spec.clone(), ledger),
             complete: None,
             signed,
+        }
+    }
+
+    /// The units that may be begun.
+    pub(crate) fn open(&self) -> UnitRange {
+        UnitRange::new(0, self.reach)
+    }
+
+    /// Opens more of the job as its prefix moves. What is new is held by the host, if this node is it.
+    pub(crate) fn open_more(&mut self, is_host: bool) {
+        let reach = self.signed.spec.reach(self.replica.ledger.prefix_units());
+        if reach > self.reach {
+            let new = UnitRange::new(self.reach, reach);
+            self.reach = reach;
+            if is_host {
+                self.replica.ledger.missing(new).for_each(|units| self.work.mine.insert(units));
+                self.sharing.news = true;
+            }
         }
     }
 
@@ -75,9 +102,8 @@ impl Job {
     }
 
     /// There is no link to a peer any more, and it goes on.
-    pub(crate) fn on_parted(&mut self, peer: &PeerId) {
-        self.replica.on_link_down(peer);
-        self.checks.on_link_down(peer);
+    pub(crate) fn on_parted(&mut self, now: Time, peer: &PeerId, post: &mut Post) {
+        self.on_link_down(now, peer, post);
         self.sharing.on_parted(peer);
     }
 
@@ -94,18 +120,24 @@ impl Job {
         now: Time,
         peer: &PeerId,
         heirs: &Set<PeerId>,
+        post: &mut Post,
         out: &mut VecDeque<Output>,
     ) {
-        self.replica.on_link_down(peer);
-        self.checks.on_link_down(peer);
+        self.on_link_down(now, peer, post);
         let back = self.sharing.on_gone(now, peer, heirs, &self.replica.ledger, &mut self.work);
         out.extend(back.into_iter().map(|units| Output::Event(Event::TookBack { units })));
+    }
+
+    fn on_link_down(&mut self, now: Time, peer: &PeerId, post: &mut Post) {
+        self.replica.on_link_down(peer);
+        self.checks.on_link_down(peer);
+        self.parcels.on_link_down(now, peer, post);
     }
 
     /// Whether results can be wrong at all, and so are worth a check.
     pub(crate) fn is_checkable(&self) -> bool {
         match self.signed.spec.kind {
-            JobKind::Sum { .. } => true,
+            JobKind::Sum { .. } | JobKind::Mersenne { .. } => true,
             JobKind::Delay { .. } => false,
         }
     }
@@ -124,7 +156,13 @@ impl Job {
             .get(&record.signer)
             .map_or(0, |theirs| theirs.status.solo_speed.max(theirs.status.speed));
         let speed = theirs.min(ours.saturating_mul(FASTER_MAX)).max(ours);
-        record.block.len() > units_in(speed, RESULT_MAX).next_power_of_two()
+        let cost = self.signed.spec.kind.cost(record.block.range());
+        // One unit may take as long as it takes.
+        let most = match self.signed.spec.kind {
+            JobKind::Sum { .. } | JobKind::Delay { .. } => cost_in(speed, RESULT_MAX).next_power_of_two(),
+            JobKind::Mersenne { .. } => cost_in(speed, RESULT_MAX).saturating_mul(UNSPARED),
+        };
+        record.block.len() > 1 && cost > most
     }
 
     /// Whether the job has just come to its end: every unit is finished, and no check of the last results is left, here or at

@@ -150,6 +150,7 @@ fn cost(frame: &Frame) -> u64 {
         Frame::Have { runs, .. } => 16 + runs.len(),
         Frame::Claim { units, .. } => units.len(),
         Frame::Lie { .. } => 4,
+        Frame::Labels { labels, .. } => labels.len() / 8,
         Frame::Credit { runs, .. } => runs.len() / 8,
         Frame::Known(ids) => ids.len() / 8,
         Frame::Status(_) | Frame::Ask(_) | Frame::Knowledge(_) => 4,
@@ -159,6 +160,8 @@ fn cost(frame: &Frame) -> u64 {
         Frame::Listing(_) | Frame::Buckets(_) | Frame::AskHolds => 16,
         Frame::Chunks { bits, .. } => bits.len() / 512,
         Frame::Turn { .. } => 4,
+        // Many come where parcels move; what was not asked for is passed over, and what is answered waits in the link's own queue.
+        Frame::AskPart { .. } | Frame::Piece { .. } => return 0,
         Frame::Holds(ids) | Frame::Lacks(ids) | Frame::Wants(ids) | Frame::Unwants(ids) => ids.len() / 128,
         Frame::Hello(_)
         | Frame::Catalog(_)

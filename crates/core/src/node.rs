@@ -7,6 +7,7 @@ mod files;
 mod frames;
 mod job;
 mod links;
+mod search;
 mod trust;
 
 use std::collections::VecDeque;
@@ -23,7 +24,7 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use crate::calls::{Calls, Desk};
 use crate::directory::{ENTRIES_MAX, Route};
 use crate::files::FilesConfig;
-use crate::gossip::{Gossip, Room};
+use crate::gossip::Gossip;
 use crate::identity::{Identity, Signatures};
 use crate::invite::{RoomKey, RoomKeys};
 use crate::io::{Command, Event, LinkEvent, LinkId, Output, ServerId, SignalingEvent, Slot};
@@ -37,6 +38,7 @@ use crate::view::View;
 use crate::views::{FULL_MESH_MAX, Views, target};
 use crate::work::Mode;
 use files::Files;
+use search::Waiting;
 
 /// How many links a node takes, proved or not.
 pub const LINKS_MAX: usize = 64;
@@ -80,7 +82,7 @@ pub struct Config {
     pub address: String,
     /// For a friend: the job as it knew it last time.
     pub remembered: Option<Remembered>,
-    /// For the room's host: the job.
+    /// For the room's host: the job, unless its person has yet to choose one ([`Command::SetJob`]).
     pub host: Option<HostConfig>,
     /// How it treats files; `None` for a node that has no store for them.
     pub files: Option<FilesConfig>,
@@ -119,6 +121,10 @@ pub struct Node {
     /// How many friends the host waits for; on a friend, what the host last said.
     pub(crate) lobby: (u16, u16),
     mode: Mode,
+    /// Results that are checked once their proofs are here.
+    waiting: Vec<Waiting>,
+    /// Since when it waits, wanting to leave, until others have what its tests stand at.
+    handing_over: Option<Time>,
     /// Whether it hears and says nothing for now.
     pub(crate) asleep: bool,
     pub(crate) left: bool,
@@ -178,6 +184,8 @@ impl Node {
             files: None,
             lobby: (0, 0),
             mode: Mode::Working,
+            waiting: Vec::new(),
+            handing_over: None,
             asleep: false,
             left: false,
             status_sent: now,
@@ -256,7 +264,7 @@ impl Node {
             || self.gossip.is_waiting()
             || self.up.is_empty()
             || self.files.as_ref().is_some_and(|files| files.is_waiting())
-            || self.job.as_ref().is_some_and(Job::is_running);
+            || self.job.as_ref().is_some_and(|job| job.is_running() || job.parcels.is_waiting());
         if is_busy { TICK } else { TICK_IDLE }
     }
 
@@ -332,7 +340,7 @@ impl Node {
 
     /// Takes in what a worker tells.
     pub fn handle_worker(&mut self, now: Time, slot: Slot, report: jobs::Report) {
-        if self.takes_as_check(now, slot, &report) {
+        if self.takes_as_check(now, slot, &report) || self.takes_as_search(now, slot, &report) {
             return self.settle(now);
         }
         let Some(job) = &mut self.job else { return };
@@ -349,15 +357,21 @@ impl Node {
             jobs::Report::Done { slice, blocks, took_us } => {
                 let Some(missed) = job.work.on_done(slot, slice, took_us) else { return };
                 job.give_up(now, slot, missed, &mut self.post);
+                job.parcels.on_finished(&[slice]);
                 let links: Vec<PeerId> = self.up.keys().copied().collect();
                 let refused = job.replica.on_computed(&self.me, &blocks, &links, &mut self.post);
                 let me = Some(self.me.id());
                 job.sharing.on_finished(now, &[slice], me, &mut job.work);
+                self.tell_of_primes(now, &blocks);
                 self.keep_own(now, &blocks);
                 if let Some(why) = refused {
                     self.out.push_back(Output::Event(Event::Disputed { units: slice, why }));
                 }
             }
+            jobs::Report::Progress { .. }
+            | jobs::Report::Saved { .. }
+            | jobs::Report::Proved { .. }
+            | jobs::Report::Confirmed { .. } => {}
         }
         self.settle(now);
     }
@@ -376,14 +390,14 @@ impl Node {
             Command::Pause => self.set_mode(Mode::Paused),
             Command::Resume => self.set_mode(Mode::Working),
             Command::Finish => self.set_mode(Mode::Finishing),
+            Command::SetJob { spec, wait } => self.set_job(now, HostConfig { spec, ledger: None, wait }),
             Command::Start => {
                 if self.job.as_ref().is_some_and(|job| job.signed.host == self.me.id()) {
                     self.start(now);
                 }
             }
             Command::Say(body) if body.is_within_limits() && !self.asleep => {
-                let room = Room { up: &self.up, size: self.room_size };
-                self.gossip.say(now, &self.me, &room, body, &mut self.post);
+                self.say(now, body);
             }
             Command::Say(_) => {}
             Command::AddFile(file) => self.add_file(now, file),
@@ -434,9 +448,11 @@ impl Node {
             job.sharing.measure(now, job.started.unwrap_or(now), &job.work);
             let inherited = job.sharing.inherit(now, &job.replica.ledger, &mut job.work, &mut self.post);
             self.out.extend(inherited.into_iter().map(|units| Output::Event(Event::TookBack { units })));
-            let claimed = job.sharing.claim_orphans(now, &job.replica.ledger, &mut job.work, &mut self.post);
+            let (ledger, open) = (&job.replica.ledger, job.open());
+            let claimed = job.sharing.claim_orphans(now, ledger, open, &mut job.work, &mut self.post);
             self.out.extend(claimed.into_iter().map(|units| Output::Event(Event::TookBack { units })));
         }
+        self.look_after_search(now);
         self.settle(now);
     }
 
@@ -485,6 +501,7 @@ impl Node {
         }
         self.settle_files(now);
         if let Some(job) = &mut self.job {
+            job.open_more(job.signed.host == self.me.id() && !self.asleep);
             if job.comes_to_its_end(now) {
                 job.sharing.measure(now, job.started.unwrap_or(now), &job.work);
                 job.finished = Some(now);
@@ -495,11 +512,11 @@ impl Node {
             }
             job.work.begin_checks(now, &mut self.out);
             if job.is_running() {
-                job.work.begin_slices(now, &mut self.out);
+                job.work.begin_slices(now, &mut job.parcels, &mut self.post, &mut self.out);
                 job.sharing.look_for_work(now, &job.work, &mut self.post);
                 if let Some(slice) = job.sharing.overtake(now, &job.replica.ledger, &job.work) {
                     job.replica.ledger.missing(slice).for_each(|units| job.work.mine.insert(units));
-                    job.work.begin_slices(now, &mut self.out);
+                    job.work.begin_slices(now, &mut job.parcels, &mut self.post, &mut self.out);
                 }
             }
             let since = now.since(self.status_sent);
@@ -518,7 +535,8 @@ impl Node {
             self.neighbours_told = (now, false);
             self.post.send_all(Frame::Neighbours(self.linked().into_iter().take(NEIGHBOURS_MAX).collect()));
         }
-        if self.mode == Mode::Finishing && self.job.as_ref().is_none_or(|job| job.work.is_idle()) {
+        let has_finished = self.job.as_ref().is_none_or(|job| job.work.is_idle());
+        if self.mode == Mode::Finishing && has_finished && !self.hands_over(now) {
             self.leave(now);
         }
         self.flush();

@@ -16,7 +16,7 @@
 use std::time::Duration;
 
 use manyhands_ledger::{Ledger, LedgerError};
-use manyhands_wire::frame::{CreditRun, RECORDS_MAX, RUNS_MAX, Record};
+use manyhands_wire::frame::{CreditRun, RECORDS_BYTES_MAX, RECORDS_MAX, RUNS_MAX, Record};
 use manyhands_wire::{Block, Frame, JobId, JobSpec, Outcome, PeerId, UnitRange};
 
 use crate::identity::Identity;
@@ -58,7 +58,7 @@ pub(crate) struct Replica {
     job: JobId,
     spec: JobSpec,
     pub(crate) ledger: Ledger,
-    /// Units that were finished while this node watched: computed by itself, or told by who had just computed them.
+    /// What the units cost that were finished while this node watched: computed by itself, or told by who had just computed them.
     pub(crate) witnessed: u64,
     /// Units that a peer computed too, although another has the credit: its result may be the one in the ledger.
     shadow: Table<PeerId, UnitSet>,
@@ -111,7 +111,7 @@ impl Replica {
         for (block, outcome) in blocks {
             match self.ledger.insert(*block, outcome.clone()) {
                 Ok(inserted) if inserted.is_known() => continue,
-                Ok(inserted) => self.witnessed += inserted.fresh.iter().map(UnitRange::len).sum::<u64>(),
+                Ok(inserted) => self.witness(&inserted.fresh),
                 Err(error) => {
                     refused.get_or_insert(error.to_string());
                     continue;
@@ -127,6 +127,10 @@ impl Replica {
             self.post_records(records, |frame| post.send_all(frame));
         }
         refused
+    }
+
+    fn witness(&mut self, fresh: &[UnitRange]) {
+        self.witnessed += fresh.iter().map(|units| self.spec.kind.cost(*units)).sum::<u64>();
     }
 
     /// Whether this node has links to all peers that were ever met: then nothing has to travel on.
@@ -241,7 +245,7 @@ impl Replica {
             match self.ledger.insert(block, outcome) {
                 Ok(inserted) => {
                     if computed {
-                        self.witnessed += inserted.fresh.iter().map(UnitRange::len).sum::<u64>();
+                        self.witness(&inserted.fresh);
                     }
                     fresh.extend(inserted.fresh);
                 }
@@ -442,7 +446,13 @@ impl Replica {
 
     fn post_records(&self, mut records: Vec<Record>, mut post: impl FnMut(Frame)) {
         while !records.is_empty() {
-            let rest = records.split_off(records.len().min(RECORDS_MAX));
+            let mut bytes = 0;
+            let fits = |record: &&Record| {
+                bytes += record.bytes();
+                bytes <= RECORDS_BYTES_MAX
+            };
+            let count = records.iter().take(RECORDS_MAX).take_while(fits).count().max(1);
+            let rest = records.split_off(count);
             post(Frame::Records { job: self.job, records });
             records = rest;
         }

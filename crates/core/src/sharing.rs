@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use manyhands_ledger::Ledger;
 use manyhands_wire::frame::{Activity, Ask, Grant, RUNS_MAX, Status};
-use manyhands_wire::{Frame, JobId, PeerId, UnitRange};
+use manyhands_wire::{Frame, JobId, JobKind, PeerId, UnitRange};
 
 use crate::claims::Claims;
 use crate::io::{Output, Slot};
@@ -31,7 +31,7 @@ use crate::post::Post;
 use crate::table::{Set, Table};
 use crate::time::Time;
 use crate::unit_set::UnitSet;
-use crate::work::{Mode, Work, seconds, units_in};
+use crate::work::{Mode, Work, cost_in, seconds, unspared};
 
 /// How long an answer to a request for work may take.
 const ASK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -54,7 +54,7 @@ const YIELD_EVERY: Duration = Duration::from_millis(500);
 const VOUCHED_MAX: Duration = Duration::from_secs(300);
 /// How much of its own work a peer yields at once to another that holds the same units.
 const YIELD: Duration = Duration::from_secs(2);
-/// The highest speed believed, in thousandths of a unit per second: sums of it stay far from overflow.
+/// The highest speed believed, in thousandths of cost per second: sums of it stay far from overflow.
 const SPEED_MAX: u64 = 1 << 50;
 /// Of how many peers the node remembers how much they computed.
 const GROSS_MAX: usize = 1024;
@@ -108,6 +108,7 @@ struct Gross {
 pub(crate) struct Sharing {
     me: PeerId,
     job: JobId,
+    kind: JobKind,
     pub(crate) theirs: Table<PeerId, Theirs>,
     pending: Option<Pending>,
     parked: Table<Slot, Parked>,
@@ -127,7 +128,7 @@ pub(crate) struct Sharing {
     claims: Claims,
     /// What vanished peers held, and when this node takes it unless another did.
     estates: Table<PeerId, (Time, UnitSet)>,
-    /// Units that all who were present could have computed alone in the time they were present.
+    /// What all who were present could have computed alone in the time they were present, by its cost.
     pub(crate) potential: f64,
     measured: Time,
     /// Something changed that the others should know soon.
@@ -135,10 +136,11 @@ pub(crate) struct Sharing {
 }
 
 impl Sharing {
-    pub(crate) fn new(me: PeerId, job: JobId) -> Self {
+    pub(crate) fn new(me: PeerId, job: JobId, kind: JobKind) -> Self {
         Self {
             me,
             job,
+            kind,
             theirs: Table::new(),
             pending: None,
             parked: Table::new(),
@@ -200,6 +202,8 @@ impl Sharing {
             }
             Some(_) | None => (now, now),
         };
+        let is_further = before.as_ref().is_some_and(|before| is_further(&before.status, &status));
+        let advanced = if is_further { now } else { advanced };
         let vouched_since = match &before {
             Some(before) if !before.vouched.is_empty() => before.vouched_since,
             Some(_) | None => now,
@@ -209,8 +213,8 @@ impl Sharing {
         let at = now;
         let theirs =
             Theirs { status, holding, vouched, vouched_since, at, advanced, began, refused: false, granted };
-        if peer > self.me && may_yield && !theirs.is_stuck(now) {
-            yield_to(&theirs.holding, now, work);
+        if peer > self.me && may_yield && !theirs.is_stuck(now, &self.kind) {
+            yield_to(&theirs.holding, &self.kind, now, work);
         }
         if self.gross.len() < GROSS_MAX || self.gross.contains_key(&peer) {
             let units = theirs.status.gross_units;
@@ -291,7 +295,7 @@ impl Sharing {
             .theirs
             .iter()
             .filter(|(_, theirs)| !theirs.refused && !theirs.holding.is_empty())
-            .map(|(peer, theirs)| (theirs.seconds_left(now), *peer))
+            .map(|(peer, theirs)| (theirs.seconds_left(now, &self.kind), *peer))
             .max_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
         let Some((_, peer)) = richest.filter(|(left, _)| *left > enough) else { return };
         self.asked = now;
@@ -307,14 +311,14 @@ impl Sharing {
             return None;
         }
         let slowest = self.theirs.values().flat_map(|theirs| {
-            let left = theirs.seconds_left(now);
+            let left = theirs.seconds_left(now, &self.kind);
             theirs.status.under_way.iter().map(move |slice| (left, *slice))
         });
         let (left, slice) = slowest
             .filter(|(_, slice)| !ledger.is_done(*slice) && self.holders(*slice) == 1)
             .max_by(|a, b| a.0.partial_cmp(&b.0).unwrap_or(std::cmp::Ordering::Equal))?;
         let idle = |peer: &PeerId| self.theirs.get(peer).is_some_and(Theirs::is_idle);
-        let (block, ours) = (slice.first_block()?, seconds(slice.len(), work.capacity(now)));
+        let (block, ours) = (slice.first_block()?, seconds(self.kind.cost(slice), work.capacity(now)));
         (left > OVERTAKE * ours + OVERTAKE_MIN_S && self.rank(block, idle) == 0).then_some(slice)
     }
 
@@ -328,9 +332,8 @@ impl Sharing {
         post: &mut Post,
         out: &mut VecDeque<Output>,
     ) {
-        let count = self.share_for(now, peer, ask.speed, work);
-        if count > 0 {
-            let runs = work.mine.take_back(count, RUNS_MAX);
+        let runs = self.share_for(now, peer, ask.speed, work);
+        if !runs.is_empty() {
             self.grant(now, peer, ask.request, runs, post);
             return;
         }
@@ -348,12 +351,12 @@ impl Sharing {
         post.send(peer, Frame::Grant(Grant { job: self.job, request: ask.request, runs: Vec::new() }));
     }
 
-    /// How many of the unbegun units an asker of this speed should have.
-    fn share_for(&self, now: Time, asker: PeerId, speed: u64, work: &Work) -> u64 {
-        let unbegun = work.mine.len();
+    /// Takes out of the unbegun units what an asker of this speed should have.
+    fn share_for(&self, now: Time, asker: PeerId, speed: u64, work: &mut Work) -> Vec<UnitRange> {
+        let unbegun = work.mine.cost(&self.kind);
         let own = work.capacity(now);
         if unbegun == 0 || speed == 0 {
-            return 0;
+            return Vec::new();
         }
         // Others with nothing to do will ask in a moment: leave them theirs.
         let idle: u64 = self
@@ -364,15 +367,18 @@ impl Sharing {
             .fold(0, u64::saturating_add);
         let (rest, _) = work.rest_of_slices(now);
         // One that evens out its stock has some already.
-        let stock = self.theirs.get(&asker).map_or(0, |theirs| theirs.holding.len());
+        let stock = self.theirs.get(&asker).map_or(0, |theirs| theirs.holding.cost(&self.kind));
         let all = unbegun.saturating_add(rest).saturating_add(stock);
         let rivals = own.saturating_add(idle);
         let share = proportional(all, speed, rivals).saturating_sub(stock);
-        if share > 0 || stock > 0 {
-            return share.min(unbegun);
+        let runs = work.mine.take_back(&self.kind, share, RUNS_MAX);
+        if !runs.is_empty() || stock > 0 {
+            return runs;
         }
         // Less than a unit each: the last ones go to whoever finishes them sooner.
-        u64::from(seconds(1, speed) < seconds(all, own))
+        let last = work.mine.last().map_or(0, |unit| self.kind.cost(unit));
+        let is_sooner = seconds(last, speed) < seconds(all, own);
+        work.mine.take_last_if(is_sooner).into_iter().collect()
     }
 
     fn grant(&mut self, now: Time, peer: PeerId, request: u64, runs: Vec<UnitRange>, post: &mut Post) {
@@ -525,7 +531,7 @@ impl Sharing {
             .map(|(peer, _)| *peer);
         let Some(peer) = fastest else { return false };
         while !work.mine.is_empty() {
-            let runs = work.mine.take_back(u64::MAX, RUNS_MAX);
+            let runs = work.mine.take_back(&self.kind, u64::MAX, RUNS_MAX);
             self.grant(now, peer, 0, runs, post);
         }
         true
@@ -534,29 +540,41 @@ impl Sharing {
 
 /// Two hold the same units: the one with the smaller id yields what the other will come to next, and goes on behind it. It
 /// yields no more than it would itself do in a few status rounds, so that one who only says that it holds them gains little.
-fn yield_to(holding: &UnitSet, now: Time, work: &mut Work) {
-    let mut budget = units_in(work.capacity(now), YIELD);
+fn yield_to(holding: &UnitSet, kind: &JobKind, now: Time, work: &mut Work) {
+    let mut budget = cost_in(work.capacity(now), YIELD);
     let both: Vec<UnitRange> = holding.runs().flat_map(|run| work.mine.within(run)).collect();
     for run in both {
-        let part = UnitRange::new(run.start, run.start + run.len().min(budget));
-        budget -= part.len();
+        if budget == 0 {
+            return;
+        }
+        let part = UnitRange::new(run.start, kind.cut_front(run, budget));
+        budget = budget.saturating_sub(kind.cost(part));
         work.mine.remove(part);
     }
+}
+
+/// Whether a long unit has got on between two statuses.
+fn is_further(before: &Status, after: &Status) -> bool {
+    after.progress.iter().any(|now| {
+        let then = before.progress.iter().find(|then| then.unit == now.unit);
+        now.iteration <= now.iterations && then.is_none_or(|then| now.iteration > then.iteration)
+    })
 }
 
 impl Theirs {
     /// Whether it holds units and has finished none for much longer than a slice of them should take: what it says it holds does
     /// not count any more.
-    fn is_stuck(&self, now: Time) -> bool {
-        let slice = self.status.under_way.iter().map(UnitRange::len).max().unwrap_or(1);
+    fn is_stuck(&self, now: Time, kind: &JobKind) -> bool {
+        let slice = self.status.under_way.iter().map(|slice| kind.cost(*slice)).max().unwrap_or(1);
         let speed = self.status.speed.max(self.status.solo_speed);
+        let slice = slice.saturating_mul(unspared(kind));
         let patience = (STUCK_FACTOR * seconds(slice, speed)).clamp(STUCK_MIN_S, STUCK_MAX_S);
         !self.holding.is_empty() && now.since(self.advanced).as_secs_f64() > patience
     }
 
     /// Whether it computes, as far as one can see.
-    fn works(&self, now: Time) -> bool {
-        self.status.activity == Activity::Working && !self.is_stuck(now)
+    fn works(&self, now: Time, kind: &JobKind) -> bool {
+        self.status.activity == Activity::Working && !self.is_stuck(now, kind)
     }
 
     fn is_idle(&self) -> bool {
@@ -565,16 +583,16 @@ impl Theirs {
 
     /// Seconds until it has computed what it holds; infinite for one that holds units and does not compute. One that should have
     /// finished already is expected to be late as long again.
-    fn seconds_left(&self, now: Time) -> f64 {
+    fn seconds_left(&self, now: Time, kind: &JobKind) -> f64 {
         let speed = match self.status.activity {
             Activity::Working => self.status.speed.max(self.status.solo_speed / 4),
             Activity::Ready | Activity::Paused | Activity::Watching | Activity::Finished => 0,
         };
-        (seconds(self.holding.len(), speed) - now.since(self.at).as_secs_f64()).abs()
+        (seconds(self.holding.cost(kind), speed) - now.since(self.at).as_secs_f64()).abs()
     }
 }
 
-/// `all` units in proportion `speed : speed + rivals`, rounded down.
+/// The part of `all` in proportion `speed : speed + rivals`, rounded down.
 fn proportional(all: u64, speed: u64, rivals: u64) -> u64 {
     let part = u128::from(all) * u128::from(speed) / (u128::from(speed) + u128::from(rivals)).max(1);
     u64::try_from(part).unwrap_or(u64::MAX)

@@ -1,13 +1,18 @@
 //! Draws a node's [`View`]: the one place where protocol state becomes what a person reads.
 
+mod search;
+
 use manyhands_ledger::Ledger;
 use manyhands_wire::flood::{Body, Flood};
 use manyhands_wire::frame::Activity;
+use manyhands_wire::mersenne::EXPONENT_MAX;
 use manyhands_wire::{JobKind, JobSpec, Outcome, PeerId, UnitRange};
 
+use crate::gossip::discovery;
 use crate::job::Job;
 use crate::link::Profile;
 use crate::node::Node;
+use crate::show::search::search;
 use crate::table::Table;
 use crate::time::Time;
 use crate::view::{
@@ -55,6 +60,7 @@ pub(crate) fn view(node: &Node, now: Time) -> View {
         room,
         messages: messages(node, now),
         news: news(node),
+        search: node.job.as_ref().and_then(|job| search(node, job, &position, now)),
         files: node.files.as_ref().map(|files| files.swarm.summary()),
     }
 }
@@ -69,7 +75,7 @@ fn messages(node: &Node, now: Time) -> Vec<MessageView> {
             text: text.clone(),
             heard_ms: u64::try_from(now.since(kept.heard).as_millis()).unwrap_or(u64::MAX),
         }),
-        Body::News { .. } => None,
+        Body::News { .. } | Body::Prime { .. } | Body::Checked { .. } => None,
     });
     let all: Vec<MessageView> = texts.collect();
     all[all.len().saturating_sub(MESSAGES_MAX)..].to_vec()
@@ -82,15 +88,15 @@ fn news(node: &Node) -> Vec<NewsView> {
         .gossip
         .kept()
         .filter(|kept| best.contains(&kept.flood.id))
-        .filter_map(|kept| match &kept.flood.body {
-            Body::News { what, value } => Some(NewsView {
-                what: what.clone(),
-                value: *value,
+        .filter_map(|kept| {
+            let (what, value) = discovery(&kept.flood.body)?;
+            Some(NewsView {
+                what: what.to_owned(),
+                value,
                 finder: name(node, &kept.flood.id.originator),
                 path: path(node, &kept.flood).iter().map(|peer| name(node, peer)).collect(),
                 path_ids: path(node, &kept.flood).iter().map(hex).collect(),
-            }),
-            Body::Message(_) => None,
+            })
         })
         .collect();
     news.sort_unstable_by(|a, b| a.what.cmp(&b.what));
@@ -187,7 +193,7 @@ fn job_view(spec: &JobSpec, ledger: &Ledger) -> JobView {
     if let JobKind::Sum { first, last, unit_size, base } = spec.kind {
         let plus = |outcome: Option<Outcome>| match outcome {
             Some(Outcome::Sum(total)) => base.saturating_add(total).to_string(),
-            Some(Outcome::Delay(_)) | None => base.to_string(),
+            Some(Outcome::Delay(_) | Outcome::Mersenne(_)) | None => base.to_string(),
         };
         view.reached = Some((first - 1).saturating_add(prefix_units.saturating_mul(unit_size)).min(last));
         view.goal = Some(last);
@@ -203,6 +209,12 @@ fn title(kind: &JobKind) -> String {
         JobKind::Sum { first, last, .. } if first > last => "add no counting numbers at all".to_owned(),
         JobKind::Sum { first, last, .. } => format!("add the counting numbers {first} to {last}"),
         JobKind::Delay { units, unit_ms } => format!("wait {units} times {unit_ms} ms"),
+        JobKind::Mersenne { from, to: EXPONENT_MAX, .. } => {
+            format!("search the exponents from {from} on for Mersenne primes")
+        }
+        JobKind::Mersenne { from, to, .. } => {
+            format!("search the exponents {from} to {to} for Mersenne primes")
+        }
     }
 }
 
@@ -248,6 +260,14 @@ fn peer_view(node: &Node, now: Time, peer: PeerId, link: LinkState) -> PeerView 
     }
     let Some(job) = &node.job else { return view };
     view.credit_units = job.replica.ledger.credited(&peer);
+    let kind = &job.signed.spec.kind;
+    view.credit_cost = match kind {
+        JobKind::Sum { .. } | JobKind::Delay { .. } => view.credit_units,
+        JobKind::Mersenne { .. } => {
+            let runs = job.replica.ledger.credit_runs(job.replica.ledger.range());
+            runs.filter(|run| run.by == peer).map(|run| kind.cost(run.units)).sum()
+        }
+    };
     let status = job.sharing.theirs.get(&peer).map(|theirs| (&theirs.status, theirs.holding.len()));
     if me {
         view.activity = Some(job.work.activity(job.started.is_some(), job.finished.is_some()));
@@ -288,9 +308,22 @@ fn cells(ledger: &Ledger, position: &Table<PeerId, usize>) -> Vec<Cell> {
     (0..count).map(cell).collect()
 }
 
+/// What is left of a job, by its cost.
+fn left_cost(job: &Job) -> u64 {
+    let ledger = &job.replica.ledger;
+    match &job.signed.spec.kind {
+        JobKind::Sum { .. } | JobKind::Delay { .. } => ledger.units() - ledger.done_units(),
+        kind @ JobKind::Mersenne { .. } => ledger.missing(ledger.range()).map(|run| kind.cost(run)).sum(),
+    }
+}
+
+/// Whether a search goes on as far as exponents go, which nobody waits for.
+fn is_open_ended(kind: &JobKind) -> bool {
+    matches!(kind, JobKind::Mersenne { to: EXPONENT_MAX, .. })
+}
+
 /// Honest numbers of the room as a whole.
 fn room_view(job: &Job, peers: &[PeerView], now: Time) -> RoomView {
-    let ledger = &job.replica.ledger;
     let elapsed_s = job.started.map_or(0.0, |start| job.finished.unwrap_or(now).since(start).as_secs_f64());
     let useful_units = job.replica.witnessed;
     let speed: f64 = if job.is_running() { peers.iter().map(|peer| peer.speed).sum() } else { 0.0 };
@@ -308,7 +341,8 @@ fn room_view(job: &Job, peers: &[PeerView], now: Time) -> RoomView {
         checked_units,
         efficiency: against(job.sharing.potential),
         speedup_over_fastest: against(fastest * elapsed_s),
-        left_s: Some(seconds(ledger.units() - ledger.done_units(), (speed * 1000.0) as u64))
-            .filter(|left| left.is_finite() && job.started.is_some()),
+        left_s: Some(seconds(left_cost(job), (speed * 1000.0) as u64)).filter(|left| {
+            left.is_finite() && job.started.is_some() && !is_open_ended(&job.signed.spec.kind)
+        }),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use manyhands_wire::UnitRange;
+use manyhands_wire::{JobKind, UnitRange};
 use rangemap::RangeSet;
 
 /// A set of units.
@@ -25,10 +25,6 @@ impl UnitSet {
 
     pub(crate) fn runs(&self) -> impl Iterator<Item = UnitRange> + '_ {
         self.runs.iter().map(|run| UnitRange::new(run.start, run.end))
-    }
-
-    pub(crate) fn first_run(&self) -> Option<UnitRange> {
-        self.runs.first().map(|run| UnitRange::new(run.start, run.end))
     }
 
     pub(crate) fn insert(&mut self, range: UnitRange) {
@@ -74,19 +70,44 @@ impl UnitSet {
         !range.is_empty() && range.start < self.hull.end && self.hull.start < range.end
     }
 
-    /// Takes `count` units, or all there are, from the far end; at most `runs_max` runs, given in order.
-    pub(crate) fn take_back(&mut self, count: u64, runs_max: usize) -> Vec<UnitRange> {
+    /// What all units of the set cost.
+    pub(crate) fn cost(&self, kind: &JobKind) -> u64 {
+        self.runs().fold(0, |sum, run| sum.saturating_add(kind.cost(run)))
+    }
+
+    /// Takes units that cost about `cost` and not more, or all there are, from the far end; at most `runs_max` runs, given in
+    /// order.
+    pub(crate) fn take_back(&mut self, kind: &JobKind, cost: u64, runs_max: usize) -> Vec<UnitRange> {
         let mut taken = Vec::new();
-        let mut wanted = count;
+        let mut wanted = cost;
         while wanted > 0 && taken.len() < runs_max {
-            let Some(last) = self.runs.last().map(|run| UnitRange::new(run.start, run.end)) else { break };
-            let part = UnitRange::new(last.end - last.len().min(wanted), last.end);
-            wanted -= part.len();
+            let Some(last) = self.last_run() else { break };
+            let part = UnitRange::new(kind.cut_back(last, wanted), last.end);
+            if part.is_empty() {
+                break;
+            }
+            wanted -= kind.cost(part);
             self.remove(part);
             taken.push(part);
         }
         taken.reverse();
         taken
+    }
+
+    /// Takes the last unit, if `wanted`.
+    pub(crate) fn take_last_if(&mut self, wanted: bool) -> Option<UnitRange> {
+        let unit = self.last().filter(|_| wanted)?;
+        self.remove(unit);
+        Some(unit)
+    }
+
+    /// The last unit, if any.
+    pub(crate) fn last(&self) -> Option<UnitRange> {
+        self.last_run().map(|run| UnitRange::new(run.end - 1, run.end))
+    }
+
+    fn last_run(&self) -> Option<UnitRange> {
+        self.runs.last().map(|run| UnitRange::new(run.start, run.end))
     }
 
     pub(crate) fn clear(&mut self) {
@@ -114,7 +135,8 @@ mod tests {
         set.remove(UnitRange::new(8, 22));
 
         assert_eq!(set.len(), 11);
-        assert_eq!(set.take_back(5, 8), [UnitRange::new(6, 8), UnitRange::new(22, 25)]);
+        let kind = JobKind::Delay { units: 100, unit_ms: 1 };
+        assert_eq!(set.take_back(&kind, 5, 8), [UnitRange::new(6, 8), UnitRange::new(22, 25)]);
         assert_eq!(set.runs().collect::<Vec<_>>(), [UnitRange::new(0, 6)]);
         assert_eq!(set.len(), 6);
     }

@@ -35,6 +35,8 @@ pub struct View {
     pub messages: Vec<MessageView>,
     /// The greatest discovery of each kind.
     pub news: Vec<NewsView>,
+    /// The search for Mersenne primes, where that is the job.
+    pub search: Option<SearchView>,
     /// The files of the mesh, counted; `None` for a node that has no store for them.
     pub files: Option<FilesSummary>,
 }
@@ -109,13 +111,15 @@ pub struct PeerView {
     pub activity: Option<Activity>,
     /// How many threads it lends.
     pub threads: u16,
-    /// Units per second now.
+    /// Units per second now, by their cost ([`JobKind::cost`](manyhands_wire::JobKind::cost)).
     pub speed: f64,
-    /// Units per second alone.
+    /// Units per second alone, by their cost.
     pub solo_speed: f64,
     /// How many units it has the credit for.
     pub credit_units: u64,
-    /// How many units it has computed in its session.
+    /// What they cost: the same number, where all units are alike.
+    pub credit_cost: u64,
+    /// How many units it has computed in its session, by their cost.
     pub gross_units: u64,
     /// How many units it holds and has not finished.
     pub holding_units: u64,
@@ -157,7 +161,7 @@ pub struct Cell {
     pub by: Option<u16>,
 }
 
-/// The room as a whole: honest numbers.
+/// The room as a whole: honest numbers. Units are counted by their cost here.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RoomView {
     /// Seconds since the job started, as this node saw it; stops when the job is finished.
@@ -206,4 +210,74 @@ pub struct NewsView {
     pub path: Vec<String>,
     /// The ids of the same.
     pub path_ids: Vec<String>,
+}
+
+/// The search for Mersenne primes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SearchView {
+    /// The first exponent.
+    pub from: u32,
+    /// The last exponent.
+    pub to: u32,
+    /// Every exponent up to this one is finished; `from - 1` at first.
+    pub frontier: u32,
+    /// How many prime exponents are finished by a test.
+    pub tested: u64,
+    /// How many prime exponents are finished by a factor.
+    pub factored: u64,
+    /// The exponents of the primes that were told of, the smallest first.
+    pub primes: Vec<PrimeView>,
+    /// The tests under way that take long, by their exponents.
+    pub tests: Vec<TestView>,
+    /// How many times somebody told of a prime that is none, or of one that it did not find.
+    pub false_news: u64,
+}
+
+/// A Mersenne prime, as it was told.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PrimeView {
+    /// The exponent `p`: the prime is `2^p - 1`.
+    pub exponent: u32,
+    /// How many decimal digits it has.
+    pub digits: u32,
+    /// The name of who found it.
+    pub finder: String,
+    /// The id of the same.
+    pub finder_id: String,
+    /// Milliseconds since this node heard of it.
+    pub heard_ms: u64,
+    /// The names of those the news went through, the finder first, this node last.
+    pub path: Vec<String>,
+    /// The ids of the same.
+    pub path_ids: Vec<String>,
+    /// Whether it is believed.
+    pub state: PrimeState,
+    /// The names of those who tested it too and found it prime, this node among them if it did.
+    pub confirmed_by: Vec<String>,
+}
+
+/// Whether a prime that somebody told of is believed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PrimeState {
+    /// Nobody but the finder has tested it.
+    #[default]
+    Claimed,
+    /// Another machine than the finder's came to the same by a run of its own.
+    Confirmed,
+}
+
+/// A test under way.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TestView {
+    /// The exponent.
+    pub exponent: u32,
+    /// The name of whose machine does it.
+    pub peer: String,
+    /// The position in [`View::peers`] of the same.
+    pub by: u16,
+    /// How many iterations are done.
+    pub iteration: u32,
+    /// How many there are in all.
+    pub iterations: u32,
 }

@@ -8,10 +8,13 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use manyhands_jobs as jobs;
-use manyhands_wire::frame::Activity;
+use manyhands_jobs::worker::{Claim, Saved};
+use manyhands_wire::frame::{Activity, Progress};
 use manyhands_wire::{JobKind, UnitRange};
 
 use crate::io::{Output, Slot};
+use crate::parcels::{Parcels, Standing};
+use crate::post::Post;
 use crate::time::Time;
 use crate::unit_set::UnitSet;
 
@@ -21,6 +24,9 @@ pub(crate) const SLICE_MIN: Duration = Duration::from_millis(100);
 pub(crate) const SLICE_MAX: Duration = Duration::from_millis(650);
 /// A slice is at most this part of the work left, so that the end is not a wait for the slowest.
 const SLICES_LEFT_MIN: u64 = 4;
+
+/// How many times more than its cost a unit may take that is not spared: cost is an average of many.
+pub(crate) const UNSPARED: u64 = 16;
 
 /// What the person wants of the workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +45,18 @@ pub(crate) struct Slice {
     begun: Time,
     /// Whether the worker was asked to end earlier and has not answered.
     cutting: bool,
-    /// Whether another peer's result is computed anew.
-    is_check: bool,
+    task: Task,
+}
+
+/// What a slice is computed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Task {
+    /// The job.
+    Job,
+    /// To check another peer's result.
+    Check,
+    /// To confirm a prime that another peer told of.
+    Confirm(u32),
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,10 +64,14 @@ struct SlotState {
     slice: Option<Slice>,
     calibrating: bool,
     calibrated: bool,
-    /// Thousandths of a unit per second alone, from calibration.
+    /// Thousandths of cost per second alone, from calibration.
     solo: u64,
-    /// Thousandths of a unit per second in the work itself, smoothed.
+    /// Thousandths of cost per second in the work itself, smoothed.
     speed: u64,
+    /// How far it is with a unit that takes long.
+    progress: Option<Progress>,
+    /// What slices cost that were over too soon to be measured: it is counted with the next one.
+    unmeasured: u64,
 }
 
 /// The node's workers and what it holds.
@@ -62,10 +82,12 @@ pub(crate) struct Work {
     slots: Vec<SlotState>,
     threads: u16,
     pub(crate) mode: Mode,
-    /// Units computed in this session.
+    /// What the units cost that were computed in this session.
     pub(crate) gross: u64,
-    /// Blocks to be computed anew, to check them.
-    checks: VecDeque<UnitRange>,
+    /// Blocks to be computed anew, to check them, with what is proven of them.
+    checks: VecDeque<(UnitRange, Vec<Claim>)>,
+    /// Primes to be confirmed, with what chooses the shift.
+    confirmations: VecDeque<(u32, u64)>,
 }
 
 impl Work {
@@ -78,6 +100,7 @@ impl Work {
             mode: Mode::Working,
             gross: 0,
             checks: VecDeque::new(),
+            confirmations: VecDeque::new(),
         };
         work.threads = threads;
         work.slots.resize(usize::from(threads), SlotState::default());
@@ -107,7 +130,7 @@ impl Work {
     /// Cuts short the slices whose units all satisfy `done`.
     pub(crate) fn stop_where(&mut self, done: impl Fn(UnitRange) -> bool, out: &mut VecDeque<Output>) {
         for index in 0..self.slots.len() {
-            let is_in_vain = |slice: Slice| !slice.cutting && !slice.is_check && done(slice.range);
+            let is_in_vain = |slice: Slice| !slice.cutting && slice.task == Task::Job && done(slice.range);
             if self.slots[index].slice.is_some_and(is_in_vain) {
                 self.stop(index, out);
             }
@@ -133,7 +156,13 @@ impl Work {
     }
 
     /// Gives every idle thread a slice, as far as there are units.
-    pub(crate) fn begin_slices(&mut self, now: Time, out: &mut VecDeque<Output>) {
+    pub(crate) fn begin_slices(
+        &mut self,
+        now: Time,
+        parcels: &mut Parcels,
+        post: &mut Post,
+        out: &mut VecDeque<Output>,
+    ) {
         if self.mode != Mode::Working {
             return;
         }
@@ -143,21 +172,31 @@ impl Work {
             if slot.slice.is_some() || slot.calibrating {
                 continue;
             }
-            let Some(range) = self.next_slice(slot.speed.max(1)) else { break };
+            let Some((range, saved)) = self.next_slice(now, slot.speed.max(1), parcels, post) else { break };
             self.mine.remove(range);
-            self.begin(now, index, range, false, out);
+            let begin = jobs::Command::Begin { kind: self.kind.clone(), slice: range, saved };
+            self.begin(now, index, range, Task::Job, begin, out);
         }
     }
 
-    /// Gives idle threads what is to be checked: before the job's own work, since everybody builds on what is checked.
+    /// Gives idle threads what is to be checked and confirmed: before the job's own work, since everybody builds on it.
     pub(crate) fn begin_checks(&mut self, now: Time, out: &mut VecDeque<Output>) {
         for index in 0..usize::from(self.threads) {
             if self.slots[index].slice.is_none()
                 && !self.slots[index].calibrating
                 && self.mode == Mode::Working
             {
-                let Some(range) = self.checks.pop_front() else { break };
-                self.begin(now, index, range, true, out);
+                if let Some((range, claims)) = self.checks.pop_front() {
+                    let check = jobs::Command::Check { kind: self.kind.clone(), slice: range, claims };
+                    self.begin(now, index, range, Task::Check, check, out);
+                } else if let Some((exponent, salt)) = self.confirmations.pop_front() {
+                    let confirm = jobs::Command::Confirm { exponent, salt };
+                    let unit = self.kind.unit_of(exponent).unwrap_or(0);
+                    let range = UnitRange::new(unit, unit + 1);
+                    self.begin(now, index, range, Task::Confirm(exponent), confirm, out);
+                } else {
+                    break;
+                }
             }
         }
     }
@@ -167,22 +206,48 @@ impl Work {
         now: Time,
         index: usize,
         range: UnitRange,
-        is_check: bool,
+        task: Task,
+        command: jobs::Command,
         out: &mut VecDeque<Output>,
     ) {
-        self.slots[index].slice = Some(Slice { range, begun: now, cutting: false, is_check });
-        out.push_back(work(index, jobs::Command::Begin { kind: self.kind.clone(), slice: range }));
+        self.slots[index].slice = Some(Slice { range, begun: now, cutting: false, task });
+        out.push_back(work(index, command));
     }
 
-    /// A block is to be computed anew soon.
-    pub(crate) fn check(&mut self, range: UnitRange) {
-        self.checks.push_back(range);
+    /// A block is to be computed anew soon, but for what is proven of it.
+    pub(crate) fn check(&mut self, range: UnitRange, claims: Vec<Claim>) {
+        self.checks.push_back((range, claims));
+    }
+
+    /// A prime that another peer told of is to be confirmed soon.
+    pub(crate) fn confirm(&mut self, exponent: u32, salt: u64) {
+        self.confirmations.push_back((exponent, salt));
+    }
+
+    /// Which prime this slot confirms, if it does.
+    pub(crate) fn confirmed_by(&self, slot: Slot) -> Option<u32> {
+        match self.slots.get(usize::from(slot.0))?.slice?.task {
+            Task::Confirm(exponent) => Some(exponent),
+            Task::Job | Task::Check => None,
+        }
+    }
+
+    /// A worker tells how far it is with a unit.
+    pub(crate) fn on_progress(&mut self, slot: Slot, progress: Progress) {
+        if let Some(state) = self.slots.get_mut(usize::from(slot.0)) {
+            state.progress = state.slice.filter(|slice| slice.task == Task::Job).map(|_| progress);
+        }
+    }
+
+    /// How far the workers are with units that take long.
+    pub(crate) fn progress(&self) -> impl Iterator<Item = Progress> + '_ {
+        self.slots.iter().filter_map(|slot| slot.progress)
     }
 
     /// Whether this slot computes another's result anew; which units of it.
     pub(crate) fn checked_by(&self, slot: Slot) -> Option<UnitRange> {
         let slice = self.slots.get(usize::from(slot.0))?.slice?;
-        slice.is_check.then_some(slice.range)
+        (slice.task == Task::Check).then_some(slice.range)
     }
 
     /// A worker ended its check, whole or not.
@@ -192,19 +257,47 @@ impl Work {
         }
     }
 
-    /// The units a thread of this speed takes next.
-    fn next_slice(&self, speed: u64) -> Option<UnitRange> {
-        let run = self.mine.first_run()?;
-        let aim = units_in(speed, SLICE_MAX).min(
-            (self.mine.len() / (SLICES_LEFT_MIN * u64::from(self.threads.max(1))))
-                .max(units_in(speed, SLICE_MIN)),
-        );
+    /// The units a thread of this speed takes next, and where the test of the first of them stands. A unit that somebody has
+    /// begun is a slice of its own, and waits while its state is on its way.
+    fn next_slice(
+        &self,
+        now: Time,
+        speed: u64,
+        parcels: &mut Parcels,
+        post: &mut Post,
+    ) -> Option<(UnitRange, Option<Saved>)> {
+        for mut run in self.mine.runs() {
+            while !run.is_empty() {
+                let saved = parcels.first_saved(run);
+                if saved != Some(run.start) {
+                    run.end = saved.unwrap_or(run.end);
+                    return Some((self.slice_of(run, speed), None));
+                }
+                let unit = UnitRange::new(run.start, run.start + 1);
+                match parcels.standing(now, run.start, post) {
+                    Standing::Here(saved) => return Some((unit, Some(saved))),
+                    Standing::Unknown => return Some((unit, None)),
+                    Standing::Coming => run.start += 1,
+                }
+            }
+        }
+        None
+    }
+
+    /// The units at the front of a run that a thread of this speed takes as a slice.
+    fn slice_of(&self, run: UnitRange, speed: u64) -> UnitRange {
+        let left = self.mine.cost(&self.kind);
+        let aim = cost_in(speed, SLICE_MAX)
+            .min((left / (SLICES_LEFT_MIN * u64::from(self.threads.max(1)))).max(cost_in(speed, SLICE_MIN)));
+        // No unit costs nothing, so as many as the aim are enough.
+        let ahead = UnitRange::new(run.start, run.start.saturating_add(aim.max(1)));
+        let aim = self.kind.cut_front(ahead, aim) - run.start;
         // Slices of a power of two that end on their own boundary merge into few blocks.
         let size = 1u64 << aim.max(1).ilog2();
         let boundary = (run.start / size + 1).saturating_mul(size);
         let end =
             if boundary - run.start < size.div_ceil(2) { boundary.saturating_add(size) } else { boundary };
-        Some(UnitRange::new(run.start, end.min(run.end)))
+        UnitRange::new(run.start, end.min(run.end))
     }
 
     /// A worker measured itself.
@@ -225,11 +318,16 @@ impl Work {
     /// A worker finished its slice. Returns the units of the slice that it did not compute after all.
     pub(crate) fn on_done(&mut self, slot: Slot, computed: UnitRange, took_us: u64) -> Option<UnitRange> {
         let state = self.slots.get_mut(usize::from(slot.0))?;
+        state.progress = None;
         // Anything else is of a job that the host has replaced.
         let slice = state.slice.take_if(|slice| slice.range.start == computed.start)?;
-        self.gross += computed.len();
-        if !computed.is_empty() && took_us > 1_000 {
-            let measured = (u128::from(computed.len()) * 1_000_000_000 / u128::from(took_us)) as u64;
+        let cost = self.kind.cost(computed);
+        self.gross += cost;
+        if took_us <= 1_000 {
+            state.unmeasured = state.unmeasured.saturating_add(cost);
+        } else if !computed.is_empty() {
+            let cost = u128::from(cost) + u128::from(std::mem::take(&mut state.unmeasured));
+            let measured = u64::try_from(cost * 1_000_000_000 / u128::from(took_us)).unwrap_or(u64::MAX);
             // Half old, half new: quick to follow a machine that others use too, slow to follow one odd slice.
             state.speed = (state.speed / 2 + measured / 2).max(1);
         }
@@ -241,7 +339,7 @@ impl Work {
         self.slots
             .iter()
             .filter_map(|slot| slot.slice)
-            .filter(|slice| !slice.is_check)
+            .filter(|slice| slice.task == Task::Job)
             .map(|slice| slice.range)
     }
 
@@ -260,17 +358,21 @@ impl Work {
         self.slots.iter().take(usize::from(self.threads))
     }
 
-    /// Thousandths of a unit per second when all lent threads work.
+    /// Thousandths of cost per second when all lent threads work.
     pub(crate) fn capacity(&self, now: Time) -> u64 {
-        if self.mode == Mode::Working { self.lent().map(|slot| slot.speed_at(now)).sum() } else { 0 }
+        if self.mode == Mode::Working {
+            self.lent().map(|slot| slot.speed_at(now, &self.kind)).sum()
+        } else {
+            0
+        }
     }
 
-    /// Thousandths of a unit per second of the threads at work now.
+    /// Thousandths of cost per second of the threads at work now.
     pub(crate) fn speed(&self) -> u64 {
         self.slots.iter().filter(|slot| slot.slice.is_some()).map(|slot| slot.speed).sum()
     }
 
-    /// Thousandths of a unit per second, measured before the work began.
+    /// Thousandths of cost per second, measured before the work began.
     pub(crate) fn solo_speed(&self) -> u64 {
         self.lent().map(|slot| slot.solo).sum()
     }
@@ -290,15 +392,21 @@ impl Work {
         }
     }
 
-    /// Units of the slices under way that are not computed yet, as the speed would have it, and the slot with the most
-    /// time left, with that many units.
+    /// What the units of the slices under way cost that are not computed yet, as the speed would have it, and the slot with
+    /// the most time left, with what its own cost.
     pub(crate) fn rest_of_slices(&self, now: Time) -> (u64, Option<(Slot, u64)>) {
         let rests = self.slots.iter().enumerate().filter_map(|(index, slot)| {
             let slice = slot.slice.as_ref()?;
             // A slice that should be finished already is expected to be late as long again.
-            let computed = units_in(slot.speed, now.since(slice.begun));
-            let rest = slice.range.len().abs_diff(computed).clamp(1, slice.range.len().max(1));
-            Some((Slot(index as u16), rest, slice.cutting || slice.is_check, slot.speed_at(now)))
+            let computed = cost_in(slot.speed, now.since(slice.begun));
+            let whole = self.kind.cost(slice.range);
+            let rest = whole.abs_diff(computed).clamp(1, whole.max(1));
+            Some((
+                Slot(index as u16),
+                rest,
+                slice.cutting || slice.task != Task::Job,
+                slot.speed_at(now, &self.kind),
+            ))
         });
         let (mut all, mut longest) = (0, None::<(Slot, u64, u64)>);
         for (slot, rest, cutting, speed) in rests {
@@ -314,20 +422,20 @@ impl Work {
     /// Seconds until this node has computed all it holds.
     pub(crate) fn seconds_left(&self, now: Time) -> f64 {
         let (rest, _) = self.rest_of_slices(now);
-        seconds(self.mine.len().saturating_add(rest), self.capacity(now))
+        seconds(self.mine.cost(&self.kind).saturating_add(rest), self.capacity(now))
     }
 
-    /// The speed of one slot, in thousandths of a unit per second.
+    /// The speed of one slot, in thousandths of cost per second.
     pub(crate) fn slot_speed(&self, now: Time, slot: Slot) -> u64 {
-        self.slots.get(usize::from(slot.0)).map_or(0, |slot| slot.speed_at(now))
+        self.slots.get(usize::from(slot.0)).map_or(0, |slot| slot.speed_at(now, &self.kind))
     }
 
-    /// Asks a worker to stop `units` before the end of its slice.
-    pub(crate) fn cut(&mut self, slot: Slot, units: u64, out: &mut VecDeque<Output>) {
+    /// Asks a worker to stop before the units at the end of its slice that cost about `cost`.
+    pub(crate) fn cut(&mut self, slot: Slot, cost: u64, out: &mut VecDeque<Output>) {
         let index = usize::from(slot.0);
         if let Some(slice) = self.slots.get_mut(index).and_then(|slot| slot.slice.as_mut()) {
             slice.cutting = true;
-            let end = slice.range.end - units.min(slice.range.len());
+            let end = self.kind.cut_back(slice.range, cost);
             out.push_back(work(index, jobs::Command::Shorten { end }));
         }
     }
@@ -335,11 +443,20 @@ impl Work {
 
 impl SlotState {
     /// Its speed, or less if its slice takes longer than that: a machine may have become slower since.
-    fn speed_at(&self, now: Time) -> u64 {
+    fn speed_at(&self, now: Time, kind: &JobKind) -> u64 {
         let Some(slice) = &self.slice else { return self.speed };
         let elapsed_us = now.since(slice.begun).as_micros().max(1);
-        let at_most = u128::from(slice.range.len()) * 1_000_000_000 / elapsed_us;
+        let cost = kind.cost(slice.range).saturating_mul(unspared(kind));
+        let at_most = u128::from(cost) * 1_000_000_000 / elapsed_us;
         self.speed.min(u64::try_from(at_most).unwrap_or(u64::MAX)).max(1)
+    }
+}
+
+/// How many times more than its cost a single unit may take.
+pub(crate) fn unspared(kind: &JobKind) -> u64 {
+    match kind {
+        JobKind::Sum { .. } | JobKind::Delay { .. } => 1,
+        JobKind::Mersenne { .. } => UNSPARED,
     }
 }
 
@@ -347,19 +464,21 @@ fn work(index: usize, command: jobs::Command) -> Output {
     Output::Work(Slot(index as u16), command)
 }
 
-/// Units done in `span` at `speed` thousandths of a unit per second, at least one.
-pub(crate) fn units_in(speed: u64, span: Duration) -> u64 {
-    let units = u128::from(speed) * span.as_micros() / 1_000_000_000;
-    u64::try_from(units).unwrap_or(u64::MAX).max(1)
+/// What is done in `span` at `speed` thousandths of cost per second, at least one.
+pub(crate) fn cost_in(speed: u64, span: Duration) -> u64 {
+    let cost = u128::from(speed) * span.as_micros() / 1_000_000_000;
+    u64::try_from(cost).unwrap_or(u64::MAX).max(1)
 }
 
-/// Seconds that `units` take at `speed` thousandths of a unit per second; infinite when it is zero.
-pub(crate) fn seconds(units: u64, speed: u64) -> f64 {
-    if units == 0 { 0.0 } else { units as f64 * 1000.0 / speed as f64 }
+/// Seconds that what costs `cost` takes at `speed` thousandths of cost per second; infinite when it is zero.
+pub(crate) fn seconds(cost: u64, speed: u64) -> f64 {
+    if cost == 0 { 0.0 } else { cost as f64 * 1000.0 / speed as f64 }
 }
 
 #[cfg(test)]
 mod tests {
+    use manyhands_wire::JobId;
+
     use super::*;
 
     const KIND: JobKind = JobKind::Delay { units: 1 << 20, unit_ms: 1 };
@@ -377,7 +496,7 @@ mod tests {
         let (mut work, mut out) = (Work::new(KIND, threads), VecDeque::new());
         work.mine.insert(UnitRange::new(0, units));
         (0..threads).for_each(|slot| work.on_calibrated(Slot(slot), 1_000_000));
-        work.begin_slices(Time::ZERO, &mut out);
+        work.begin_slices(Time::ZERO, &mut Parcels::new(JobId([0; 32])), &mut Post::default(), &mut out);
         (work, out)
     }
 
@@ -420,7 +539,7 @@ mod tests {
         let given_up = work.on_shortened(Slot(0), 10).unwrap();
         work.mine.insert(given_up);
         work.on_done(Slot(0), UnitRange::new(0, 10), 10_000);
-        work.begin_slices(Time::ZERO, &mut out);
+        work.begin_slices(Time::ZERO, &mut Parcels::new(JobId([0; 32])), &mut Post::default(), &mut out);
 
         assert!(begun(&mut out).is_empty());
         assert_eq!(work.mine.len(), (1 << 20) - 10);

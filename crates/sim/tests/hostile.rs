@@ -173,6 +173,7 @@ fn a_status(job: JobId, holding: UnitRange, under_way: UnitRange) -> Frame {
         holding: vec![holding],
         granted: Vec::new(),
         under_way: vec![under_way],
+        progress: Vec::new(),
         gross_units: 0,
         done_units: 0,
         checked_units: 0,

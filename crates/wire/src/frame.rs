@@ -27,6 +27,8 @@ const TAGS: u8 = 46;
 
 /// The most records in one [`Frame::Records`].
 pub const RECORDS_MAX: usize = 64;
+/// The most bytes of records in one, as [`Record::bytes`] counts them.
+pub const RECORDS_BYTES_MAX: usize = 15 * 1024;
 /// The most runs in one [`Frame::Have`], [`Frame::Credit`], [`Grant`] or [`Status`].
 pub const RUNS_MAX: usize = 128;
 /// The most peers in one [`Frame::Neighbours`].
@@ -529,6 +531,15 @@ impl Contact {
 }
 
 impl Record {
+    /// How many bytes it takes at most, about.
+    pub fn bytes(&self) -> usize {
+        let outcome = match &self.outcome {
+            Outcome::Sum(_) | Outcome::Delay(_) => 20,
+            Outcome::Mersenne(findings) => 2 + findings.len() * 16,
+        };
+        outcome + 110
+    }
+
     /// What the signer of a finished block signs.
     pub fn signed_bytes(job: &JobId, block: Block, outcome: &Outcome, computed: bool) -> Vec<u8> {
         let mut bytes = b"manyhands block v1".to_vec();

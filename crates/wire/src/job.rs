@@ -216,6 +216,16 @@ impl JobKind {
         }
     }
 
+    /// The unit that is this exponent, in a search that has it.
+    pub fn unit_of(&self, exponent: u32) -> Option<u64> {
+        match *self {
+            Self::Mersenne { from, to, .. } => {
+                (from..=to).contains(&exponent).then(|| u64::from(exponent - from))
+            }
+            Self::Sum { .. } | Self::Delay { .. } => None,
+        }
+    }
+
     /// Cuts a run in two: the part behind costs about `cost`, and not more unless it is the whole run.
     pub fn cut_back(&self, units: UnitRange, cost: u64) -> u64 {
         match self {

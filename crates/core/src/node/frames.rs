@@ -7,6 +7,7 @@ use manyhands_wire::frame::{Activity, Contact, Record};
 use manyhands_wire::{Frame, PeerId};
 
 use super::Node;
+use super::search::primes_of;
 use crate::directory::Route;
 use crate::gossip::Room;
 use crate::io::{Event, LinkId, Output};
@@ -77,7 +78,9 @@ impl Node {
             | Frame::Have { .. }
             | Frame::Claim { .. }
             | Frame::Lie { .. }
+            | Frame::Labels { .. }
             | Frame::Sated => {}
+            Frame::AskPart { .. } | Frame::Piece { .. } => return self.on_parcel_frame(now, peer, frame),
         }
         // All that follows is about the job.
         let Some(job) = &mut self.job else { return };
@@ -87,6 +90,7 @@ impl Node {
             | Frame::Credit { job, .. }
             | Frame::Have { job, .. }
             | Frame::Claim { job, .. }
+            | Frame::Labels { job, .. }
             | Frame::Lie { job, .. } => Some(*job),
             Frame::Ask(ask) => Some(ask.job),
             Frame::Grant(grant) => Some(grant.job),
@@ -153,13 +157,18 @@ impl Node {
                     let why = format!("a result for units {:?}, too many at once", large.block.range());
                     return self.on_fault(now, id, why);
                 }
+                let primes: Vec<u32> = records.iter().flat_map(|record| primes_of(&record.outcome)).collect();
                 let (fresh, fault, disputed) = job.replica.on_records(&self.me, records);
+                job.parcels.on_finished(&fresh);
                 job.sharing.on_finished(now, &fresh, by, &mut job.work);
                 job.replica.gather(peer, &fresh, by.is_none(), &mut self.post);
                 let ledger = &job.replica.ledger;
                 job.work.stop_where(|slice| ledger.is_done(slice), &mut self.out);
                 let is_disputed = disputed.is_some();
-                self.on_signed_results(signed, fault.is_none(), disputed);
+                if fault.is_none() {
+                    self.learn_primes(now, primes.into_iter());
+                }
+                self.on_signed_results(now, signed, fault.is_none(), disputed);
                 if is_disputed {
                     // Which of the two is wrong is found out; until then nobody is blamed.
                     let what = fault.unwrap_or_default();
@@ -181,6 +190,10 @@ impl Node {
             Frame::Claim { units, ttl, .. } => {
                 let whole = job.replica.ledger.range();
                 job.sharing.on_claim(now, peer, &units, ttl, whole, &mut self.post).err()
+            }
+            Frame::Labels { labels, .. } => {
+                self.on_labels(now, peer, labels);
+                None
             }
             Frame::Sated => {
                 job.replica.on_sated(peer);
@@ -249,7 +262,8 @@ impl Node {
         match self.gossip.on_flood(now, &self.me, via, flood, &room, &mut self.post) {
             Ok(Some(kept)) => {
                 let Flood { id: name, path, body, .. } = kept.flood.clone();
-                let path = path.into_iter().map(|hop| hop.peer).collect();
+                let path: Vec<PeerId> = path.into_iter().map(|hop| hop.peer).collect();
+                self.on_prime_news(now, name, &path, &body);
                 self.out.push_back(Output::Event(Event::Heard { from: name.originator, path, body }));
             }
             Ok(None) => {}

@@ -1,7 +1,7 @@
 //! The node's part in the job: how it comes to know it, when it begins, what it tells of its work, and what its person wants of it.
 
 use manyhands_wire::frame::{Activity, RUNS_MAX, Status};
-use manyhands_wire::{Frame, PeerId, Signature, SignedJob};
+use manyhands_wire::{Frame, JobKind, PeerId, Signature, SignedJob};
 
 use super::{HostConfig, Node};
 use crate::io::{Event, LinkId, Output};
@@ -22,6 +22,7 @@ impl Node {
         let start = start.filter(|signature| job.is_start(&self.me, signature));
         self.job = Some(job);
         self.count_room();
+        self.recall_prime_news(now);
         self.out.push_back(Output::Event(Event::JobKnown));
         if let Some(signature) = start {
             self.on_start(now, signature);
@@ -40,16 +41,32 @@ impl Node {
         let signature = self.me.sign(&SignedJob::signed_bytes(&host.spec.id()));
         let signed = SignedJob { spec: host.spec, host: self.me.id(), signature };
         let mut job = Job::new(self.me.id(), signed, host.ledger, self.threads);
-        let whole = job.signed.spec.range();
-        job.work.mine = job.replica.ledger.missing(whole).collect();
+        job.work.mine = job.replica.ledger.missing(job.open()).collect();
         job.work.calibrate(&mut self.out);
+        job.work.mode = self.mode;
         let complete = job.replica.ledger.is_complete();
+        self.post.send_all(Frame::Job(job.signed.clone()));
         self.job = Some(job);
         self.lobby = (host.wait, 0);
+        self.waiting.clear();
+        self.count_room();
         self.out.push_back(Output::Event(Event::JobKnown));
         if host.wait == 0 || complete {
             self.start(now);
         }
+    }
+
+    /// The host's person has chosen what is to be computed.
+    pub(super) fn set_job(&mut self, now: Time, host: HostConfig) {
+        let has_started = self.job.as_ref().is_some_and(|job| job.started.is_some());
+        if has_started || !self.room.is_host(&self.me.id()) || host.spec.check().is_err() {
+            return;
+        }
+        if let Some(job) = &mut self.job {
+            job.work.stop_all(&mut self.out);
+        }
+        self.open_job(now, host);
+        self.count_friends(now);
     }
 
     /// A stale peer may be gone: what it was granted is done by others, long before its link is given up. If it speaks again,
@@ -60,7 +77,7 @@ impl Node {
             let stale = self.links.get(link).is_some_and(|link| link.is_stale(now));
             if stale && job.sharing.theirs.contains_key(peer) {
                 let heirs = self.calls.directory.links_of(peer);
-                job.on_peer_gone(now, peer, &heirs, &mut self.out);
+                job.on_peer_gone(now, peer, &heirs, &mut self.post, &mut self.out);
             }
         }
     }
@@ -121,7 +138,9 @@ impl Node {
         let Some(job) = &mut self.job else { return };
         job.work.mode = mode;
         job.sharing.news = true;
-        if mode == Mode::Paused {
+        // A test that takes long is saved where it stands; other slices are over in a moment.
+        let is_search = matches!(job.signed.spec.kind, JobKind::Mersenne { .. });
+        if mode == Mode::Paused || (mode == Mode::Finishing && is_search) {
             job.work.stop_all(&mut self.out);
         }
     }
@@ -137,6 +156,7 @@ impl Node {
             holding: Vec::new(),
             granted: Vec::new(),
             under_way: Vec::new(),
+            progress: Vec::new(),
             gross_units: 0,
             done_units: 0,
             checked_units: 0,
@@ -151,6 +171,7 @@ impl Node {
             status.holding = job.work.held().runs().take(RUNS_MAX).collect();
             status.granted = job.sharing.granted().runs().take(RUNS_MAX).collect();
             status.under_way = job.work.under_way().take(RUNS_MAX).collect();
+            status.progress = job.work.progress().take(RUNS_MAX).collect();
             status.gross_units = job.work.gross;
             status.done_units = job.replica.ledger.done_units();
             status.checked_units = job.checks.units;
@@ -191,7 +212,9 @@ impl Node {
             self.post.send(*peer, Frame::Job(job.signed.clone()));
         }
         self.job = Some(job);
+        self.waiting.clear();
         self.count_room();
+        self.recall_prime_news(now);
         self.out.push_back(Output::Event(Event::JobKnown));
     }
 

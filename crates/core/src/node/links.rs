@@ -98,7 +98,7 @@ impl Node {
             self.on_file_link_down(now, &peer);
             let heirs = self.calls.directory.links_of(&peer);
             if let Some(job) = &mut self.job {
-                job.on_peer_gone(now, &peer, &heirs, &mut self.out);
+                job.on_peer_gone(now, &peer, &heirs, &mut self.post, &mut self.out);
             }
         }
         self.calls.on_linked(&peer);
@@ -115,6 +115,7 @@ impl Node {
                 self.post.send(peer, Frame::Start { job: job.id, signature });
             }
             job.replica.on_link_up(now, peer, &mut self.post);
+            job.parcels.on_link_up(peer, &mut self.post);
             job.sharing.news = true;
         }
         self.gossip.on_link_up(peer, &mut self.post);
@@ -179,7 +180,7 @@ impl Node {
         let heirs = self.calls.directory.links_of(&peer);
         self.forget_link(now, peer);
         if let Some(job) = &mut self.job {
-            job.on_peer_gone(now, &peer, &heirs, &mut self.out);
+            job.on_peer_gone(now, &peer, &heirs, &mut self.post, &mut self.out);
         }
     }
 
@@ -192,7 +193,7 @@ impl Node {
         self.out.push_back(Output::HangUp(id));
         self.forget_link(now, peer);
         if let Some(job) = &mut self.job {
-            job.on_parted(&peer);
+            job.on_parted(now, &peer, &mut self.post);
         }
         self.keep_as_backup(now, peer);
     }

@@ -6,8 +6,10 @@ use manyhands_wire::{Block, Frame, Outcome, PeerId, UnitRange};
 use rand_chacha::rand_core::Rng as _;
 
 use super::Node;
+use super::search::proven;
 use crate::checks::Verdict;
 use crate::io::{Event, Output, Slot};
+use crate::job::Job;
 use crate::time::Time;
 use crate::work::Mode;
 
@@ -15,6 +17,7 @@ impl Node {
     /// Results came that their computers signed: some are checked here. Of a refused frame only the disputed one is.
     pub(super) fn on_signed_results(
         &mut self,
+        now: Time,
         signed: Vec<Record>,
         is_taken: bool,
         disputed: Option<Record>,
@@ -22,21 +25,26 @@ impl Node {
         let (me, can_check) = (self.me.id(), self.can_check());
         let Some(job) = self.job.as_mut().filter(|job| job.is_checkable()) else { return };
         if let Some(range) = disputed.filter(|_| can_check).and_then(|record| job.checks.dispute(&record)) {
-            job.work.check(range);
+            job.work.check(range, Vec::new());
         }
+        let mut drawn = Vec::new();
         for record in signed.into_iter().filter(|_| is_taken) {
             // Only who has a link to its computer was sent it for certain.
             let links = self.calls.directory.neighbours();
             let was_sent =
                 |peer: &PeerId| links.get(peer).is_some_and(|theirs| theirs.contains(&record.signer));
             let able = job.sharing.workers().filter(was_sent).chain(can_check.then_some(me));
-            if let Some(range) =
-                job.checks.draw(me, able, job.sharing.sees_all(), self.rng.next_u64(), &record)
-            {
-                job.work.check(range);
+            // To look at a proof costs little, so all results that have one are checked.
+            let chance =
+                Some(self.rng.next_u64()).filter(|_| proven(&job.signed.spec.kind, &record).is_empty());
+            if job.checks.draw(me, able, job.sharing.sees_all(), chance, &record).is_some() {
+                drawn.push(record.clone());
                 job.sharing.news = true;
             }
             job.checks.keep(record);
+        }
+        for record in drawn {
+            self.check_soon(now, &record);
         }
     }
 
@@ -53,7 +61,7 @@ impl Node {
     }
 
     /// Whether a thread of this node could compute something anew now.
-    fn can_check(&self) -> bool {
+    pub(super) fn can_check(&self) -> bool {
         self.job.as_ref().is_some_and(|job| job.work.threads() > 0 && job.work.mode == Mode::Working)
     }
 
@@ -70,7 +78,7 @@ impl Node {
         let workers = job.sharing.workers().filter(|peer| *peer != record.signer).count();
         let (range, verdict) = job.checks.on_accused(accuser, record, can_check, workers);
         if let Some(range) = range {
-            job.work.check(range);
+            job.work.check(range, Vec::new());
         }
         if let Some(Verdict::Lie(record)) = verdict {
             // Believed, and not passed on: this node could not answer for it.
@@ -98,7 +106,8 @@ impl Node {
         let merged = first.and_then(|first| outcomes.try_fold(first, |sum, next| sum.merge(&next)));
         match whole.zip(merged) {
             Some((block, outcome)) => {
-                for verdict in job.checks.on_computed(block, &outcome) {
+                let cost = job.signed.spec.kind.cost(range);
+                for verdict in job.checks.on_computed(block, cost, &outcome) {
                     self.on_verdict(now, verdict);
                 }
             }
@@ -154,13 +163,14 @@ impl Node {
     pub(super) fn doubt(&mut self, peer: &PeerId) {
         let can_check = self.can_check();
         if let Some(job) = self.job.as_mut().filter(|job| can_check && job.is_checkable()) {
-            job.checks.doubt(peer).into_iter().for_each(|range| job.work.check(range));
+            job.checks.doubt(peer).into_iter().for_each(|range| job.work.check(range, Vec::new()));
         }
     }
 
-    /// Whether this slot computes another's result anew. A check that is cut short is given up when it ends.
+    /// Whether this slot computes another's result anew, or confirms a prime. What is cut short is given up when it ends.
     pub(super) fn is_checking(&self, slot: Slot) -> bool {
-        self.job.as_ref().is_some_and(|job| job.work.checked_by(slot).is_some())
+        let is_so = |job: &Job| job.work.checked_by(slot).is_some() || job.work.confirmed_by(slot).is_some();
+        self.job.as_ref().is_some_and(is_so)
     }
 
     /// Whether a report is the end of a check, which is no work of the job's own.
@@ -168,7 +178,11 @@ impl Node {
         match report {
             jobs::Report::Shortened { .. } => self.is_checking(slot),
             jobs::Report::Done { slice, blocks, .. } => self.on_check_done(now, slot, *slice, blocks),
-            jobs::Report::Calibrated { .. } => false,
+            jobs::Report::Calibrated { .. }
+            | jobs::Report::Progress { .. }
+            | jobs::Report::Saved { .. }
+            | jobs::Report::Proved { .. }
+            | jobs::Report::Confirmed { .. } => false,
         }
     }
 }

@@ -96,12 +96,13 @@ impl Sharing {
         inherited
     }
 
-    /// Looks for units that nobody holds, and claims its part of those that nobody took for a while. Returns what this node
+    /// Looks for units among those that are `open` that nobody holds, and claims its part of those that nobody took for a while. Returns what this node
     /// claims.
     pub(crate) fn claim_orphans(
         &mut self,
         now: Time,
         ledger: &Ledger,
+        open: UnitRange,
         work: &mut Work,
         post: &mut Post,
     ) -> Vec<UnitRange> {
@@ -116,12 +117,12 @@ impl Sharing {
             self.suspected_since = now;
             return Vec::new();
         }
-        let mut orphans: UnitSet = ledger.missing(UnitRange::new(0, ledger.units())).collect();
+        let mut orphans: UnitSet = ledger.missing(open).collect();
         for held in work.held().runs() {
             orphans.remove(held);
         }
         for theirs in self.theirs.values() {
-            if !theirs.is_stuck(now) {
+            if !theirs.is_stuck(now, &self.kind) {
                 theirs.holding.runs().for_each(|run| orphans.remove(run));
             }
             // A grantor does not vouch for what it granted to one that is stuck itself.
@@ -196,12 +197,14 @@ impl Sharing {
 
     /// Whether a peer that does not get on says that it holds units of `range`.
     fn is_with_the_stuck(&self, now: Time, range: UnitRange) -> bool {
-        self.theirs.values().any(|theirs| theirs.is_stuck(now) && !theirs.holding.within(range).is_empty())
+        self.theirs
+            .values()
+            .any(|theirs| theirs.is_stuck(now, &self.kind) && !theirs.holding.within(range).is_empty())
     }
 
     /// Whether this node is to claim a block: the one with the highest hash of (block, peer) among those that work.
     fn claims(&self, now: Time, block: Block, work: &Work) -> bool {
-        let works = |peer: &PeerId| self.theirs.get(peer).is_some_and(|theirs| theirs.works(now));
+        let works = |peer: &PeerId| self.theirs.get(peer).is_some_and(|theirs| theirs.works(now, &self.kind));
         // Where nobody works, somebody must hold the units so that a newcomer can ask for them.
         let able = (work.mode == Mode::Working && work.threads() > 0) || !self.theirs.keys().any(works);
         let (size, sees_all) = self.room;
