@@ -74,7 +74,8 @@ pub(super) fn forward<V: Vector<L>, const L: usize>(plan: &Plan, work: &mut [f64
 }
 
 /// Blocks of one strand that mirror each other or themselves.
-#[inline(always)]
+#[cfg_attr(target_arch = "wasm32", inline(never))]
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 fn within<V: Vector<L>, const L: usize>(
     plan: &Plan,
     k: usize,
@@ -102,7 +103,8 @@ fn within<V: Vector<L>, const L: usize>(
 }
 
 /// Blocks of two strands that mirror each other.
-#[inline(always)]
+#[cfg_attr(target_arch = "wasm32", inline(never))]
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 fn between<V: Vector<L>, const L: usize>(
     plan: &Plan,
     k: usize,
@@ -206,7 +208,8 @@ fn times<V: Vector<L>, const L: usize>(
 }
 
 /// Block 0 of strand 0, whose number m = lane + L j mirrors number -m modulo L^2: each lane by itself.
-#[inline(always)]
+#[cfg_attr(target_arch = "wasm32", inline(never))]
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 fn cyclic_block<V: Vector<L>, const L: usize>(
     plan: &Plan,
     strand: &mut [Row<L>],

@@ -15,7 +15,8 @@ use super::vector::{Complex, Row, Vector, rows, rows_mut, transpose};
 const CHAINS: usize = 2;
 
 /// Weighs the digits and does the first step.
-#[inline(always)]
+#[cfg_attr(target_arch = "wasm32", inline(never))]
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 pub(super) fn forward<V: Vector<L>, const L: usize>(plan: &Plan, digits: &[f64], work: &mut [f64]) {
     let strands = strands::<L>(plan, work);
     let digits = rows::<L>(digits).as_chunks::<L>().0;
@@ -36,7 +37,8 @@ pub(super) fn forward<V: Vector<L>, const L: usize>(plan: &Plan, digits: &[f64],
 }
 
 /// Does the last step, rounds and carries. Returns the round-off error.
-#[inline(always)]
+#[cfg_attr(target_arch = "wasm32", inline(never))]
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 pub(super) fn inverse<V: Vector<L>, const L: usize>(
     plan: &Plan,
     work: &mut [f64],

@@ -56,7 +56,8 @@ fn inverse_pass<V: Vector<L>, const L: usize>(pass: &Pass, rows: &mut [Row<L>]) 
     }
 }
 
-#[inline(always)]
+#[cfg_attr(target_arch = "wasm32", inline(never))]
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 fn forward_radix<V: Vector<L>, const L: usize, const R: usize>(pass: &Pass, rows: &mut [Row<L>]) {
     for group in rows.chunks_exact_mut(R * pass.part) {
         let parts = split::<L, R>(group, pass.part);
@@ -74,7 +75,8 @@ fn forward_radix<V: Vector<L>, const L: usize, const R: usize>(pass: &Pass, rows
     }
 }
 
-#[inline(always)]
+#[cfg_attr(target_arch = "wasm32", inline(never))]
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 fn inverse_radix<V: Vector<L>, const L: usize, const R: usize>(pass: &Pass, rows: &mut [Row<L>]) {
     for group in rows.chunks_exact_mut(R * pass.part) {
         let mut parts = split::<L, R>(group, pass.part);
