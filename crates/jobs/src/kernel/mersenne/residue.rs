@@ -143,7 +143,7 @@ impl Residue {
                 return Self::reduced(self.exponent, quotient);
             }
             // Adds 2^p - 1, which changes nothing but makes it another integer.
-            let mut more = vec![0; words.len()];
+            let mut more = vec![0_u64; words.len()];
             more[(self.exponent / 64) as usize] = 1 << (self.exponent % 64);
             let mut borrow = 1;
             for (word, more) in words.iter_mut().zip(more) {
@@ -232,4 +232,66 @@ fn divide(words: &[u64], divisor: u32) -> (Vec<u64>, u64) {
         .collect();
     quotient.reverse();
     (quotient, rest as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXPONENTS: [u32; 8] = [2, 3, 5, 63, 64, 65, 127, 521];
+
+    /// Numbers of all shapes: small, large, random.
+    fn samples(exponent: u32) -> Vec<Residue> {
+        let one = Residue::small(exponent, 1);
+        let three = Residue::small(exponent, 3);
+        let zero = one.sub(&one);
+        let random = (0..exponent).fold(three.clone(), |x, _| x.square().add(&one));
+        let powers = [1, 31, 62, 64, exponent - 1].map(|by| one.shifted(by));
+        [zero.clone(), one.clone(), three, zero.sub(&one), random].into_iter().chain(powers).collect()
+    }
+
+    #[test]
+    fn arithmetic_obeys_its_laws() {
+        for exponent in EXPONENTS {
+            let samples = samples(exponent);
+            for a in &samples {
+                assert_eq!(a.shifted(exponent), *a);
+                assert_eq!(a.shifted(1), a.add(a));
+                assert!(a.sub(a).is_zero() && Residue::new(exponent, a.words().to_vec()).is_some());
+                for b in &samples {
+                    assert_eq!(a.add(b).sub(b), *a);
+                    assert_eq!(a.mul(b), b.mul(a));
+                    let squares = a.add(b).square().sub(&a.square()).sub(&b.square());
+                    assert_eq!(squares, a.mul(b).shifted(1), "2ab, modulo 2^{exponent} - 1");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn division_undoes_multiplication() {
+        for exponent in EXPONENTS.into_iter().filter(|exponent| exponent % 2 == 1) {
+            for a in samples(exponent) {
+                assert_eq!(a.divided(9).mul(&Residue::small(exponent, 9)), a, "modulo 2^{exponent} - 1");
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_are_read_as_they_were_written_and_no_others() {
+        for exponent in EXPONENTS {
+            for a in samples(exponent) {
+                assert_eq!(Residue::from_bytes(exponent, &a.to_bytes()), Some(a));
+            }
+            let mut ones = vec![0xff; byte_len(exponent)];
+            assert_eq!(Residue::from_bytes(exponent, &ones), None);
+            if let Some(top) = ones.last_mut() {
+                *top >>= (8 - exponent % 8) % 8;
+            }
+            assert_eq!(Residue::from_bytes(exponent, &ones), None, "2^{exponent} - 1 is written as 0");
+            ones[0] ^= 1;
+            assert!(Residue::from_bytes(exponent, &ones).is_some());
+            assert_eq!(Residue::from_bytes(exponent, &[&ones[..], &[0]].concat()), None);
+        }
+    }
 }
