@@ -14,6 +14,7 @@ mod number;
 mod outer;
 mod passes;
 mod plan;
+mod steps;
 mod vector;
 
 pub use crate::kernel::sum::Path;

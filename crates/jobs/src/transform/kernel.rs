@@ -10,10 +10,11 @@ mod arch;
 
 use super::Path;
 use super::aligned::Aligned;
-use super::plan::Plan;
-use super::vector::Vector;
+use super::plan::{Pass, Plan};
+use super::steps::{Steps, Strands, steps};
+use super::vector::Row;
 use super::vector::plain::Plain;
-use super::{middle, outer};
+use super::{middle, outer, passes};
 
 /// Multiplies the digits `x` by themselves or by the digits `y`; returns the round-off error.
 pub(super) type Kernel = fn(plan: &Plan, room: &mut Room, x: &mut [f64], y: Option<&[f64]>) -> f64;
@@ -42,18 +43,15 @@ impl Room {
 /// does not have the path.
 pub(super) fn kernel(path: Path, length: u32) -> Option<(Kernel, usize)> {
     match path {
-        Path::Portable => Some((plain, 2)),
+        Path::Portable => Some((multiply::<Plain, 2>, 2)),
         Path::Avx512 | Path::Avx2 | Path::Simd128 => arch::kernel(path, length),
     }
 }
 
-fn plain(plan: &Plan, room: &mut Room, x: &mut [f64], y: Option<&[f64]>) -> f64 {
-    multiply::<Plain, 2>(plan, room, x, y)
-}
+steps!(Plain, 2);
 
 /// Multiplies digits.
-#[inline(always)]
-fn multiply<V: Vector<L>, const L: usize>(
+fn multiply<V: Steps<L>, const L: usize>(
     plan: &Plan,
     room: &mut Room,
     x: &mut [f64],
@@ -64,10 +62,10 @@ fn multiply<V: Vector<L>, const L: usize>(
         if other.len() < work.len() {
             *other = Aligned::zeros(work.len());
         }
-        outer::forward::<V, L>(plan, y, other);
+        V::first(plan, y, other);
         middle::forward::<V, L>(plan, other);
     }
-    outer::forward::<V, L>(plan, x, work);
+    V::first(plan, x, work);
     middle::multiply::<V, L>(plan, work, y.map(|_| &other[..]), scratch);
-    outer::inverse::<V, L>(plan, work, x)
+    V::last(plan, work, x)
 }

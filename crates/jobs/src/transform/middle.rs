@@ -18,113 +18,83 @@
 
 use super::butterfly;
 use super::passes;
-use super::plan::{Mirrors, Plan};
+use super::plan::Plan;
+use super::steps::{Steps, Strands};
 use super::vector::{Arithmetic, Complex, Row, Vector, rows, rows_mut, transpose};
 
 /// Transforms the strands there, multiplies (by `other`, if there is one, which went through [`forward`]; else by
 /// themselves), and transforms them back. `scratch` has room for 2 (L^2 + L) numbers, twice.
-#[inline(always)]
-pub(super) fn multiply<V: Vector<L>, const L: usize>(
+pub(super) fn multiply<V: Steps<L>, const L: usize>(
     plan: &Plan,
     work: &mut [f64],
     other: Option<&[f64]>,
     scratch: &mut [f64],
 ) {
-    let other_strand = |k: usize| other.map(|other| rows::<L>(&other[k * plan.pitch..]));
-    let (half, across) = work.split_at_mut(L / 2 * plan.pitch);
-    let (own, across) = across.split_at_mut(plan.pitch);
-
-    let (cyclic, half) = half.split_at_mut(plan.pitch);
-    let strand = &mut rows_mut::<L>(cyclic)[..plan.rows];
-    passes::forward::<V, L>(plan, strand);
-    cyclic_block::<V, L>(plan, strand, other_strand(0), scratch);
-    within::<V, L>(plan, 0, &plan.cyclic, strand, other_strand(0));
-    passes::inverse::<V, L>(plan, strand);
-
-    let strand = &mut rows_mut::<L>(own)[..plan.rows];
-    passes::forward::<V, L>(plan, strand);
-    within::<V, L>(plan, L / 2, &plan.middle, strand, other_strand(L / 2));
-    passes::inverse::<V, L>(plan, strand);
-
-    let pairs = half.chunks_exact_mut(plan.pitch).zip(across.chunks_exact_mut(plan.pitch).rev());
-    for (k, (a, b)) in (1..).zip(pairs) {
-        let (a, b) = (&mut rows_mut::<L>(a)[..plan.rows], &mut rows_mut::<L>(b)[..plan.rows]);
-        passes::forward::<V, L>(plan, a);
-        passes::forward::<V, L>(plan, b);
-        between::<V, L>(plan, k, [a, b], [other_strand(k), other_strand(L - k)]);
-        passes::inverse::<V, L>(plan, a);
-        passes::inverse::<V, L>(plan, b);
+    let mut strands = work.chunks_exact_mut(plan.pitch).map(|strand| &mut rows_mut::<L>(strand)[..plan.rows]);
+    let by = |k: usize| other.map(|other| &rows::<L>(&other[k * plan.pitch..])[..plan.rows]);
+    for index in 0..=L / 2 {
+        let Some(own) = strands.next() else { return };
+        let mirror = if index % (L / 2) == 0 { None } else { strands.next_back() };
+        let mut strands = Strands { own, mirror, by: None, index, pairs: &plan.across };
+        strands.by = by(index).zip(by((L - index) % L)).map(|(own, mirror)| [own, mirror]);
+        passes::forward::<V, L>(plan, strands.own);
+        if let Some(mirror) = &mut strands.mirror {
+            passes::forward::<V, L>(plan, mirror);
+        } else if index == 0 {
+            V::cyclic_block(plan, strands.own, by(0), scratch);
+            strands.pairs = &plan.cyclic;
+        } else {
+            strands.pairs = &plan.middle;
+        }
+        V::pairs(plan, strands.again());
+        passes::inverse::<V, L>(plan, strands.own);
+        if let Some(mirror) = strands.mirror {
+            passes::inverse::<V, L>(plan, mirror);
+        }
     }
 }
 
 /// Transforms the strands and leaves them so, for being multiplied by.
-#[inline(always)]
-pub(super) fn forward<V: Vector<L>, const L: usize>(plan: &Plan, work: &mut [f64]) {
+pub(super) fn forward<V: Steps<L>, const L: usize>(plan: &Plan, work: &mut [f64]) {
     for strand in work.chunks_exact_mut(plan.pitch) {
         let strand = &mut rows_mut::<L>(strand)[..plan.rows];
         passes::forward::<V, L>(plan, strand);
-        let twist = rows::<L>(&plan.twist).as_chunks::<L>().0;
-        for (block, twist) in strand.as_chunks_mut::<L>().0.iter_mut().zip(twist) {
-            let x = block_forward::<V, L>(block, twist);
-            for (x, row) in x.iter().zip(block) {
-                x.store(row);
-            }
+        V::forward_blocks(plan, strand);
+    }
+}
+
+/// The last two steps there, for all blocks of a strand.
+#[inline(always)]
+pub(super) fn forward_blocks<V: Vector<L>, const L: usize>(plan: &Plan, strand: &mut [Row<L>]) {
+    let twist = rows::<L>(&plan.twist).as_chunks::<L>().0;
+    for (block, twist) in strand.as_chunks_mut::<L>().0.iter_mut().zip(twist) {
+        let x = block_forward::<V, L>(block, twist);
+        for (x, row) in x.iter().zip(block) {
+            x.store(row);
         }
     }
 }
 
-/// Blocks of one strand that mirror each other or themselves.
-#[cfg_attr(target_arch = "wasm32", inline(never))]
-#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
-fn within<V: Vector<L>, const L: usize>(
-    plan: &Plan,
-    k: usize,
-    mirrors: &Mirrors,
-    strand: &mut [Row<L>],
-    other: Option<&[Row<L>]>,
-) {
+/// Multiplies in blocks that mirror each other or themselves.
+#[inline(always)]
+pub(super) fn pairs<V: Vector<L>, const L: usize>(plan: &Plan, strands: Strands<'_, L>) {
     let twist = rows::<L>(&plan.twist).as_chunks::<L>().0;
-    let blocks = strand.as_chunks_mut::<L>().0;
-    let other = other.map(|other| other.as_chunks::<L>().0);
-    for &(i, j) in mirrors {
+    let turns = &plan.turns[strands.index * plan.blocks..];
+    let own = strands.own.as_chunks_mut::<L>().0;
+    let mut mirror = strands.mirror.map(|mirror| mirror.as_chunks_mut::<L>().0);
+    let by = strands.by.map(|by| by.map(|by| by.as_chunks::<L>().0));
+    for &(i, j) in strands.pairs {
         let (i, j) = (i as usize, j as usize);
-        let mut a = block_forward::<V, L>(&blocks[i], &twist[i]);
-        let mut b = if i == j { a } else { block_forward::<V, L>(&blocks[j], &twist[j]) };
-        let turn = Complex::splat(plan.turns[k * plan.blocks + i]);
-        match other {
+        let mut a = block_forward::<V, L>(&own[i], &twist[i]);
+        let mut b = block_forward::<V, L>(mirror.as_deref().map_or(&own[j], |mirror| &mirror[j]), &twist[j]);
+        let turn = Complex::splat(turns[i]);
+        match by {
             None => square(plan, turn, &mut a, &mut b),
-            Some(other) => times(plan, turn, [&mut a, &mut b], [&other[i], &other[j]]),
+            Some(by) => times(plan, turn, [&mut a, &mut b], [&by[0][i], &by[1][j]]),
         }
-        block_inverse(a, &mut blocks[i], &twist[i]);
-        if i != j {
-            block_inverse(b, &mut blocks[j], &twist[j]);
-        }
-    }
-}
-
-/// Blocks of two strands that mirror each other.
-#[cfg_attr(target_arch = "wasm32", inline(never))]
-#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
-fn between<V: Vector<L>, const L: usize>(
-    plan: &Plan,
-    k: usize,
-    strands: [&mut [Row<L>]; 2],
-    others: [Option<&[Row<L>]>; 2],
-) {
-    let twist = rows::<L>(&plan.twist).as_chunks::<L>().0;
-    let [first, second] = strands.map(|strand| strand.as_chunks_mut::<L>().0);
-    let others = others.map(|other| other.map(|other| other.as_chunks::<L>().0));
-    for &(i, j) in &plan.across {
-        let (i, j) = (i as usize, j as usize);
-        let mut a = block_forward::<V, L>(&first[i], &twist[i]);
-        let mut b = block_forward::<V, L>(&second[j], &twist[j]);
-        let turn = Complex::splat(plan.turns[k * plan.blocks + i]);
-        match others {
-            [Some(one), Some(two)] => times(plan, turn, [&mut a, &mut b], [&one[i], &two[j]]),
-            _ => square(plan, turn, &mut a, &mut b),
-        }
-        block_inverse(a, &mut first[i], &twist[i]);
-        block_inverse(b, &mut second[j], &twist[j]);
+        // A block that mirrors itself is in both, and comes out of both the same.
+        block_inverse(a, &mut own[i], &twist[i]);
+        block_inverse(b, mirror.as_deref_mut().map_or(&mut own[j], |mirror| &mut mirror[j]), &twist[j]);
     }
 }
 
@@ -208,20 +178,19 @@ fn times<V: Vector<L>, const L: usize>(
 }
 
 /// Block 0 of strand 0, whose number m = lane + L j mirrors number -m modulo L^2: each lane by itself.
-#[cfg_attr(target_arch = "wasm32", inline(never))]
-#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
-fn cyclic_block<V: Vector<L>, const L: usize>(
+#[inline(always)]
+pub(super) fn cyclic_block<V: Vector<L>, const L: usize>(
     plan: &Plan,
     strand: &mut [Row<L>],
-    other: Option<&[Row<L>]>,
+    by: Option<&[Row<L>]>,
     scratch: &mut [f64],
 ) {
     let twist = &rows::<L>(&plan.twist).as_chunks::<L>().0[0];
     let block = &mut strand.as_chunks_mut::<L>().0[0];
     let mut x = block_forward::<V, L>(block, twist);
     let mut u = x;
-    if let Some(other) = other {
-        for (u, row) in u.iter_mut().zip(other) {
+    if let Some(by) = by {
+        for (u, row) in u.iter_mut().zip(by) {
             *u = Complex::load(row);
         }
     }

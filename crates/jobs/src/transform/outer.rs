@@ -15,8 +15,7 @@ use super::vector::{Complex, Row, Vector, rows, rows_mut, transpose};
 const CHAINS: usize = 2;
 
 /// Weighs the digits and does the first step.
-#[cfg_attr(target_arch = "wasm32", inline(never))]
-#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+#[inline(always)]
 pub(super) fn forward<V: Vector<L>, const L: usize>(plan: &Plan, digits: &[f64], work: &mut [f64]) {
     let strands = strands::<L>(plan, work);
     let digits = rows::<L>(digits).as_chunks::<L>().0;
@@ -37,8 +36,7 @@ pub(super) fn forward<V: Vector<L>, const L: usize>(plan: &Plan, digits: &[f64],
 }
 
 /// Does the last step, rounds and carries. Returns the round-off error.
-#[cfg_attr(target_arch = "wasm32", inline(never))]
-#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+#[inline(always)]
 pub(super) fn inverse<V: Vector<L>, const L: usize>(
     plan: &Plan,
     work: &mut [f64],

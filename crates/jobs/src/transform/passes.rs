@@ -5,35 +5,35 @@
 
 use super::butterfly;
 use super::plan::{Pass, Plan};
+use super::steps::Steps;
 use super::vector::{Complex, Row, Vector};
 
 /// All passes over one strand.
-#[inline(always)]
-pub(super) fn forward<V: Vector<L>, const L: usize>(plan: &Plan, strand: &mut [Row<L>]) {
+pub(super) fn forward<V: Steps<L>, const L: usize>(plan: &Plan, strand: &mut [Row<L>]) {
     let Some((first, others)) = plan.passes.split_first() else { return };
-    forward_pass::<V, L>(first, strand);
+    V::pass(first, strand);
     // What the first pass leaves apart stays in the nearest cache until it is done.
     for part in strand.chunks_exact_mut(first.part) {
         for pass in others {
-            forward_pass::<V, L>(pass, part);
+            V::pass(pass, part);
         }
     }
 }
 
 /// All passes back.
-#[inline(always)]
-pub(super) fn inverse<V: Vector<L>, const L: usize>(plan: &Plan, strand: &mut [Row<L>]) {
+pub(super) fn inverse<V: Steps<L>, const L: usize>(plan: &Plan, strand: &mut [Row<L>]) {
     let Some((first, others)) = plan.passes.split_first() else { return };
     for part in strand.chunks_exact_mut(first.part) {
         for pass in others.iter().rev() {
-            inverse_pass::<V, L>(pass, part);
+            V::pass_back(pass, part);
         }
     }
-    inverse_pass::<V, L>(first, strand);
+    V::pass_back(first, strand);
 }
 
+/// One pass.
 #[inline(always)]
-fn forward_pass<V: Vector<L>, const L: usize>(pass: &Pass, rows: &mut [Row<L>]) {
+pub(super) fn forward_pass<V: Vector<L>, const L: usize>(pass: &Pass, rows: &mut [Row<L>]) {
     match pass.radix {
         2 => forward_radix::<V, L, 2>(pass, rows),
         3 => forward_radix::<V, L, 3>(pass, rows),
@@ -44,8 +44,9 @@ fn forward_pass<V: Vector<L>, const L: usize>(pass: &Pass, rows: &mut [Row<L>]) 
     }
 }
 
+/// One pass back.
 #[inline(always)]
-fn inverse_pass<V: Vector<L>, const L: usize>(pass: &Pass, rows: &mut [Row<L>]) {
+pub(super) fn inverse_pass<V: Vector<L>, const L: usize>(pass: &Pass, rows: &mut [Row<L>]) {
     match pass.radix {
         2 => inverse_radix::<V, L, 2>(pass, rows),
         3 => inverse_radix::<V, L, 3>(pass, rows),
@@ -56,8 +57,7 @@ fn inverse_pass<V: Vector<L>, const L: usize>(pass: &Pass, rows: &mut [Row<L>]) 
     }
 }
 
-#[cfg_attr(target_arch = "wasm32", inline(never))]
-#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+#[inline(always)]
 fn forward_radix<V: Vector<L>, const L: usize, const R: usize>(pass: &Pass, rows: &mut [Row<L>]) {
     for group in rows.chunks_exact_mut(R * pass.part) {
         let parts = split::<L, R>(group, pass.part);
@@ -75,8 +75,7 @@ fn forward_radix<V: Vector<L>, const L: usize, const R: usize>(pass: &Pass, rows
     }
 }
 
-#[cfg_attr(target_arch = "wasm32", inline(never))]
-#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+#[inline(always)]
 fn inverse_radix<V: Vector<L>, const L: usize, const R: usize>(pass: &Pass, rows: &mut [Row<L>]) {
     for group in rows.chunks_exact_mut(R * pass.part) {
         let mut parts = split::<L, R>(group, pass.part);
