@@ -14,6 +14,7 @@ mod number;
 mod outer;
 mod passes;
 mod plan;
+pub mod speed;
 mod steps;
 mod vector;
 

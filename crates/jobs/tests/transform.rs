@@ -1,6 +1,12 @@
 //! Multiplication modulo 2^p - 1 by transforms, against plain integers, on every path of this processor.
 
-use manyhands_jobs::transform::{EXPONENT_MAX, Field, Length, Number, Path, lengths};
+use manyhands_jobs::transform::speed::measure;
+use manyhands_jobs::transform::{EXPONENT_MAX, Field, Length, Number, Path, ROUND_OFF_MAX, lengths};
+
+/// The largest exponent with which multiplying as at school is quick enough for a test.
+const SCHOOL_MAX: u32 = 50_000;
+/// What a few squares of random numbers stay below at any length: well below the limit. About one in 10^6 does not.
+const ROUND_OFF_USUAL: f64 = 0.32;
 
 /// A generator of numbers that look random (xorshift64*).
 struct Random(u64);
@@ -112,6 +118,19 @@ fn fields(p: u32) -> impl Iterator<Item = Field> {
     paths().map(move |path| Field::new(p, length, path).expect("the path is available"))
 }
 
+/// x times 2^bit modulo 2^p - 1.
+fn rotated(x: &[u64], bit: u32, p: u32) -> Vec<u64> {
+    let mut words = vec![0; (bit / 64) as usize];
+    words.extend(x.iter().map(|word| word << (bit % 64)));
+    words.push(0);
+    if !bit.is_multiple_of(64) {
+        for (i, word) in x.iter().enumerate() {
+            words[(bit / 64) as usize + i + 1] |= word >> (64 - bit % 64);
+        }
+    }
+    reduce(words, p)
+}
+
 /// Some exponents from the smallest on, primes or not.
 fn exponents() -> impl Iterator<Item = u32> {
     (2..140).chain([521, 607, 1279, 2203, 3217, 4253, 9689, 9941, 11213, 19937, 21701, 44497])
@@ -183,6 +202,144 @@ fn special_numbers_are_no_special_case() {
 }
 
 #[test]
+fn every_length_is_right_up_to_its_largest_exponent() {
+    let mut random = Random(2);
+    for length in Length::all() {
+        let p = length.exponent_max().min(EXPONENT_MAX);
+        let x = random.residue(p);
+        let bits = [random.word() as u32 % p, random.word() as u32 % p];
+        // A number with two bits: the product is a sum of two rotations.
+        let y = reduce(add(&power_of_two(bits[0], p), &power_of_two(bits[1], p)), p);
+        let xy = reduce(add(&rotated(&x, bits[0], p), &rotated(&x, bits[1], p)), p);
+        let mut squared = (p <= SCHOOL_MAX).then(|| product(&x, &x, p));
+
+        for path in paths() {
+            let name = format!("p = {p}, {path}, length {}", length.digits());
+            let mut field = Field::new(p, length, path).expect("the path is available");
+            let y = field.number(&y, p / 5);
+            let mut a = field.number(&x, p / 3);
+            field.multiply(&mut a, &y).expect(&name);
+            assert_eq!(field.residue(&a), xy, "{name}");
+
+            let mut a = field.number(&x, p - 1);
+            field.square(&mut a).expect(&name);
+            // Beyond what the school can do, the paths have to agree.
+            let residue = field.residue(&a);
+            assert_eq!(&residue, squared.get_or_insert_with(|| residue.clone()), "{name}");
+
+            for _ in 0..8 {
+                field.square_minus_two(&mut a).expect(&name);
+                assert!(field.round_off() < ROUND_OFF_USUAL, "{name}: {}", field.round_off());
+            }
+        }
+    }
+}
+
+#[test]
+fn other_lengths_and_shifts_leave_the_same_residue() {
+    for p in [4253, 86_243, 216_091] {
+        let x = Random(3).residue(p);
+        let mut expected = None;
+        for (i, length) in lengths(p).take(4).enumerate() {
+            for path in paths() {
+                let mut field = Field::new(p, length, path).expect("the path is available");
+                let mut a = field.number(&x, i as u32 * p / 4);
+                for _ in 0..5 {
+                    field.square_minus_two(&mut a).expect("the length fits");
+                }
+                let residue = field.residue(&a);
+                assert_eq!(&residue, expected.get_or_insert_with(|| residue.clone()), "p = {p}, {path}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_transform_too_short_is_reported_and_never_wrong() {
+    let mut random = Random(4);
+    let length = Length::new(512).expect("it is one of the lengths");
+    for path in paths() {
+        for tenths in 0..30 {
+            let p = length.exponent_max() + length.digits() * tenths / 10;
+            let mut field = Field::new(p, length, path).expect("it may be tried");
+            let x = random.residue(p);
+            let mut a = field.number(&x, 0);
+            match field.square(&mut a) {
+                Ok(()) => {
+                    assert_eq!(field.residue(&a), product(&x, &x, p), "p = {p}, {path}");
+                    assert!(tenths < 15, "p = {p}, {path}: {}", field.round_off());
+                }
+                Err(round_off) => {
+                    assert!(round_off.error > ROUND_OFF_MAX);
+                    assert!(tenths > 2, "p = {p}, {path}: {}", round_off.error);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_longer_transform_takes_over_where_one_was_too_short() {
+    let mut random = Random(5);
+    let p = 20_011;
+    let x = random.residue(p);
+    for path in paths() {
+        let short = Length::new(768).expect("it is one of the lengths");
+        let mut field = Field::new(p, short, path).expect("it may be tried");
+        let mut a = field.number(&x, 77);
+        while field.square(&mut a).is_err() {
+            field = field.longer().expect("there are longer ones");
+            a = field.number(&x, 77);
+        }
+        assert_eq!(field.residue(&a), product(&x, &x, p), "{path}");
+        assert!(field.length() > short);
+    }
+}
+
+#[test]
+fn words_beyond_the_exponent_are_not_looked_at() {
+    let field = Field::best(127).expect("the exponent is supported");
+
+    assert_eq!(field.residue(&field.number(&[5, 1 << 63, 7], 0)), [5, 0]);
+    assert_eq!(field.residue(&field.number(&[], 0)), [0, 0]);
+}
+
+#[test]
+fn speed_is_measured_on_every_path() {
+    let mut now_us = 0;
+    for path in paths() {
+        let mut clock_us = || {
+            now_us += 25_000;
+            now_us
+        };
+        let speed = measure(2203, path, &mut clock_us).expect("the path is available");
+
+        assert_eq!((speed.exponent, speed.path), (2203, path));
+        assert_eq!(speed.step_ns, 25_000_000.0);
+        assert!(speed.round_off < ROUND_OFF_USUAL);
+    }
+    assert!(measure(0, Path::Portable, &mut || 0).is_none());
+}
+
+#[test]
+fn lengths_are_found_by_their_digits() {
+    let all: Vec<u32> = Length::all().map(Length::digits).collect();
+
+    assert_eq!(all[..12], [128, 256, 384, 512, 640, 768, 896, 1024, 1152, 1280, 1536, 1792]);
+    assert!(all.is_sorted());
+    for digits in all {
+        assert_eq!(Length::new(digits).map(Length::digits), Some(digits));
+    }
+    for digits in [0, 1, 64, 127, 129, 192, 11 * 128, 1 << 20, u32::MAX] {
+        assert_eq!(Length::new(digits), None);
+    }
+    for p in [2, 44_497, EXPONENT_MAX] {
+        assert!(lengths(p).count() > 3);
+        assert!(lengths(p).all(|length| p <= length.exponent_max()));
+    }
+}
+
+#[test]
 fn lucas_and_lehmer_find_the_mersenne_primes() {
     let is_prime = |p: u32| {
         let mut field = Field::best(p).expect("the exponent is supported");
@@ -204,10 +361,44 @@ fn exponents_out_of_range_have_no_field() {
     }
     let length: Length = lengths(EXPONENT_MAX).next().expect("it is supported");
     assert!(Field::new(EXPONENT_MAX, length, Path::best()).is_some());
+    let shortest = Length::new(128).expect("it is one of the lengths");
+    assert!(Field::new(EXPONENT_MAX, shortest, Path::best()).is_none());
 }
 
 #[test]
 fn numbers_can_be_sent_to_another_thread() {
     fn is_send<T: Send + 'static>() {}
     is_send::<(Field, Number)>();
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_number_with_any_shift_is_squared_and_multiplied(
+            p in 2..3000_u32,
+            seed in 1..u64::MAX,
+            shifts in any::<[u32; 2]>(),
+            by in any::<u32>(),
+        ) {
+            let mut random = Random(seed);
+            let (x, y) = (random.residue(p), random.residue(p));
+            for mut field in fields(p) {
+                let mut a = field.number(&x, shifts[0]);
+                let b = field.number(&y, shifts[1]);
+                prop_assert_eq!(&field.residue(&b), &y);
+                field.square_minus_two(&mut a)?;
+                field.multiply(&mut a, &b)?;
+                field.multiply_small(&mut a, by);
+
+                let squared = minus_two(&product(&x, &x, p), p);
+                let expected = product(&product(&squared, &y, p), &[u64::from(by)], p);
+                prop_assert_eq!(field.residue(&a), expected, "p = {}, {}", p, field.path());
+            }
+        }
+    }
 }

@@ -1,9 +1,12 @@
 //! Multiplication modulo one 2^p - 1, with the tables it needs.
 
-use super::kernel::{Kernel, Room, kernel};
+use super::kernel::{Kernel, Room, cost, kernel};
 use super::number::Digits;
 use super::plan::Plan;
-use super::{EXPONENT_MAX, LENGTH_MIN, Length, Number, Path, ROUND_OFF_MAX, RoundOff, lengths};
+use super::{EXPONENT_MAX, Length, Number, Path, ROUND_OFF_MAX, RoundOff, lengths};
+
+/// The most bits of a digit, on the average. With more than 23 no transform is exact enough; this many can be tried.
+const DIGIT_BITS_MAX: u32 = 30;
 
 /// Arithmetic modulo 2^p - 1 by transforms of one length: tables and room to compute in.
 #[derive(Clone, Debug)]
@@ -20,9 +23,10 @@ impl Field {
     /// The arithmetic modulo 2^`exponent` - 1 by transforms of this length on this path; `None` if the exponent is not
     /// in `2..=`[`EXPONENT_MAX`] or the processor does not have the path.
     ///
-    /// The length may be shorter than [`lengths`] has it; then there will be errors of round-off.
+    /// The length may be shorter than [`lengths`] has it; then there will be errors of round-off. Digits of more than 30
+    /// bits are too much even for that: `None`.
     pub fn new(exponent: u32, length: Length, path: Path) -> Option<Self> {
-        if !(2..=EXPONENT_MAX).contains(&exponent) || length.0 < LENGTH_MIN {
+        if !(2..=EXPONENT_MAX).contains(&exponent) || exponent > length.0 * DIGIT_BITS_MAX {
             return None;
         }
         let (kernel, lanes) = kernel(path, length.0)?;
@@ -35,7 +39,20 @@ impl Field {
     /// The arithmetic modulo 2^`exponent` - 1 with the best length on the best path of this processor; `None` if the
     /// exponent is not in `2..=`[`EXPONENT_MAX`].
     pub fn best(exponent: u32) -> Option<Self> {
-        Self::new(exponent, lengths(exponent).next()?, Path::best())
+        Self::best_on(exponent, Path::best())
+    }
+
+    /// As [`Field::best`], on one path; `None` also if the processor does not have it.
+    pub fn best_on(exponent: u32, path: Path) -> Option<Self> {
+        let length = lengths(exponent).min_by_key(|length| cost(path, length.0))?;
+        Self::new(exponent, length, path)
+    }
+
+    /// The same arithmetic by the next longer transform: what to go on with after an error of round-off. `None` if there is
+    /// no longer one.
+    pub fn longer(&self) -> Option<Self> {
+        let length = lengths(self.exponent()).find(|length| *length > self.length())?;
+        Self::new(self.exponent(), length, self.path)
     }
 
     /// The exponent p.
