@@ -21,7 +21,7 @@ const WARM_US: u64 = 4_000;
 const RUNS_MAX: u32 = 48;
 /// For how many numbers of a search one is tested to the end: the others are no primes, or have small factors. Measured
 /// around 10000, trial factoring reckoned in.
-const NUMBERS_PER_TEST: u64 = 24;
+const NUMBERS_PER_TEST: u64 = 22;
 /// How far above its first exponent a search is likely to be for some time: a quarter, and so much.
 const AHEAD: u32 = 1 << 15;
 /// The least exponent whose squaring is measured.

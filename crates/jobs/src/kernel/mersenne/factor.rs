@@ -17,13 +17,13 @@ const SIDE_BY_SIDE: usize = 4;
 /// At least this many multipliers are tried: so many that every composite 2^p - 1 of less than 64 bits falls.
 const MULTIPLIERS_MIN: u64 = 1 << 11;
 /// A share of the test's time, see [`multipliers`].
-const SHARE: u64 = 700;
+const SHARE: u64 = 2000;
 
 /// How many multipliers are tried for an exponent. All machines must agree on it.
 ///
-/// The next factor of b bits is there with a chance of about 1 in b, and spares a test of about `p (p + 3000)` times a
-/// sixth of a nanosecond; a multiplier takes about 2.5 ns (both measured on one thread with AVX2). For factors of
-/// about 45 bits that makes `p (p + 3000) / 700`.
+/// Another bit of factors costs as much as all before, and spares a test with a chance of about 1 in 45, so all of it should
+/// take about a thirtieth of a test. A test takes about `p (p + 3000)` times 70 ps, a multiplier about 4 ns (both measured on one
+/// thread with AVX-512; without it both are slower).
 pub fn multipliers(exponent: u32) -> u64 {
     let p = u64::from(exponent);
     (p * (p + 3000) / SHARE).max(MULTIPLIERS_MIN)
@@ -45,9 +45,10 @@ pub struct Factoring {
 impl Factoring {
     /// Nothing tried yet. For an exponent of 2, or none that is prime, nothing will be found.
     pub fn new(exponent: u32) -> Self {
-        let whole = if exponent < 64 { (1 << exponent) - 1 } else { u64::MAX };
-        // The smallest factor of a composite is at most its root, and no factor is the whole.
-        let last = (1_u64 << 62).min(whole.isqrt()) / (2 * u64::from(exponent));
+        // The smallest factor of a composite is at most its root, and no factor is the whole. For longer numbers the root is far
+        // beyond the bound.
+        let root = if exponent < 64 { ((1_u64 << exponent) - 1).isqrt() } else { u64::MAX };
+        let last = root / (2 * u64::from(exponent));
         let end = if exponent > 2 { multipliers(exponent).min(last) + 1 } else { 1 };
         let strikes = sieve().primes.iter().map(|prime| first_strike(exponent, *prime)).collect();
         Self { exponent, next: 0, end, strikes, found: None }

@@ -116,8 +116,8 @@ impl Run {
             Stage::Fermat(fermat) => State::Fermat(fermat.state()),
             Stage::Proving(proven) => {
                 let checked = proven.checked.clone();
-                let left = checked.0 / proof::stride(self.exponent);
-                let trail = proven.proving.trail()[..left as usize].to_vec();
+                let left = (checked.0 / proof::stride(self.exponent)) as usize;
+                let trail = proven.proving.trail().iter().take(left).cloned().collect();
                 let product = checked.1.clone();
                 State::Fermat(fermat::State { now: checked.clone(), product, checked, trail })
             }
