@@ -60,9 +60,9 @@ impl Digits {
             let from = (self.bit(j) + u64::from(self.exponent - shift)) % u64::from(self.exponent);
             let digit = i64::from(self.bits(words, from as u32, width)) + carry;
             carry = balanced_carry(digit, width);
-            digits[self.place(j)] = (digit - (carry << width)) as f64;
+            digits[self.place(j)] = (digit - (carry << width)) as f64 / power(width);
         }
-        digits[0] += carry as f64;
+        digits[0] += carry as f64 / power(self.width(0));
         digits
     }
 
@@ -80,7 +80,8 @@ impl Digits {
     /// The words of the residue, in `0..2^p - 1`, whose digits times 2^`shift` these are.
     pub(super) fn join(&self, digits: &[f64], shift: u32) -> Vec<u64> {
         let n = self.length.0 as usize;
-        let mut whole: Vec<i64> = (0..n).map(|j| digits[self.place(j)] as i64).collect();
+        let mut whole: Vec<i64> =
+            (0..n).map(|j| (digits[self.place(j)] * power(self.width(j))) as i64).collect();
         let mut carry = 0;
         loop {
             for (j, digit) in whole.iter_mut().enumerate() {
@@ -116,9 +117,9 @@ impl Digits {
             for j in 0..n {
                 let width = self.width(j);
                 let digit = &mut digits[self.place(j)];
-                let product = *digit as i64 * factor + carry;
+                let product = (*digit * power(width)) as i64 * factor + carry;
                 carry = balanced_carry(product, width);
-                *digit = (product - (carry << width)) as f64;
+                *digit = (product - (carry << width)) as f64 / power(width);
             }
             if carry == 0 {
                 break;
@@ -130,8 +131,13 @@ impl Digits {
     /// Subtracts 2^`bit`, without a carry: the next multiplication sees to that.
     pub(super) fn subtract_bit(&self, digits: &mut [f64], bit: u32) {
         let j = self.digit_of(bit);
-        digits[self.place(j)] -= (1_u64 << (u64::from(bit) - self.bit(j))) as f64;
+        digits[self.place(j)] -= 1.0 / power((self.bit(j + 1) - u64::from(bit)) as u32);
     }
+}
+
+/// 2^width
+fn power(width: u32) -> f64 {
+    (1_u64 << width) as f64
 }
 
 /// What to carry over from a digit, so that what is left is between minus and plus half of 2^`width`.

@@ -106,13 +106,12 @@ fn sums<V: Vector<L>, const L: usize>(
     x
 }
 
-/// What the digits are digits to: one power of two for the smaller and one for the larger.
+/// What makes sums digits: for the smaller and the larger ones, one divided by the power of two they are digits to.
 struct Bases<V> {
     large_above: V,
-    small: V,
-    large: V,
     one_in_small: V,
-    one_in_large: V,
+    /// What the larger ones have less.
+    less: V,
 }
 
 impl<V: Copy> Bases<V> {
@@ -123,11 +122,17 @@ impl<V: Copy> Bases<V> {
     {
         Self {
             large_above: V::splat(plan.large_above),
-            small: V::splat(plan.base),
-            large: V::splat(plan.base * 2.0),
-            one_in_small: V::splat(1.0 / plan.base),
-            one_in_large: V::splat(0.5 / plan.base),
+            one_in_small: V::splat(plan.one_in_base),
+            less: V::splat(plan.one_in_base / 2.0),
         }
+    }
+
+    #[inline(always)]
+    fn one_in_base<const L: usize>(&self, unweight: V) -> V
+    where
+        V: Vector<L>,
+    {
+        self.one_in_small.sub(self.less.where_above(unweight, self.large_above))
     }
 
     /// The digits of weighted sums and what is carried to them, and what they carry.
@@ -139,20 +144,15 @@ impl<V: Copy> Bases<V> {
         let sum = sum.mul(unweight);
         let whole = sum.round();
         *error = error.max(sum.sub(whole).abs());
-        self.split(whole.add(*carry), unweight, carry)
+        split(whole.add(*carry).mul(self.one_in_base(unweight)), carry)
     }
+}
 
-    /// The digits of whole numbers, and what they carry.
-    #[inline(always)]
-    fn split<const L: usize>(&self, whole: V, unweight: V, carry: &mut V) -> V
-    where
-        V: Vector<L>,
-    {
-        let base = unweight.choose_above(self.large_above, self.large, self.small);
-        let one_in = unweight.choose_above(self.large_above, self.one_in_large, self.one_in_small);
-        *carry = whole.mul(one_in).round();
-        carry.mul_from(base, whole)
-    }
+/// What is left of numbers, each a number of digits, without the whole ones, which are carried.
+#[inline(always)]
+fn split<V: Vector<L>, const L: usize>(digits: V, carry: &mut V) -> V {
+    *carry = digits.round();
+    digits.sub(*carry)
 }
 
 /// Carries what is left after a chain's last row on into the rows from `row` on, until nothing is left.
@@ -178,8 +178,9 @@ fn carry_on<V: Vector<L>, const L: usize>(
             row = 0;
         }
         for part in 0..2 {
-            let whole = V::load(&digits[row][part]).add(carry);
-            bases.split(whole, V::load(&unweights[row][part]), &mut carry).store(&mut digits[row][part]);
+            let one_in_base = bases.one_in_base(V::load(&unweights[row][part]));
+            let digit = carry.mul_add(one_in_base, V::load(&digits[row][part]));
+            split(digit, &mut carry).store(&mut digits[row][part]);
         }
         row += 1;
     }

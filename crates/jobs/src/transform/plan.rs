@@ -42,14 +42,14 @@ pub(super) struct Plan {
     pub(super) blocks: usize,
     /// How many numbers there are from one strand to the next.
     pub(super) pitch: usize,
-    /// The weight of each digit, in the order of digits.
+    /// What makes of each fraction that a digit is stored as the weighted digit, in the order of digits.
     pub(super) weights: Aligned,
-    /// What takes it back, divided by N.
+    /// What takes the weight back, divided by N.
     pub(super) unweights: Aligned,
     /// Digits with a greater `unweight` are the larger ones.
     pub(super) large_above: f64,
-    /// 2 to the width of the smaller digits.
-    pub(super) base: f64,
+    /// 2 to the minus width of the smaller digits.
+    pub(super) one_in_base: f64,
     /// e^(-2 pi i q L k/N) for each row q and each strand k but the first.
     pub(super) outer: Vec<[f64; 2]>,
     /// e^(-2 pi i lane k/N), a row for each strand k.
@@ -107,7 +107,7 @@ impl Plan {
             weights,
             unweights,
             large_above: 1.0 / (large_below * half as f64),
-            base: f64::from(exponent / length).exp2(),
+            one_in_base: (-f64::from(exponent / length)).exp2(),
             outer: roots(rows * (lanes - 1), &|i| (i / (lanes - 1) * lanes * (i % (lanes - 1) + 1), half)),
             outer_lanes: rows_of_roots(lanes, lanes, &|k, lane| (lane * k, half)),
             passes,
@@ -179,7 +179,7 @@ fn frequency(mut index: usize, count: usize, radices: &[usize]) -> usize {
     frequency
 }
 
-/// The weights 2^(ceil(pj/n) - pj/n) of the digits, and their inverses divided by n/2.
+/// The weights 2^(ceil(pj/n) - pj/n) of the digits, times 2^width, and their inverses divided by n/2.
 fn weights(exponent: u32, n: usize, lanes: usize) -> (Aligned, Aligned) {
     let (mut weights, mut unweights) = (Aligned::zeros(n), Aligned::zeros(n));
     let part = n / lanes;
@@ -187,7 +187,8 @@ fn weights(exponent: u32, n: usize, lanes: usize) -> (Aligned, Aligned) {
         let missing = (n as u64 - u64::from(exponent) * j as u64 % n as u64) % n as u64;
         let place = j % part * lanes + j / part;
         let log = missing as f64 / n as f64;
-        weights[place] = log.exp2();
+        let width = u64::from(exponent) / n as u64 + u64::from(missing < u64::from(exponent) % n as u64);
+        weights[place] = log.exp2() * (width as f64).exp2();
         unweights[place] = (-log).exp2() / (n / 2) as f64;
     }
     (weights, unweights)

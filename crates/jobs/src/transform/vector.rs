@@ -33,8 +33,8 @@ pub(super) trait Arithmetic: Copy {
     fn abs(self) -> Self;
     /// The nearest whole number; of values beyond 2^51 anything.
     fn round(self) -> Self;
-    /// `yes` in the lanes where self > limit, `no` in the others.
-    fn choose_above(self, limit: Self, yes: Self, no: Self) -> Self;
+    /// self in the lanes where value > limit, 0 in the others.
+    fn where_above(self, value: Self, limit: Self) -> Self;
 }
 
 /// A vector of `L` lanes.

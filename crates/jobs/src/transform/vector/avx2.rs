@@ -6,8 +6,8 @@
 #![expect(unsafe_code, reason = "intrinsics, in methods that only run where the processor has been asked")]
 
 use std::arch::x86_64::{
-    __m256d, _CMP_GT_OQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm256_add_pd, _mm256_andnot_pd,
-    _mm256_blendv_pd, _mm256_cmp_pd, _mm256_fmadd_pd, _mm256_fmsub_pd, _mm256_fnmadd_pd, _mm256_loadu_pd,
+    __m256d, _CMP_GT_OQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm256_add_pd, _mm256_and_pd,
+    _mm256_andnot_pd, _mm256_cmp_pd, _mm256_fmadd_pd, _mm256_fmsub_pd, _mm256_fnmadd_pd, _mm256_loadu_pd,
     _mm256_max_pd, _mm256_mul_pd, _mm256_permute2f128_pd, _mm256_permute4x64_pd, _mm256_round_pd,
     _mm256_set1_pd, _mm256_storeu_pd, _mm256_sub_pd, _mm256_unpackhi_pd, _mm256_unpacklo_pd,
 };
@@ -80,9 +80,9 @@ impl Arithmetic for Avx2 {
     }
 
     #[inline(always)]
-    fn choose_above(self, limit: Self, yes: Self, no: Self) -> Self {
+    fn where_above(self, value: Self, limit: Self) -> Self {
         // SAFETY: see the head of the file.
-        Self(unsafe { _mm256_blendv_pd(no.0, yes.0, _mm256_cmp_pd::<_CMP_GT_OQ>(self.0, limit.0)) })
+        Self(unsafe { _mm256_and_pd(self.0, _mm256_cmp_pd::<_CMP_GT_OQ>(value.0, limit.0)) })
     }
 }
 

@@ -8,7 +8,7 @@
 use std::arch::x86_64::{
     __m512d, _CMP_GT_OQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm512_abs_pd, _mm512_add_pd,
     _mm512_cmp_pd_mask, _mm512_fmadd_pd, _mm512_fmsub_pd, _mm512_fnmadd_pd, _mm512_loadu_pd,
-    _mm512_mask_blend_pd, _mm512_max_pd, _mm512_mul_pd, _mm512_permutexvar_pd, _mm512_roundscale_pd,
+    _mm512_maskz_mov_pd, _mm512_max_pd, _mm512_mul_pd, _mm512_permutexvar_pd, _mm512_roundscale_pd,
     _mm512_set_epi64, _mm512_set1_pd, _mm512_shuffle_f64x2, _mm512_storeu_pd, _mm512_sub_pd,
     _mm512_unpackhi_pd, _mm512_unpacklo_pd,
 };
@@ -81,9 +81,9 @@ impl Arithmetic for Avx512 {
     }
 
     #[inline(always)]
-    fn choose_above(self, limit: Self, yes: Self, no: Self) -> Self {
+    fn where_above(self, value: Self, limit: Self) -> Self {
         // SAFETY: see the head of the file.
-        Self(unsafe { _mm512_mask_blend_pd(_mm512_cmp_pd_mask::<_CMP_GT_OQ>(self.0, limit.0), no.0, yes.0) })
+        Self(unsafe { _mm512_maskz_mov_pd(_mm512_cmp_pd_mask::<_CMP_GT_OQ>(value.0, limit.0), self.0) })
     }
 }
 

@@ -62,8 +62,8 @@ impl Arithmetic for Plain {
     }
 
     #[inline(always)]
-    fn choose_above(self, limit: Self, yes: Self, no: Self) -> Self {
-        let choose = |lane: usize| if self.0[lane] > limit.0[lane] { yes.0[lane] } else { no.0[lane] };
+    fn where_above(self, value: Self, limit: Self) -> Self {
+        let choose = |lane: usize| if value.0[lane] > limit.0[lane] { self.0[lane] } else { 0.0 };
         Self([choose(0), choose(1)])
     }
 }

@@ -2,7 +2,7 @@
 
 use std::arch::wasm32::{
     f64x2, f64x2_abs, f64x2_add, f64x2_extract_lane, f64x2_gt, f64x2_mul, f64x2_nearest, f64x2_pmax,
-    f64x2_splat, f64x2_sub, i64x2_shuffle, v128, v128_bitselect,
+    f64x2_splat, f64x2_sub, i64x2_shuffle, v128, v128_and,
 };
 
 use super::{Arithmetic, Vector};
@@ -64,8 +64,8 @@ impl Arithmetic for Simd128 {
     }
 
     #[inline(always)]
-    fn choose_above(self, limit: Self, yes: Self, no: Self) -> Self {
-        Self(v128_bitselect(yes.0, no.0, f64x2_gt(self.0, limit.0)))
+    fn where_above(self, value: Self, limit: Self) -> Self {
+        Self(v128_and(self.0, f64x2_gt(value.0, limit.0)))
     }
 }
 
