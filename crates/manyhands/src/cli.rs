@@ -1,5 +1,8 @@
 //! The command line: what can be asked for, and the help that teaches it.
 
+mod host;
+pub(crate) mod job;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -8,12 +11,13 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use manyhands_wire::frame::NAME_BYTES_MAX;
-use manyhands_wire::job::{ASKED_BY_BYTES_MAX, DELAY_MS_MAX, UNIT_SIZE_MAX};
+use manyhands_wire::job::{ASKED_BY_BYTES_MAX, DELAY_MS_MAX};
 
 use crate::client::args::{GetArgs, LsArgs, PutArgs};
 use crate::exit;
 use crate::files::args::FilesArgs;
 use crate::network::args::{NodeArgs, RemoveArgs, SendArgs, StartArgs, WhichArgs};
+pub(crate) use host::HostArgs;
 
 /// The port that a host listens on unless told otherwise.
 pub(crate) const PORT: u16 = 8080;
@@ -22,6 +26,7 @@ const EXAMPLES: &str = "\
 Examples:
   manyhands host                    add up what ./task.json asks for, and print the link for friends
   manyhands host --wait 9           start for all at once, when nine friends are in
+  manyhands host --job mersenne     search for Mersenne primes together; then: manyhands primes
   manyhands join 'http://192.168.1.7:8080/#room=…&key=…'
                                     lend this machine; the quotes matter, as # and & mean something to a shell
   manyhands status                  how far the host on this machine is
@@ -58,7 +63,7 @@ pub(crate) struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Ask friends for a hand: serves the page, takes part, and keeps task.json true
+    /// Ask friends for a hand: serves the page, takes part, and keeps the job's file true
     Host(Box<HostArgs>),
     /// Lend this machine to a friend's room
     Join(Box<JoinArgs>),
@@ -66,6 +71,8 @@ pub(crate) enum Command {
     Relay(RelayArgs),
     /// Show how far a host, or a friend's program, is
     Status(StatusArgs),
+    /// Show the Mersenne primes that a search has found, and what is under way
+    Primes(PrimesArgs),
     /// Put files into the room, through a node on this machine or another
     Put(PutArgs),
     /// Fetch a file, or a set of files, from the room
@@ -111,6 +118,7 @@ impl Command {
             Self::Join(args) => args.json,
             Self::Relay(args) => args.json,
             Self::Status(args) => args.json,
+            Self::Primes(args) => args.json,
             Self::Put(args) => args.json,
             Self::Get(args) => args.json,
             Self::Ls(args) => args.json,
@@ -123,68 +131,6 @@ impl Command {
             Self::Node | Self::Completions { .. } => false,
         }
     }
-}
-
-/// How to host.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  manyhands host                         work on ./task.json
-  manyhands host big.json --wait 9       open a lobby for nine friends; Enter starts before
-  manyhands host --port 0 --json | jq    any free port, told as JSON
-  manyhands host --no-work               only introduce and keep the total, compute nothing here
-  manyhands host --also http://192.168.1.9:8081    find the room again at a friend's machine, after a restart elsewhere
-
-task.json holds three numbers, and is true at every moment; stop whenever you like, and go on later:
-  { \"most_recent_counting_number_added\": 0, \"current_total\": 0, \"counting_number\": 100000000 }
-
-Press Ctrl-C once to finish what is under way and stop, twice to stop at once.")]
-pub(crate) struct HostArgs {
-    /// The file that says what to add, and that fills up
-    #[arg(default_value = "task.json")]
-    pub(crate) task: PathBuf,
-    #[command(flatten)]
-    pub(crate) listen: ListenArgs,
-    #[command(flatten)]
-    pub(crate) work: WorkArgs,
-    #[command(flatten)]
-    pub(crate) files: FilesArgs,
-    /// Compute nothing here: only introduce the friends and keep the total
-    #[arg(long, conflicts_with = "threads")]
-    pub(crate) no_work: bool,
-    /// Wait until this many friends are in, then start for all at once; Enter starts before
-    #[arg(long, value_name = "FRIENDS", default_value_t = 0)]
-    pub(crate) wait: u16,
-    /// How many counting numbers make one piece of work [default: chosen by the size of the job]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=UNIT_SIZE_MAX))]
-    pub(crate) unit_size: Option<u64>,
-    /// Who asks for the work, as the page says it
-    #[arg(long, value_name = "NAME", env = "MANYHANDS_ASKED_BY", default_value = "Liz", value_parser = asked_by)]
-    pub(crate) asked_by: String,
-    /// Forget the file's progress and begin again from 0
-    #[arg(long)]
-    pub(crate) restart: bool,
-    /// Meet friends at this relay instead of here, where they cannot reach this machine: http://HOST:PORT
-    #[arg(long, value_name = "URL", value_parser = http_origin)]
-    pub(crate) relay: Option<String>,
-    /// Meet the room here too: the address or link of a friend who is in it; may be given several times
-    #[arg(long, value_name = "URL", value_parser = entrance)]
-    pub(crate) also: Vec<String>,
-    /// Show a QR code of the link also where the output is no terminal
-    #[arg(long)]
-    pub(crate) qr: bool,
-    /// Write the link for friends into this file, for whoever can read it: manyhands join --invite-file FILE
-    #[arg(long, value_name = "FILE", env = "MANYHANDS_INVITE_FILE")]
-    pub(crate) invite_file: Option<PathBuf>,
-    /// Stop with exit code 0 once the job is finished and everybody here knows it
-    #[arg(long)]
-    pub(crate) exit_when_done: bool,
-    /// Wait instead of computing: UNITSxMS, such as 600x1000. It measures how well work is shared; no file is touched
-    #[arg(long, value_name = "UNITSxMS", hide = true, conflicts_with_all = ["restart", "unit_size"])]
-    pub(crate) delay: Option<Delay>,
-    /// One JSON object a line instead of text
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 /// How to join.
@@ -272,6 +218,30 @@ pub(crate) struct StatusArgs {
     /// The JSON as it comes
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Whose primes.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  manyhands primes                               what the host on this machine knows
+  manyhands primes http://127.0.0.1:7003 --json  the primes that a node knows, as a JSON list
+  manyhands primes --results results.jsonl       what became of every prime exponent, a line of JSON for each
+  manyhands primes --results - | head            the same on the standard output
+
+A prime is claimed until a second machine has come to the same by a run of its own; then it is confirmed. Speed is told in
+Gbit²/s: a test of the exponent p squares a number of p bits about p times, which counts as p × p squared bits, and
+somewhat more for short numbers, whose squares cost more for each bit. A share of the credit is a share of these.")]
+pub(crate) struct PrimesArgs {
+    /// The address of any node of the search; an invite link will do
+    #[arg(default_value = "http://127.0.0.1:8080", env = "MANYHANDS_URL")]
+    pub(crate) url: String,
+    /// The primes as a JSON list; nothing but them
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write what became of every finished prime exponent into this file, as JSON lines; - for the standard output
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    pub(crate) results: Option<PathBuf>,
 }
 
 /// Where to listen.

@@ -1,9 +1,10 @@
-//! Files from outside of a node: `put`, `get` and `ls` speak to a node's HTTP API, on this machine or on another.
+//! A node from outside: `put`, `get`, `ls` and `primes` speak to its HTTP API, on this machine or on another.
 
 pub(crate) mod args;
 pub(crate) mod get;
 mod interrupted;
 pub(crate) mod ls;
+pub(crate) mod primes;
 mod progress;
 pub(crate) mod put;
 mod safe;

@@ -5,13 +5,12 @@
 
 use std::path::PathBuf;
 
-use manyhands_ledger::TaskFile;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::exit::{Failure, Outcome, Reason};
 use crate::http::Progress;
-use crate::store::{WriteError, write_copy};
+use crate::store::{Statement, WriteError, write_copy};
 
 /// A copy that is kept.
 pub(crate) struct TaskCopy {
@@ -53,7 +52,7 @@ impl TaskCopy {
 struct Desk {
     path: PathBuf,
     progress: watch::Receiver<Progress>,
-    written: Option<TaskFile>,
+    written: Option<Statement>,
     has_warned: bool,
     warnings: mpsc::Sender<String>,
 }
@@ -75,16 +74,16 @@ impl Desk {
     /// Writes what the newest ledger comes to, if that says anything new.
     async fn write(&mut self) -> Result<(), WriteError> {
         let Some(newest) = self.progress.borrow_and_update().clone() else { return Ok(()) };
-        let Some(task) = TaskFile::of(&newest.0, &newest.1) else {
-            self.warn("this job adds no numbers: there is nothing to save".to_owned());
+        let Some(said) = Statement::of(&newest.0, &newest.1) else {
+            self.warn("this job computes nothing: there is nothing to save".to_owned());
             return Ok(());
         };
-        if self.written == Some(task) {
+        if self.written.as_ref() == Some(&said) {
             return Ok(());
         }
-        let path = self.path.clone();
-        spawn_blocking(move || write_copy(&path, &task)).await.expect("writing does not panic")?;
-        self.written = Some(task);
+        let (path, copy) = (self.path.clone(), said.clone());
+        spawn_blocking(move || write_copy(&path, &copy)).await.expect("writing does not panic")?;
+        self.written = Some(said);
         Ok(())
     }
 

@@ -1,9 +1,10 @@
 //! `manyhands host`: asks friends for a hand.
 //!
 //! The life of a host: take the port; open the file ([`opening`]); start the peer, the saver ([`saver`]) and the server;
-//! hand out the links; then wait for what comes, until the person stops it or the job is done. At the end the
-//! peer says goodbye, and what was finished last is saved.
+//! hand out the links; then wait for what comes, until the person stops it or the job is done. Until the job has begun its
+//! person may choose another ([`choosing`]). At the end the peer says goodbye, and what was finished last is saved.
 
+mod choosing;
 mod opening;
 mod saver;
 mod speak;
@@ -25,7 +26,7 @@ use crate::cli::HostArgs;
 use crate::doors::{Doors, announced, entries, own_address};
 use crate::exit::{Failure, Outcome};
 use crate::files::{self, Files, Wired};
-use crate::http::{NodeFace, Progress, Web, router};
+use crate::http::{Choice, NodeFace, Progress, Web, router};
 use crate::identity::random;
 use crate::introductions::Introductions;
 use crate::invites::Invites;
@@ -35,10 +36,13 @@ use crate::signals::Signals;
 use crate::voice::Voice;
 use crate::{numbers, store};
 
+use choosing::Chooser;
 use saver::{Saver, Word};
 
 /// How many commands from the page may wait.
 const COMMANDS_MAX: usize = 16;
+/// How many choices of a job may wait.
+const CHOICES_MAX: usize = 4;
 /// With `--exit-when-done`: how long to wait at most until all peers have the finished ledger.
 const GRACE: Duration = Duration::from_secs(5);
 /// How long a peer that was told to leave at once may take.
@@ -46,7 +50,8 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Hosts a room until the job is done or the person stops it.
 pub(crate) async fn run(args: HostArgs) -> Outcome {
-    let mut voice = Voice::new(args.json);
+    args.check()?;
+    let voice = Voice::new(args.json);
     let mut signals = Signals::new()?;
     // First the port: a host that cannot listen must not touch the file, which --restart begins anew.
     let listener = listen(&args.listen).await?;
@@ -57,13 +62,14 @@ pub(crate) async fn run(args: HostArgs) -> Outcome {
     }
     let room = RoomKey::new(&public_key(&job.secret), job.room_key);
     // A job that is made up to be measured leaves nothing behind.
-    let beside = job.store.as_ref().map(|store| files_beside(store.path()));
+    let beside = match (&job.store, args.delay) {
+        (Some(store), _) => Some(files_beside(store.path())),
+        (None, Some(_)) => None,
+        (None, None) => Some(files_beside(&args.file())),
+    };
     let files = files::open(&args.files, beside, |text| voice.warn(text), &mut signals).await?;
     let server = Server::new(ServedRooms::Only([room.room_id()].into()));
-    let unit_size = numbers::unit_size(&job.spec);
-    voice.know_unit_size(unit_size);
-
-    let task_path = job.store.as_ref().map(|store| store.path().to_owned());
+    let (task, task_path) = watch::channel(job.store.as_ref().map(|store| store.path().to_owned()));
     let own = own_address(address);
     let origin = args.relay.clone().unwrap_or_else(|| own.clone());
     let invites = match &args.relay {
@@ -77,14 +83,17 @@ pub(crate) async fn run(args: HostArgs) -> Outcome {
     if let Some(path) = &args.invite_file {
         invites.write(path)?;
     }
+    let chooser = Chooser::new(&args, &job, task);
     let (peer, saver, files) = start_peer(&args, job, room, doors, files)?;
     let (commands, control) = mpsc::channel(COMMANDS_MAX);
+    let (choices_tx, choices) = mpsc::channel(CHOICES_MAX);
     let face = files.as_ref().map(|files| files.face(&peer, commands.clone()));
     let node = NodeFace {
         is_host: true,
         views: peer.views(),
         progress: peer.ledgers(),
         commands: commands.clone(),
+        choices: Some(choices_tx),
         task: task_path,
         lan: invites.origins(),
         files: face,
@@ -98,8 +107,8 @@ pub(crate) async fn run(args: HostArgs) -> Outcome {
         start_on_enter(commands);
     }
 
-    let hosting = Hosting::new(args.exit_when_done, voice, peer, saver, origin);
-    let outcome = hosting.run(signals, control).await;
+    let hosting = Hosting::new(args.exit_when_done, voice, peer, saver, origin, chooser);
+    let outcome = hosting.run(signals, control, choices).await;
     server.shut_down();
     serving.stop().await;
     if let Some(files) = files {
@@ -126,7 +135,7 @@ fn start_peer(
         servers: doors.servers,
         address: doors.address,
         remembered: None,
-        host: Some(HostConfig { spec: job.spec, ledger: Some(job.ledger), wait: args.wait }),
+        host: job.work.map(|(spec, ledger)| HostConfig { spec, ledger: Some(ledger), wait: args.wait }),
         files: None,
     };
     let options = Options { throttle_permille: args.work.throttle.0, threads_max: threads };
@@ -167,6 +176,7 @@ struct Hosting {
     /// Where friends are introduced.
     origin: String,
     introductions: Introductions,
+    chooser: Chooser,
     /// Whether the end of the job was told, which is when it is safe on the disk.
     is_told: bool,
     stop: Stop,
@@ -183,7 +193,14 @@ enum Stop {
 }
 
 impl Hosting {
-    fn new(exit_when_done: bool, voice: Voice, peer: Peer, saver: Option<Saver>, origin: String) -> Self {
+    fn new(
+        exit_when_done: bool,
+        voice: Voice,
+        peer: Peer,
+        saver: Option<Saver>,
+        origin: String,
+        chooser: Chooser,
+    ) -> Self {
         let (views, progress) = (peer.views(), peer.ledgers());
         Self {
             exit_when_done,
@@ -194,12 +211,18 @@ impl Hosting {
             progress,
             origin,
             introductions: Introductions::new(Instant::now()),
+            chooser,
             is_told: false,
             stop: Stop::Not,
         }
     }
 
-    async fn run(mut self, mut signals: Signals, mut control: mpsc::Receiver<Command>) -> Outcome {
+    async fn run(
+        mut self,
+        mut signals: Signals,
+        mut control: mpsc::Receiver<Command>,
+        mut choices: mpsc::Receiver<Choice>,
+    ) -> Outcome {
         let mut events = self.peer.events();
         self.on_view().await;
         loop {
@@ -211,6 +234,7 @@ impl Hosting {
                 Ok(()) = self.views.changed() => self.on_view().await,
                 word = next_word(&mut self.saver) => self.on_word(word).await,
                 Some(command) = control.recv() => self.peer.command(command).await,
+                Some(choice) = choices.recv() => self.on_choice(choice).await,
                 event = events.recv() => match event {
                     Ok(Event::Left) | Err(RecvError::Closed) => break,
                     Ok(event) => self.voice.tell(&event, &self.views.borrow()),
@@ -226,6 +250,8 @@ impl Hosting {
     async fn on_view(&mut self) {
         let view = self.views.borrow_and_update().clone();
         self.watch_introductions();
+        let unit_size = self.progress.borrow().as_ref().and_then(|progress| numbers::unit_size(&progress.0));
+        self.voice.know_unit_size(unit_size);
         if !self.is_told {
             self.voice.show(&view);
         }

@@ -3,19 +3,22 @@
 //! 1. [`serve`]: connections, with their bounds.
 //! 2. [`assets`]: the embedded page.
 //! 3. [`api`]: status, room, task and metrics, which only read.
-//! 4. [`control`]: start, pause and resume, which only the host's own machine may ask for.
+//! 4. [`control`]: start, pause and resume, which only the host's own machine may ask for. [`choice`]: which job it is.
 //! 5. [`node`]: a node among its peers: who they are, what was said, sleep and waking.
-//! 6. [`files`]: put, list, fetch and forget files. [`docs`]: a page to try all of it.
+//! 6. [`search`]: a search for Mersenne primes, what it found, and what became of every exponent.
+//! 7. [`files`]: put, list, fetch and forget files. [`docs`]: a page to try all of it.
 //!
 //! Everything a handler needs is in [`Web`]; nothing here knows how a node is driven, so the routes are tested with a
 //! [`View`](manyhands_core::View) made by hand.
 
 pub(crate) mod api;
 mod assets;
+mod choice;
 mod control;
 mod docs;
 pub(crate) mod files;
 pub(crate) mod node;
+pub(crate) mod search;
 mod serve;
 #[cfg(test)]
 mod tests;
@@ -37,6 +40,7 @@ use manyhands_signaling::Server;
 use manyhands_wire::JobSpec;
 use tokio::sync::{mpsc, watch};
 
+pub(crate) use choice::{Choice, Chosen};
 pub(crate) use control::is_loopback_name;
 pub(crate) use files::FilesFace;
 pub(crate) use serve::serve;
@@ -67,8 +71,10 @@ pub(crate) struct NodeFace {
     pub(crate) progress: watch::Receiver<Progress>,
     /// Where it takes commands.
     pub(crate) commands: mpsc::Sender<Command>,
-    /// The task file, where it keeps one.
-    pub(crate) task: Option<PathBuf>,
+    /// Where the host takes the choice of its job; none for any other node.
+    pub(crate) choices: Option<mpsc::Sender<Choice>>,
+    /// The job's file, where it keeps one.
+    pub(crate) task: watch::Receiver<Option<PathBuf>>,
     /// Where friends reach the room, the best address first; told to this machine only.
     pub(crate) lan: Vec<String>,
     /// Its files, where it keeps any.
@@ -82,9 +88,11 @@ pub(crate) fn router(web: Web) -> Router {
         .route("/api/status", get(api::status))
         .route("/api/room", get(api::room))
         .route("/api/start", post(control::start))
+        .route("/api/job", post(choice::choose))
         .route("/api/pause", post(control::pause))
         .route("/api/resume", post(control::resume))
         .merge(node::routes())
+        .merge(search::routes())
         .merge(files::routes())
         .merge(docs::routes())
         .route("/api/openapi.json", get(api::openapi))

@@ -84,7 +84,8 @@ pub(crate) async fn run(args: JoinArgs) -> Outcome {
         let (views, progress) = (peer.views(), peer.ledgers());
         let lan = invites.as_ref().map(Invites::origins).unwrap_or_default();
         let files = files.as_ref().map(|files| files.face(&peer, commands.clone()));
-        let node = NodeFace { is_host: false, views, progress, commands, task: None, lan, files };
+        let task = watch::channel(None).1;
+        let node = NodeFace { is_host: false, views, progress, commands, choices: None, task, lan, files };
         let signaling = Some(server.clone());
         Serving::start(listener, router(Web { signaling, node: Some(node), started: Instant::now() }))
     });
@@ -286,6 +287,7 @@ impl Helping {
             | Event::TookBack { .. }
             | Event::Disputed { .. }
             | Event::Heard { .. }
+            | Event::PrimeFound { .. }
             | Event::Finished
             | Event::FileHere { .. }
             | Event::FileFailed { .. }

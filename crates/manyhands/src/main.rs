@@ -6,7 +6,8 @@
 //! - [`doors`]: where a node gets in, and lets others in.
 //! - [`join`]: lends this machine. [`identity`]: the key that it keeps. [`copy`]: its own copy of the task.
 //! - [`network`]: a network of many nodes on one machine, to try things.
-//! - [`files`]: the files that a node keeps. [`client`]: puts, fetches and lists them from outside.
+//! - [`files`]: the files that a node keeps. [`client`]: puts, fetches and lists them from outside, and shows what a search
+//!   found.
 //! - [`relay`], [`status`]: small things.
 //! - [`http`]: the page, signaling and the API. [`signals`]: Ctrl-C.
 //!
@@ -98,6 +99,7 @@ fn run(command: Command, log: &Log) -> Outcome {
         Command::Join(args) => block_on(join::run(*args)),
         Command::Relay(args) => block_on(relay::run(args)),
         Command::Status(args) => status::run(&args),
+        Command::Primes(args) => client::primes::run(&args),
         Command::Put(args) => client::put::run(&args),
         Command::Get(args) => client::get::run(&args),
         Command::Ls(args) => client::ls::run(&args),

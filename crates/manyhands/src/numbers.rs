@@ -1,8 +1,85 @@
 //! Numbers as people read them.
 
 use manyhands_core::View;
-use manyhands_core::view::Phase;
-use manyhands_wire::{JobKind, JobSpec};
+use manyhands_core::view::{Phase, PrimeView, SearchView};
+use manyhands_wire::mersenne::EXPONENT_MAX;
+use manyhands_wire::{JobKind, JobSpec, UnitRange};
+
+/// How many squared bits a unit of a search's cost stands for: see [`JobKind::cost`].
+const SQUARED_BITS: f64 = 65_536.0;
+
+/// What a job's speed is told in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Measure {
+    /// Counting numbers, so many to a unit.
+    Numbers(u64),
+    /// Squared bits: a test of the exponent p squares p bits about p times.
+    SquaredBits,
+    /// Units, of which nothing more is known.
+    Units,
+}
+
+impl Measure {
+    /// What fits a view, and what is known of the size of its units.
+    pub(crate) fn of(view: &View, unit_size: Option<u64>) -> Self {
+        match unit_size {
+            _ if view.search.is_some() => Self::SquaredBits,
+            Some(size) => Self::Numbers(size),
+            None => Self::Units,
+        }
+    }
+
+    /// A speed, which views give in units per second.
+    pub(crate) fn speed(self, units_per_second: f64) -> String {
+        match self {
+            Self::Numbers(size) => format!("{} numbers/s", rough(units_per_second * size as f64)),
+            Self::SquaredBits => format!("{}/s", squared_bits(units_per_second)),
+            Self::Units => format!("{} units/s", rough(units_per_second)),
+        }
+    }
+
+    /// An amount of work, which views give in units.
+    pub(crate) fn work(self, units: u64) -> String {
+        match self {
+            Self::Numbers(_) | Self::Units => format!("{units} units"),
+            Self::SquaredBits => squared_bits(units as f64),
+        }
+    }
+}
+
+/// `1.23 Gbit²`, of a search's cost.
+fn squared_bits(cost: f64) -> String {
+    let bits = cost * SQUARED_BITS;
+    match bits {
+        bits if bits >= 999.5e9 => format!("{} Tbit²", rough(bits / 1e12)),
+        bits if bits >= 999.5e6 => format!("{} Gbit²", rough(bits / 1e9)),
+        bits => format!("{} Mbit²", rough(bits / 1e6)),
+    }
+}
+
+/// A Mersenne prime: `2^9941 - 1 (2,993 digits)`.
+pub(crate) fn mersenne(exponent: u32) -> String {
+    let digits = (f64::from(exponent) * std::f64::consts::LOG10_2).floor() as u64 + 1;
+    let plural = if digits == 1 { "" } else { "s" };
+    format!("2^{exponent} - 1 ({} digit{plural})", grouped(&digits.to_string()))
+}
+
+/// The largest prime that a search knows.
+pub(crate) fn largest(search: &SearchView) -> Option<&PrimeView> {
+    search.primes.last()
+}
+
+/// How far a search is, in words: `every exponent up to 1,279, 15 primes`.
+pub(crate) fn frontier(search: &SearchView) -> String {
+    let primes = match search.primes.len() {
+        1 => "1 prime".to_owned(),
+        count => format!("{count} primes"),
+    };
+    if search.frontier < search.from {
+        return format!("no exponent yet, {primes}");
+    }
+    format!("every exponent up to {}, {primes}", grouped(&search.frontier.to_string()))
+}
 
 /// Decimal digits in groups of three: `5,000,000,050,000,000`.
 pub(crate) fn grouped(digits: &str) -> String {
@@ -55,17 +132,35 @@ pub(crate) fn span(seconds: f64) -> String {
 pub(crate) fn unit_size(spec: &JobSpec) -> Option<u64> {
     match spec.kind {
         JobKind::Sum { unit_size, .. } => Some(unit_size),
-        JobKind::Delay { .. } => None,
+        JobKind::Delay { .. } | JobKind::Mersenne { .. } => None,
     }
 }
 
-/// How much of the job is done, 0 to 1. A job without units is done from the start.
+/// How much of the job is done, 0 to 1. A job without units is done from the start. Of a search it is the share of the work,
+/// as far as anybody has the credit for it: small exponents are many, and quick.
 pub(crate) fn share_done(view: &View) -> f64 {
     match &view.job {
+        Some(job) if job.units > 0 && job.done_units < job.units && view.search.is_some() => {
+            let done: u64 = view.peers.iter().map(|peer| peer.credit_cost).sum();
+            let whole = view.search.as_ref().map_or(0, cost).max(1);
+            (done as f64 / whole as f64).min(1.0)
+        }
         Some(job) if job.units > 0 => job.done_units as f64 / job.units as f64,
         Some(_) => 1.0,
         None => 0.0,
     }
+}
+
+/// What a whole search costs.
+fn cost(search: &SearchView) -> u64 {
+    let units = u64::from(search.to) + 1 - u64::from(search.from);
+    let kind = JobKind::Mersenne { from: search.from, to: search.to, proofs_from: 0 };
+    kind.cost(UnitRange::new(0, units))
+}
+
+/// Whether a search goes on upwards, as far as searches can.
+pub(crate) fn is_open_ended(search: &SearchView) -> bool {
+    search.to == EXPONENT_MAX
 }
 
 /// How many machines take part now, this one included.
@@ -78,17 +173,20 @@ pub(crate) fn line(view: &View, unit_size: Option<u64>) -> String {
     match view.phase {
         Phase::Connecting => "connecting".to_owned(),
         Phase::Lobby { wanted, present } => format!("{present} of {wanted} friends are here"),
-        Phase::Finishing => format!("{}, finishing what is under way", percent(view)),
+        Phase::Finishing => format!("{}, finishing what is under way", done(view)),
         Phase::Finished => "finished".to_owned(),
         Phase::Left => "stopped".to_owned(),
-        Phase::Paused => format!("{}, paused here", percent(view)),
+        Phase::Paused => format!("{}, paused here", done(view)),
         Phase::Running => {
             let machines = match machines(view) {
                 1 => "1 machine".to_owned(),
                 count => format!("{count} machines"),
             };
-            let mut line = format!("{}, {machines}, {}", percent(view), speed(view.room.speed, unit_size));
-            if let Some(left) = view.room.left_s {
+            let speed = Measure::of(view, unit_size).speed(view.room.speed);
+            let mut line = format!("{}, {machines}, {speed}", done(view));
+            // A search without an end is never near it.
+            let has_end = view.search.as_ref().is_none_or(|search| !is_open_ended(search));
+            if let Some(left) = view.room.left_s.filter(|_| has_end) {
                 line.push_str(&format!(", {} left", span(left)));
             }
             line
@@ -96,23 +194,27 @@ pub(crate) fn line(view: &View, unit_size: Option<u64>) -> String {
     }
 }
 
-/// A speed in units per second, in the units that people count in.
-pub(crate) fn speed(units_per_second: f64, unit_size: Option<u64>) -> String {
-    match unit_size {
-        Some(size) => format!("{} numbers/s", rough(units_per_second * size as f64)),
-        None => format!("{} units/s", rough(units_per_second)),
+/// How much is done: the share where there is an end, and how far a search is.
+fn done(view: &View) -> String {
+    match &view.search {
+        None => percent(view),
+        Some(search) if is_open_ended(search) => frontier(search),
+        Some(search) => format!("{}, {}", percent(view), frontier(search)),
     }
 }
 
 /// `12.3 %`, never 100 before it is done.
 pub(crate) fn percent(view: &View) -> String {
-    let permille = (share_done(view) * 1000.0).floor();
+    let mut permille = (share_done(view) * 1000.0).floor();
+    if view.job.as_ref().is_some_and(|job| job.done_units < job.units) {
+        permille = permille.min(999.0);
+    }
     format!("{:.1} %", permille / 10.0)
 }
 
 #[cfg(test)]
 mod tests {
-    use manyhands_core::view::{JobView, RoomView};
+    use manyhands_core::view::{JobView, PeerView, RoomView};
 
     use super::*;
 
@@ -144,6 +246,38 @@ mod tests {
     }
 
     #[test]
+    fn a_search_is_told_by_its_work_and_its_frontier() {
+        let search = SearchView {
+            from: 2,
+            to: 20_000,
+            frontier: 1279,
+            primes: vec![PrimeView { exponent: 2, ..PrimeView::default() }],
+            ..SearchView::default()
+        };
+        let job = JobView { units: 19_999, done_units: 10_000, ..job() };
+        let half = PeerView { me: true, credit_cost: cost(&search) / 2, ..PeerView::default() };
+        let room = RoomView { speed: 10_000.0, left_s: Some(12.0), ..RoomView::default() };
+        let mut view = View {
+            phase: Phase::Running,
+            job: Some(job),
+            peers: vec![half],
+            room,
+            search: Some(search),
+            ..View::default()
+        };
+
+        assert_eq!(
+            line(&view, None),
+            "49.9 %, every exponent up to 1,279, 1 prime, 1 machine, 655 Mbit²/s, 12 s left"
+        );
+        view.search.as_mut().unwrap().to = EXPONENT_MAX;
+        assert_eq!(line(&view, None), "every exponent up to 1,279, 1 prime, 1 machine, 655 Mbit²/s");
+        assert_eq!(Measure::SquaredBits.work(1 << 30), "70.4 Tbit²");
+        assert_eq!(mersenne(9941), "2^9941 - 1 (2,993 digits)");
+        assert_eq!(mersenne(2), "2^2 - 1 (1 digit)");
+    }
+
+    #[test]
     fn spans_are_told_as_people_do() {
         for (seconds, expected) in [
             (0.42, "0.4 s"),
@@ -159,7 +293,19 @@ mod tests {
 
     #[test]
     fn a_line_tells_how_things_stand() {
-        let job = JobView {
+        let job = job();
+        let room = RoomView { speed: 2.0, left_s: Some(12.0), ..RoomView::default() };
+        let view = View { phase: Phase::Running, job: Some(job), room, ..View::default() };
+
+        assert_eq!(line(&view, Some(1 << 20)), "99.9 %, 0 machines, 2.10 million numbers/s, 12 s left");
+        assert_eq!(
+            line(&View { phase: Phase::Lobby { wanted: 9, present: 3 }, ..view }, None),
+            "3 of 9 friends are here"
+        );
+    }
+
+    fn job() -> JobView {
+        JobView {
             id: String::new(),
             title: String::new(),
             asked_by: "Liz".into(),
@@ -169,14 +315,6 @@ mod tests {
             goal: None,
             prefix_total: None,
             done_total: None,
-        };
-        let room = RoomView { speed: 2.0, left_s: Some(12.0), ..RoomView::default() };
-        let view = View { phase: Phase::Running, job: Some(job), room, ..View::default() };
-
-        assert_eq!(line(&view, Some(1 << 20)), "99.9 %, 0 machines, 2.10 million numbers/s, 12 s left");
-        assert_eq!(
-            line(&View { phase: Phase::Lobby { wanted: 9, present: 3 }, ..view }, None),
-            "3 of 9 friends are here"
-        );
+        }
     }
 }

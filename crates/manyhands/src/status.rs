@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use manyhands_core::View;
-use manyhands_core::view::{LinkState, PeerView, Phase};
+use manyhands_core::view::{LinkState, PeerView, Phase, SearchView};
 use manyhands_wire::frame::{Activity, PeerKind};
 
 use crate::cli::StatusArgs;
 use crate::exit::{Failure, Outcome, Reason};
 use crate::http::api::Status;
-use crate::numbers;
+use crate::numbers::{self, Measure};
 use crate::room::has_company;
 use crate::voice::{one_line, print};
 
@@ -76,7 +76,9 @@ fn render(status: &Status) -> String {
         lines.push(one_line(&format!("{} asks for: {}", job.asked_by, job.title)));
     }
     lines.push(format!("state       {}", state(view)));
-    if let Some(job) = &view.job {
+    if let Some(search) = &view.search {
+        lines.extend(search_lines(view, search));
+    } else if let Some(job) = &view.job {
         lines.push(format!(
             "done        {} ({} of {} units)",
             numbers::percent(view),
@@ -89,23 +91,27 @@ fn render(status: &Status) -> String {
         }
     }
     let room = &view.room;
-    let mut speed = numbers::speed(room.speed, status.unit_size);
+    let measure = Measure::of(view, status.unit_size);
+    let mut speed = measure.speed(room.speed);
     if let Some(speedup) = room.speedup_over_fastest {
         speed.push_str(&format!(", {speedup:.2} times the fastest alone"));
     }
     lines.push(format!("speed       {speed}"));
-    if let Some(left) = room.left_s {
+    let has_end = view.search.as_ref().is_none_or(|search| !numbers::is_open_ended(search));
+    if let Some(left) = room.left_s.filter(|_| has_end) {
         lines.push(format!("time left   {}", numbers::span(left)));
     }
     lines.push(format!(
-        "work        {} units useful, {} computed in all, {} checked",
-        room.useful_units, room.gross_units, room.checked_units
+        "work        {} useful, {} computed in all, {} checked",
+        measure.work(room.useful_units),
+        measure.work(room.gross_units),
+        measure.work(room.checked_units)
     ));
     if let Some(efficiency) = room.efficiency {
         lines.push(format!("efficiency  {:.1} % of what all could do alone", efficiency * 100.0));
     }
     lines.push(String::new());
-    lines.extend(peer_table(view, status.unit_size));
+    lines.extend(peer_table(view, measure));
     lines.join("\n")
 }
 
@@ -126,8 +132,31 @@ pub(crate) fn state(view: &View) -> String {
     }
 }
 
-fn peer_table(view: &View, unit_size: Option<u64>) -> Vec<String> {
-    let units = view.job.as_ref().map_or(0, |job| job.done_units).max(1) as f64;
+/// How far a search is.
+pub(crate) fn search_lines(view: &View, search: &SearchView) -> Vec<String> {
+    let mut lines = vec![];
+    if !numbers::is_open_ended(search) {
+        lines.push(format!("done        {} of the work", numbers::percent(view)));
+    }
+    lines.push(format!("frontier    {}", numbers::frontier(search)));
+    lines.push(format!(
+        "exponents   {} tested, {} spared by a factor",
+        numbers::grouped(&search.tested.to_string()),
+        numbers::grouped(&search.factored.to_string())
+    ));
+    if let Some(largest) = numbers::largest(search) {
+        let found =
+            format!("largest     {}, found by {}", numbers::mersenne(largest.exponent), largest.finder);
+        lines.push(one_line(&found));
+    }
+    lines
+}
+
+fn peer_table(view: &View, measure: Measure) -> Vec<String> {
+    // A cost of 1 for each unit, where all are alike.
+    let all = view.peers.iter().map(|peer| peer.credit_cost).sum::<u64>();
+    let done = if view.search.is_some() { all } else { view.job.as_ref().map_or(0, |job| job.done_units) };
+    let done = done.max(1) as f64;
     let mut rows = vec![["NAME", "KIND", "STATE", "THREADS", "SPEED", "SHARE", "LINK"].map(str::to_owned)];
     // Who has no link to this node may have one to another.
     let is_elsewhere = |at: usize| {
@@ -141,8 +170,8 @@ fn peer_table(view: &View, unit_size: Option<u64>) -> Vec<String> {
             kind(peer).to_owned(),
             activity(peer, is_elsewhere(at)).to_owned(),
             if is_here { peer.threads.to_string() } else { "-".to_owned() },
-            if is_here { numbers::speed(peer.speed, unit_size) } else { "-".to_owned() },
-            format!("{:.1} %", peer.credit_units as f64 / units * 100.0),
+            if is_here { measure.speed(peer.speed) } else { "-".to_owned() },
+            format!("{:.1} %", peer.credit_cost as f64 / done * 100.0),
             link(peer),
         ]);
     }
@@ -223,7 +252,7 @@ mod tests {
         let mut view =
             View { peers: links.map(|(link, links)| peer(link, links)).to_vec(), ..View::default() };
 
-        let table = peer_table(&view, None);
+        let table = peer_table(&view, Measure::Units);
         let states: Vec<_> =
             table.iter().map(|row| row.split_whitespace().nth(3).unwrap_or_default()).collect();
 

@@ -196,6 +196,11 @@ fn progress(view: &View) -> Value {
     {
         fields.extend(phase);
     }
+    if let (Some(fields), Some(search)) = (event.as_object_mut(), &view.search) {
+        fields.insert("frontier".to_owned(), json!(search.frontier));
+        fields.insert("primes".to_owned(), json!(search.primes.len()));
+        fields.insert("largest".to_owned(), json!(numbers::largest(search).map(|prime| prime.exponent)));
+    }
     event
 }
 
@@ -234,16 +239,11 @@ fn describe(event: &Event, view: &View) -> (Value, Option<String>) {
             json!({ "event": "disputed", "units": [units.start, units.end], "why": why }),
             Some(format!("a friend told another result than this machine found: {why}")),
         ),
-        Event::Heard { from, path, body } => {
-            let said = match body {
-                Body::Message(text) => text.clone(),
-                Body::News { what, value } => format!("found a {what}: {value}"),
-            };
-            let mut json = with_peer("heard", from);
-            json["text"] = json!(said);
-            json["path"] = path.iter().map(hex).collect();
-            (json, Some(format!("{} says: {said}", name_of(from, view))))
-        }
+        Event::Heard { from, path, body } => heard(from, path, body, view),
+        Event::PrimeFound { exponent } => (
+            json!({ "event": "prime-found", "exponent": exponent }),
+            Some(format!("found {}", numbers::mersenne(*exponent))),
+        ),
         // Whole folders of files arrive at once: what a person asked for is told where they asked.
         Event::FileHere { file, name } => (json!({ "event": "file-here", "file": file, "name": name }), None),
         Event::FileFailed { file, name, why } => (
@@ -258,6 +258,42 @@ fn describe(event: &Event, view: &View) -> (Value, Option<String>) {
         ),
         Event::Left => (tag("left"), None),
     }
+}
+
+/// Something that was said to everybody.
+fn heard(from: &PeerId, path: &[PeerId], body: &Body, view: &View) -> (Value, Option<String>) {
+    let name = name_of(from, view);
+    let (said, text) = match body {
+        Body::Message(text) => (text.clone(), format!("{name} says: {text}")),
+        Body::News { what, value } => {
+            let said = format!("found a {what}: {value}");
+            (said.clone(), format!("{name} says: {said}"))
+        }
+        Body::Prime { exponent } => {
+            let prime = numbers::mersenne(*exponent);
+            let through = match path.last().filter(|last| *last != from) {
+                Some(last) => format!(", heard through {}", name_of(last, view)),
+                None => String::new(),
+            };
+            (format!("found {prime}"), format!("{name} found {prime}{through}"))
+        }
+        Body::Checked { exponent, is_prime } => {
+            let verdict = if *is_prime { "is prime" } else { "is not prime" };
+            let said = format!("tested 2^{exponent} - 1 anew: it {verdict}");
+            (said.clone(), format!("{name} {said}"))
+        }
+    };
+    let mut json = json!({ "event": "heard", "peer": hex(from), "name": name, "text": said });
+    json["path"] = path.iter().map(hex).collect();
+    match body {
+        Body::Message(_) | Body::News { .. } => {}
+        Body::Prime { exponent } => json["exponent"] = json!(exponent),
+        Body::Checked { exponent, is_prime } => {
+            json["exponent"] = json!(exponent);
+            json["is_prime"] = json!(is_prime);
+        }
+    }
+    (json, Some(text))
 }
 
 /// The name that a person gave, or the friendly one of the key.

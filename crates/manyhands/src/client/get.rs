@@ -201,18 +201,20 @@ fn broken_off(left: u64, why: &str) -> Failure {
     Failure::new(Reason::File, message)
 }
 
-fn cannot_write(path: &Path, error: &io::Error) -> Failure {
+/// That a file cannot be written.
+pub(super) fn cannot_write(path: &Path, error: &io::Error) -> Failure {
     Failure::new(Reason::File, format!("cannot write {}: {error}", path.display()))
 }
 
 /// A file that is not whole yet. Dropping it takes it away.
-struct Partial {
+pub(super) struct Partial {
     file: File,
     path: Option<PathBuf>,
 }
 
 impl Partial {
-    fn create(place: &Path) -> io::Result<Self> {
+    /// A new one beside the place where the file is to be.
+    pub(super) fn create(place: &Path) -> io::Result<Self> {
         let mut name = std::ffi::OsString::from(".");
         name.push(place.file_name().unwrap_or_default());
         name.push(format!(".{}.part", std::process::id()));
@@ -222,8 +224,13 @@ impl Partial {
         Ok(Self { file, path: Some(path) })
     }
 
+    /// What is written so far.
+    pub(super) fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+
     /// Gives it its name, and makes sure that a crash of the machine does not leave it empty.
-    fn finish(mut self, place: &Path, may_replace: bool) -> io::Result<()> {
+    pub(super) fn finish(mut self, place: &Path, may_replace: bool) -> io::Result<()> {
         self.file.sync_all()?;
         let Some(path) = &self.path else { return Ok(()) };
         if may_replace {

@@ -91,8 +91,10 @@ impl Target {
             answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string().unwrap_or_default();
         let problem: Value = serde_json::from_str(&text).unwrap_or_default();
         let Some(detail) = problem["detail"].as_str() else {
-            let message =
-                format!("what answers at {} is not manyhands, or has no files: {status}", self.origin);
+            let message = format!(
+                "what answers at {} is not manyhands, or another version of it: {status}",
+                self.origin
+            );
             return Err(Failure::new(Reason::Unreachable, message));
         };
         let mut message = one_line(detail);

@@ -11,7 +11,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::sleep;
 
 use crate::http::Progress;
-use crate::store::{TaskStore, WriteError};
+use crate::store::{Kind, TaskStore, WriteError};
 
 /// The pause after a save that failed, at first and at most.
 const RETRY_MIN: Duration = Duration::from_millis(500);
@@ -117,8 +117,9 @@ impl Desk {
     /// Writes the newest, if there is any.
     async fn save(&mut self) -> Result<(), WriteError> {
         let Some(newest) = self.progress.borrow_and_update().clone() else { return Ok(()) };
-        let is_complete = newest.1.is_complete();
         let mut store = self.store.take().expect("one save ends before the next begins");
+        // Of another job, which has another file, nothing is saved here.
+        let is_complete = newest.1.is_complete() && Kind::of(&newest.0) == Some(store.said().kind());
         let (store, saved) = spawn_blocking(move || {
             let saved = store.save(&newest.0, &newest.1);
             (store, saved)

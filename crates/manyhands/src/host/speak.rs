@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 
 use manyhands_core::View;
-use manyhands_ledger::TaskFile;
 use serde_json::json;
 
 use crate::http::Progress;
 use crate::introductions::Change;
 use crate::invites::{Invites, qr_code};
+use crate::store::Statement;
 use crate::voice::Voice;
 
 /// What is asked for, and the links for friends.
@@ -21,8 +21,9 @@ pub(super) fn welcome(voice: &Voice, view: &View, invites: &Invites, address: So
         "lan": lan,
     }));
 
-    if let Some(job) = &view.job {
-        voice.say(&format!("{} asks for a hand: {}", job.asked_by, job.title));
+    match &view.job {
+        Some(job) => voice.say(&format!("{} asks for a hand: {}", job.asked_by, job.title)),
+        None => voice.say("The job is still to be chosen: open the link of this machine, below."),
     }
     if invites.lan.is_empty() {
         voice.say(&format!("\nThe link:\n  {}\n", invites.local));
@@ -57,9 +58,19 @@ pub(super) fn introductions(voice: &Voice, change: Change, origin: &str, why: Op
 
 /// Where things stand when the person stops the host before the job is done.
 pub(super) fn goodbye(progress: &Progress) -> String {
-    let task = progress.as_ref().and_then(|progress| TaskFile::of(&progress.0, &progress.1));
-    match task {
-        Some(task) => format!(
+    let said = progress.as_ref().and_then(|progress| Statement::of(&progress.0, &progress.1));
+    match said {
+        Some(Statement::Search(search)) => {
+            let primes = search.primes.len();
+            let plural = if primes == 1 { "" } else { "s" };
+            let (from, to) = (search.from, search.every_exponent_up_to);
+            let done =
+                if to < from { "no exponent".to_owned() } else { format!("every exponent up to {to}") };
+            format!(
+                "Stopped with {done} finished and {primes} Mersenne prime{plural} found. The same command goes on from here."
+            )
+        }
+        Some(Statement::Task(task)) => format!(
             "Stopped with {} of {} added, the total so far is {}. The same command goes on from here.",
             task.most_recent_counting_number_added, task.counting_number, task.current_total
         ),

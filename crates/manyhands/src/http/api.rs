@@ -11,14 +11,14 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use manyhands_core::View;
-use manyhands_core::view::Phase;
-use manyhands_ledger::TaskFile;
+use manyhands_core::view::{JobView, Phase};
 use manyhands_signaling::Counters;
 use serde::{Deserialize, Serialize};
 
 use super::control::{Caller, check_own_machine};
 use super::{NodeFace, Web};
 use crate::numbers;
+use crate::store::Statement;
 
 /// The largest task file that is served, in bytes; a true one has some two hundred.
 const TASK_BYTES_MAX: usize = 64 * 1024;
@@ -57,6 +57,8 @@ pub(crate) enum Role {
 struct Room {
     /// Whether this node is the host, which alone can start the job.
     is_host: bool,
+    /// Whether whoever asks can choose the job now: on the host's own machine, before the job has begun.
+    can_choose: bool,
     asked_by: String,
     title: String,
     units: u64,
@@ -106,11 +108,17 @@ pub(super) async fn room(State(web): State<Arc<Web>>, caller: Caller, headers: H
         return refuse(StatusCode::NOT_FOUND, "a relay does not know what its rooms are for");
     };
     let view = node.views.borrow().clone();
-    let Some(job) = view.job else {
-        return refuse(StatusCode::SERVICE_UNAVAILABLE, "the job is not known here yet");
+    let is_own = check_own_machine(caller, &headers).is_ok();
+    let may_choose = is_own && node.choices.is_some();
+    let job = match view.job {
+        Some(job) => job,
+        // Whoever can choose the job is not told to come again, but what there is to say.
+        None if may_choose => no_job(),
+        None => return refuse(StatusCode::SERVICE_UNAVAILABLE, "the job is not known here yet"),
     };
     Json(Room {
         is_host: node.is_host,
+        can_choose: may_choose && matches!(view.phase, Phase::Connecting | Phase::Lobby { .. }),
         asked_by: job.asked_by,
         title: job.title,
         units: job.units,
@@ -119,9 +127,24 @@ pub(super) async fn room(State(web): State<Arc<Web>>, caller: Caller, headers: H
         goal: job.goal,
         prefix_total: job.prefix_total,
         phase: view.phase,
-        lan: if check_own_machine(caller, &headers).is_ok() { node.lan.clone() } else { vec![] },
+        lan: if is_own { node.lan.clone() } else { vec![] },
     })
     .into_response()
+}
+
+/// A job that is still to be chosen.
+fn no_job() -> JobView {
+    JobView {
+        id: String::new(),
+        title: String::new(),
+        asked_by: String::new(),
+        units: 0,
+        done_units: 0,
+        reached: None,
+        goal: None,
+        prefix_total: None,
+        done_total: None,
+    }
 }
 
 /// `GET /task.json` and `GET /configs`
@@ -129,7 +152,8 @@ pub(super) async fn task(State(web): State<Arc<Web>>) -> Response {
     let Some(node) = &web.node else {
         return refuse(StatusCode::NOT_FOUND, "a relay has no task");
     };
-    let text = match &node.task {
+    let path = node.task.borrow().clone();
+    let text = match &path {
         // The file itself, since what it says is what is safe on the disk.
         Some(path) => match tokio::fs::read(path).await {
             Ok(bytes) if bytes.len() <= TASK_BYTES_MAX => bytes,
@@ -144,10 +168,7 @@ pub(super) async fn task(State(web): State<Arc<Web>>) -> Response {
         None => match node.rendered_task() {
             Some(text) => text.into_bytes(),
             None => {
-                return refuse(
-                    StatusCode::NOT_FOUND,
-                    "this job is not about adding numbers, or not known yet",
-                );
+                return refuse(StatusCode::NOT_FOUND, "this job computes nothing, or is not known yet");
             }
         },
     };
@@ -190,50 +211,66 @@ pub(super) async fn metrics(State(web): State<Arc<Web>>) -> Response {
     metric("signaling_bytes_total", "counter", "Bytes of those payloads.", signaling.relayed_bytes as f64);
     metric("signaling_refused_total", "counter", "Connections refused or cut off.", signaling.refused as f64);
     if let Some(node) = &web.node {
-        let view = node.views.borrow().clone();
-        if let Some(job) = &view.job {
-            metric("job_units", "gauge", "Units of the job.", job.units as f64);
-            metric("job_done_units", "gauge", "Units that are finished.", job.done_units as f64);
-        }
-        metric("room_machines", "gauge", "Machines that take part.", numbers::machines(&view) as f64);
-        metric("room_units_per_second", "gauge", "Speed of all together.", view.room.speed);
-        metric(
-            "room_useful_units",
-            "gauge",
-            "Units finished since the start.",
-            view.room.useful_units as f64,
-        );
-        metric(
-            "room_gross_units",
-            "gauge",
-            "Units computed, duplicates counted.",
-            view.room.gross_units as f64,
-        );
-        if let Some(files) = &view.files {
-            metric("files_known", "gauge", "Files that the room has.", f64::from(files.known));
-            metric("files_here", "gauge", "Files that are here.", f64::from(files.here));
-            metric("files_here_bytes", "gauge", "Bytes of files that are here.", files.bytes_here as f64);
-            metric(
-                "files_sent_bytes_total",
-                "counter",
-                "Bytes of files given to others.",
-                files.sent_bytes as f64,
-            );
-            metric(
-                "files_received_bytes_total",
-                "counter",
-                "Bytes of files got from others.",
-                files.received_bytes as f64,
-            );
-            metric(
-                "files_wasted_bytes_total",
-                "counter",
-                "Bytes that came twice or wrong.",
-                files.wasted_bytes as f64,
-            );
-        }
+        node_metrics(&node.views.borrow().clone(), &mut metric);
     }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+/// What a node has to tell.
+fn node_metrics(view: &View, metric: &mut impl FnMut(&str, &str, &str, f64)) {
+    if let Some(job) = &view.job {
+        metric("job_units", "gauge", "Units of the job.", job.units as f64);
+        metric("job_done_units", "gauge", "Units that are finished.", job.done_units as f64);
+    }
+    metric("room_machines", "gauge", "Machines that take part.", numbers::machines(view) as f64);
+    metric("room_units_per_second", "gauge", "Speed of all together.", view.room.speed);
+    metric("room_useful_units", "gauge", "Units finished since the start.", view.room.useful_units as f64);
+    metric("room_gross_units", "gauge", "Units computed, duplicates counted.", view.room.gross_units as f64);
+    if let Some(files) = &view.files {
+        metric("files_known", "gauge", "Files that the room has.", f64::from(files.known));
+        metric("files_here", "gauge", "Files that are here.", f64::from(files.here));
+        metric("files_here_bytes", "gauge", "Bytes of files that are here.", files.bytes_here as f64);
+        metric(
+            "files_sent_bytes_total",
+            "counter",
+            "Bytes of files given to others.",
+            files.sent_bytes as f64,
+        );
+        metric(
+            "files_received_bytes_total",
+            "counter",
+            "Bytes of files got from others.",
+            files.received_bytes as f64,
+        );
+        metric(
+            "files_wasted_bytes_total",
+            "counter",
+            "Bytes that came twice or wrong.",
+            files.wasted_bytes as f64,
+        );
+    }
+    if let Some(search) = &view.search {
+        metric(
+            "search_frontier",
+            "gauge",
+            "Every exponent up to this one is finished.",
+            f64::from(search.frontier),
+        );
+        metric(
+            "search_tested",
+            "gauge",
+            "Prime exponents that are finished by a test.",
+            search.tested as f64,
+        );
+        metric("search_factored", "gauge", "Prime exponents that a factor spared.", search.factored as f64);
+        metric("search_primes", "gauge", "Mersenne primes that this node knows.", search.primes.len() as f64);
+        metric(
+            "search_false_news_total",
+            "counter",
+            "Primes told of that are none.",
+            search.false_news as f64,
+        );
+    }
 }
 
 /// An error as the API tells it.
@@ -254,6 +291,6 @@ impl NodeFace {
 
     fn rendered_task(&self) -> Option<String> {
         let progress = self.progress.borrow().clone()?;
-        Some(TaskFile::of(&progress.0, &progress.1)?.render())
+        Some(Statement::of(&progress.0, &progress.1)?.render())
     }
 }

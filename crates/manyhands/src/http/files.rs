@@ -19,7 +19,7 @@ pub(crate) mod list;
 mod multipart;
 pub(crate) mod names;
 mod places;
-mod problem;
+pub(super) mod problem;
 mod putting;
 mod range;
 pub(crate) mod sets;

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::api::refuse;
 use super::control::{Caller, OwnMachine, check, command};
 use super::{NodeFace, Web};
+use crate::numbers;
 
 /// The longest request here, in bytes: JSON may take six characters for one of a text.
 const SAYING_BYTES_MAX: usize = 6 * TEXT_BYTES_MAX + 1024;
@@ -56,6 +57,26 @@ pub(crate) struct NodeState {
     pub(crate) messages: usize,
     /// Where others reach it; empty if nowhere.
     pub(crate) address: String,
+    /// How far it knows the search to be, where that is the job.
+    #[serde(default)]
+    pub(crate) search: Option<SearchState>,
+}
+
+/// How far a node knows a search to be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SearchState {
+    /// Every exponent up to this one is finished.
+    pub(crate) frontier: u32,
+    /// How many primes it knows.
+    pub(crate) primes: usize,
+    /// The exponent of the largest of them; none before there is one.
+    pub(crate) largest: Option<u32>,
+    /// The name of who found that.
+    pub(crate) finder: String,
+    /// The id of the same.
+    pub(crate) finder_id: String,
+    /// How much of the work it has the credit for, 0 to 1.
+    pub(crate) share: f64,
 }
 
 /// Another peer, as this node knows it: an item of `/api/peers`.
@@ -132,8 +153,23 @@ async fn state(_: OwnMachine, State(web): State<Arc<Web>>) -> Response {
         peers: view.peers.len() - 1,
         messages: view.messages.len(),
         address: me.address.clone(),
+        search: search_state(&view, me),
     })
     .into_response()
+}
+
+fn search_state(view: &View, me: &PeerView) -> Option<SearchState> {
+    let search = view.search.as_ref()?;
+    let largest = numbers::largest(search);
+    let all: u64 = view.peers.iter().map(|peer| peer.credit_cost).sum();
+    Some(SearchState {
+        frontier: search.frontier,
+        primes: search.primes.len(),
+        largest: largest.map(|prime| prime.exponent),
+        finder: largest.map(|prime| prime.finder.clone()).unwrap_or_default(),
+        finder_id: largest.map(|prime| prime.finder_id.clone()).unwrap_or_default(),
+        share: me.credit_cost as f64 / all.max(1) as f64,
+    })
 }
 
 /// `GET /api/peers`

@@ -324,11 +324,12 @@ async fn a_relay_has_no_job() {
 struct Fixture {
     address: SocketAddr,
     commands: mpsc::Receiver<Command>,
+    choices: mpsc::Receiver<Choice>,
     serving: Serving,
     /// The same routes without a connection, to ask from any address.
     routes: Router,
     views: watch::Sender<View>,
-    _progress: watch::Sender<Progress>,
+    progress: watch::Sender<Progress>,
 }
 
 struct Answer {
@@ -384,12 +385,14 @@ impl Fixture {
         let (views_tx, views) = watch::channel(view);
         let (progress_tx, progress) = watch::channel(Some(Arc::new((spec, ledger))));
         let (commands_tx, commands) = mpsc::channel(8);
+        let (choices_tx, choices) = mpsc::channel(1);
         let node = NodeFace {
             is_host,
             views,
             progress,
             commands: commands_tx,
-            task,
+            choices: is_host.then_some(choices_tx),
+            task: watch::channel(task).1,
             lan: vec![LAN.to_owned()],
             files: None,
         };
@@ -398,7 +401,7 @@ impl Fixture {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let serving = Serving::start(listener, routes.clone());
-        Self { address, commands, serving, routes, views: views_tx, _progress: progress_tx }
+        Self { address, commands, choices, serving, routes, views: views_tx, progress: progress_tx }
     }
 
     /// A question as it comes from this address, to this name.

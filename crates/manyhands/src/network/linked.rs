@@ -50,6 +50,7 @@ mod tests {
             peers: 0,
             messages: 0,
             address: String::new(),
+            search: None,
         }
     }
 

@@ -17,7 +17,7 @@ use manyhands_wire::frame::PeerKind;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use super::log::Log;
@@ -117,7 +117,8 @@ async fn serve(orders: Orders, log: &Log) -> Outcome {
         views: views.clone(),
         progress: peer.ledgers(),
         commands,
-        task: None,
+        choices: None,
+        task: watch::channel(None).1,
         lan: vec![],
         files: face,
     };

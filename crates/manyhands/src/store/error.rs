@@ -3,9 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use manyhands_ledger::{TaskError, TaskFile};
+use manyhands_ledger::{SearchFile, SearchFileError, TaskError, TaskFile};
 use manyhands_wire::job::JobError;
 use thiserror::Error;
+
+use super::statement::Kind;
 
 /// Why a file cannot be worked on.
 #[derive(Debug, Error)]
@@ -52,6 +54,31 @@ pub(crate) enum OpenError {
     /// The job it makes is over a limit.
     #[error("{}: {source}", .path.display())]
     Job { path: PathBuf, source: JobError },
+    /// It belongs to a job of another kind.
+    #[error(
+        "{} belongs to {}; say --job {}, or name another file with --task FILE",
+        .path.display(), other(*.wanted).0, other(*.wanted).1
+    )]
+    OtherKind { path: PathBuf, wanted: Kind },
+    /// What it says is not a search.
+    #[error("{}: {source}; correct it, or begin anew with --restart", .path.display())]
+    NotASearch { path: PathBuf, source: SearchFileError },
+    /// It is of other exponents than were asked for.
+    #[error(
+        "{} is of the exponents {} to {}, {}, and {asked} was asked for; leave --from and --to away to go on with it, \
+         name another file with --task FILE, or begin anew with --restart",
+        .path.display(), .known.from, end(.known.to), progress(.known)
+    )]
+    OtherSearch { path: PathBuf, known: SearchFile, asked: String },
+    /// A job is to begin in a file that has another one's progress.
+    #[error(
+        "{} has the progress of another job; stop this host and start one on that file to go on with it, or move the file away",
+        .path.display()
+    )]
+    Begun { path: PathBuf },
+    /// A job is to begin in a file that is something else.
+    #[error("{} is there and is no file of this kind of job; move it away", .0.display())]
+    NoPlace(PathBuf),
     /// It, or something beside it, cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -94,6 +121,27 @@ fn remembered(known: &Option<TaskFile>) -> String {
     known.map_or(String::new(), |task| {
         format!("\nthe last state that was saved is {task}: to go on from there, put this line into the file")
     })
+}
+
+/// What a file belongs to that does not belong to a job of this kind, and the word that asks for it.
+fn other(wanted: Kind) -> (&'static str, &'static str) {
+    match wanted {
+        Kind::Task => ("a search for Mersenne primes", "mersenne"),
+        Kind::Search => ("a sum", "sum"),
+    }
+}
+
+/// The last exponent of a search, in words.
+pub(super) fn end(to: Option<u32>) -> String {
+    to.map_or_else(|| "no end".to_owned(), |to| to.to_string())
+}
+
+fn progress(search: &SearchFile) -> String {
+    if search.is_begun() {
+        format!("finished up to {}", search.every_exponent_up_to)
+    } else {
+        "not begun yet".to_owned()
+    }
 }
 
 fn process(by: &Option<u32>) -> String {

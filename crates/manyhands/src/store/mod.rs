@@ -1,35 +1,41 @@
-//! The host's file on disk: Liz's `task.json`, and what is kept beside it.
+//! The host's file on disk: Liz's `task.json`, or the `mersenne.json` of a search, and what is kept beside it.
 //!
-//! 1. [`TaskStore::open`] finds the file, keeps other hosts away, reads it, and decides: go on with the job of last time,
-//!    or begin one from what the file says. A total is checked by really adding where that is quick.
-//! 2. [`TaskStore::save`] writes the sidecar (`task.json.manyhands`), then `task.json`, each in one step. Killed at
-//!    any instruction, both are whole, `task.json` is true, and opening them goes on from there.
+//! 1. [`TaskStore::open`] finds the file of a sum, keeps other hosts away, reads it, and decides: go on with the job of last
+//!    time, or begin one from what the file says. A total is checked by really adding where that is quick.
+//!    [`TaskStore::open_search`] does the same for a search ([`search`]), whose file it makes if there is none, and
+//!    [`TaskStore::begin`] for a job that the host's person chose while the host runs.
+//! 2. [`TaskStore::save`] writes the sidecar (`task.json.manyhands`), then the file, each in one step. Killed at
+//!    any instruction, both are whole, the file is true, and opening them goes on from there.
 //!
-//! While a host runs, the host's word counts: if somebody else writes `task.json`, their file is kept under another name,
+//! While a host runs, the host's word counts: if somebody else writes its file, theirs is kept under another name,
 //! and said so.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use manyhands_ledger::task::TASK_BYTES_MAX;
 use manyhands_ledger::{Ledger, TaskFile};
 use manyhands_wire::{JobKind, JobSpec};
 
 mod error;
 mod place;
 mod replace;
+mod search;
 mod sidecar;
+mod statement;
 mod verify;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use error::{OpenError, WriteError};
+pub(crate) use search::SearchOptions;
+pub(crate) use statement::{Kind, Statement};
 
 use place::Place;
 use replace::{Hook, Mode};
 use sidecar::{Keys, Sidecar, SidecarError};
+use statement::STATEMENT_BYTES_MAX;
 use verify::Verdict;
 
 /// How to open a file.
@@ -73,21 +79,21 @@ pub(crate) struct Saved {
 pub(crate) struct TaskStore {
     place: Place,
     keys: Keys,
-    /// What `task.json` says, as far as we wrote it.
-    task: TaskFile,
+    /// What the file says, as far as we wrote it.
+    said: Statement,
     /// What it says too, perhaps, if the last save failed half-way.
-    attempted: Option<TaskFile>,
-    /// What is in the sidecar: the hash of the job and ledger, and what it says of `task.json`.
-    saved: Option<(blake3::Hash, TaskFile, TaskFile)>,
+    attempted: Option<Statement>,
+    /// What is in the sidecar: the hash of the job and ledger, and what it says of the file.
+    saved: Option<(blake3::Hash, Statement, Statement)>,
     hook: Hook,
     _lock: Option<File>,
 }
 
-/// What `task.json` turns out to be.
+/// What the file turns out to be.
 enum OnDisk {
     Absent,
-    /// These bytes, and what they say if they are a task.
-    Present(Vec<u8>, Option<TaskFile>),
+    /// These bytes, and what they say if they are of the right kind.
+    Present(Vec<u8>, Option<Statement>),
 }
 
 /// Whether a file is being opened, or belongs to a host that runs.
@@ -107,27 +113,40 @@ impl TaskStore {
     }
 
     fn open_with(path: &Path, options: OpenOptions<'_>, hook: Hook) -> Result<Opened, OpenError> {
-        let place = Place::find(path)?;
-        let lock = place.lock()?;
-        place.clean();
-        let mut notices = Vec::new();
-        if lock.is_none() {
-            notices.push(format!(
-                "{} is on a file system without locks: take care that only one host works on it",
-                path.display()
-            ));
-        }
-        let remembered = read_sidecar(&place, &mut notices)?;
-        let bytes = read_task(&place, path, remembered.as_ref())?;
+        let mut held = Held::take(path, Kind::Task, hook)?;
+        let remembered = held.remembered.take();
+        let bytes = read_task(&held.place, path, remembered.as_ref())?;
         let keys = remembered.as_ref().map_or_else(|| new_keys(options.random), |sidecar| sidecar.keys);
-        let (spec, ledger, resumed) = choose_job(path, &place, &bytes, remembered, options, &mut notices)?;
+        let (spec, ledger, resumed) =
+            choose_job(path, &held.place, &bytes, remembered, options, &mut held.notices)?;
+        held.open(keys, spec, ledger, resumed)
+    }
 
-        let task = TaskFile::of(&spec, &ledger).unwrap_or(TaskFile::new(0));
-        let mut store = Self { place, keys, task, attempted: None, saved: None, hook, _lock: lock };
-        let saved = store.save_at(Moment::Opening, &spec, &ledger)?;
-        notices.extend(saved.notices);
-        let Keys { identity: secret, room: room_key } = keys;
-        Ok(Opened { store, spec, ledger, secret, room_key, resumed, notices })
+    /// Makes the file of a job that the host's person chose while the host runs, with the keys that the host has already. A
+    /// file that is there must say that nothing is done yet.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; the file is as it was before.
+    pub(crate) fn begin(
+        path: &Path,
+        spec: JobSpec,
+        secret: [u8; 32],
+        room_key: [u8; 16],
+    ) -> Result<Opened, OpenError> {
+        let kind = Kind::of(&spec).unwrap_or(Kind::Task);
+        let held = Held::take(path, kind, Box::new(|_| Ok(())))?;
+        let unreadable = |source| OpenError::Unreadable { path: path.to_owned(), source };
+        let said = match look(&held.place.task, kind).map_err(unreadable)? {
+            OnDisk::Present(_, None) => return Err(OpenError::NoPlace(path.to_owned())),
+            OnDisk::Present(_, said) => said,
+            OnDisk::Absent => None,
+        };
+        let is_begun = |sidecar: &Sidecar| sidecar.ledger.done_units() > 0;
+        if held.remembered.as_ref().is_some_and(is_begun) || said.is_some_and(|said| said.is_begun()) {
+            return Err(OpenError::Begun { path: path.to_owned() });
+        }
+        let ledger = Ledger::new(spec.units());
+        held.open(Keys { identity: secret, room: room_key }, spec, ledger, false)
     }
 
     /// Saves the job and what is done of it. After an error, what was saved before is whole: try again later.
@@ -143,31 +162,38 @@ impl TaskStore {
         &self.place.task
     }
 
-    /// What `task.json` says, as far as this host wrote it.
-    pub(crate) fn task(&self) -> TaskFile {
-        self.task
+    /// What the file says, as far as this host wrote it.
+    pub(crate) fn said(&self) -> &Statement {
+        &self.said
     }
 
     fn save_at(&mut self, moment: Moment, spec: &JobSpec, ledger: &Ledger) -> Result<Saved, WriteError> {
-        let after = TaskFile::of(spec, ledger).unwrap_or(self.task);
+        let kind = self.said.kind();
         let mut notices = Vec::new();
-        let on_disk = look(&self.place.task).map_err(|error| WriteError::new(&self.place.task, error))?;
+        // The host's person may have chosen another job, which has another file.
+        let Some(after) = Statement::of(spec, ledger).filter(|after| after.kind() == kind) else {
+            return Ok(Saved { notices });
+        };
+        let on_disk =
+            look(&self.place.task, kind).map_err(|error| WriteError::new(&self.place.task, error))?;
         let said = match &on_disk {
-            OnDisk::Present(_, said) => *said,
+            OnDisk::Present(_, said) => said.clone(),
             OnDisk::Absent => None,
         };
-        let before = match (moment, said) {
-            (Moment::Opening, said) => said.unwrap_or(after),
-            (Moment::Running, Some(said)) if said == self.task || Some(said) == self.attempted => said,
+        let before = match (moment, said.clone()) {
+            (Moment::Opening, said) => said.unwrap_or_else(|| after.clone()),
+            (Moment::Running, Some(said)) if said == self.said || Some(&said) == self.attempted.as_ref() => {
+                said
+            }
             (Moment::Running, _) => {
                 notices.push(self.set_aside(&on_disk)?);
-                self.task
+                self.said.clone()
             }
         };
 
-        self.save_sidecar(spec, ledger, before, after)?;
-        if said != Some(after) {
-            self.attempted = Some(after);
+        self.save_sidecar(spec, ledger, &before, &after)?;
+        if said.as_ref() != Some(&after) {
+            self.attempted = Some(after.clone());
             let mode = match fs::metadata(&self.place.task) {
                 Ok(metadata) => Mode::Like(metadata.permissions()),
                 Err(_) => Mode::Default,
@@ -175,12 +201,12 @@ impl TaskStore {
             replace::replace(&self.place.task, after.render().as_bytes(), &mode, &mut self.hook)
                 .map_err(|error| WriteError::new(&self.place.task, error))?;
         }
-        self.task = after;
-        self.attempted = None;
         if moment == Moment::Opening && before != after {
             // From here on the file that was there before is a stranger's, should it ever come back.
-            self.save_sidecar(spec, ledger, after, after)?;
+            self.save_sidecar(spec, ledger, &after, &after)?;
         }
+        self.said = after;
+        self.attempted = None;
         Ok(Saved { notices })
     }
 
@@ -189,14 +215,16 @@ impl TaskStore {
         &mut self,
         spec: &JobSpec,
         ledger: &Ledger,
-        before: TaskFile,
-        after: TaskFile,
+        before: &Statement,
+        after: &Statement,
     ) -> Result<(), WriteError> {
         let content =
             postcard::to_stdvec(&(spec, ledger)).expect("plain data, which postcard always encodes");
         let hash = blake3::hash(&content);
         let path = &self.place.sidecar;
-        if self.saved == Some((hash, before, after)) && path.exists() {
+        let (before, after) = (before.clone(), after.clone());
+        let saved = (hash, before.clone(), after.clone());
+        if self.saved.as_ref() == Some(&saved) && path.exists() {
             return Ok(());
         }
         let sidecar = Sidecar { keys: self.keys, spec: spec.clone(), ledger: ledger.clone(), before, after };
@@ -204,11 +232,11 @@ impl TaskStore {
         self.saved = None;
         replace::replace(path, &sidecar.encode(), &Mode::Private, &mut self.hook)
             .map_err(|error| WriteError::new(path, error))?;
-        self.saved = Some((hash, before, after));
+        self.saved = Some(saved);
         Ok(())
     }
 
-    /// Keeps what somebody else wrote into `task.json`, and says so.
+    /// Keeps what somebody else wrote into the file, and says so.
     fn set_aside(&self, on_disk: &OnDisk) -> Result<String, WriteError> {
         let task = self.place.task.display();
         match on_disk {
@@ -225,17 +253,56 @@ impl TaskStore {
     }
 }
 
-/// Writes a copy of a task that no host works on, whole and in one step.
+/// A file that this host has for itself, and is about to open.
+struct Held {
+    place: Place,
+    lock: Option<File>,
+    /// What is beside it.
+    remembered: Option<Sidecar>,
+    hook: Hook,
+    notices: Vec<String>,
+}
+
+impl Held {
+    /// Keeps other hosts away from a file, and reads what is beside it.
+    fn take(path: &Path, kind: Kind, hook: Hook) -> Result<Self, OpenError> {
+        let place = Place::find(path)?;
+        let lock = place.lock()?;
+        place.clean();
+        let mut notices = Vec::new();
+        if lock.is_none() {
+            notices.push(format!(
+                "{} is on a file system without locks: take care that only one host works on it",
+                path.display()
+            ));
+        }
+        let remembered = read_sidecar(&place, kind, &mut notices)?;
+        Ok(Self { place, lock, remembered, hook, notices })
+    }
+
+    /// Opens it with this job, and saves it once.
+    fn open(self, keys: Keys, spec: JobSpec, ledger: Ledger, resumed: bool) -> Result<Opened, OpenError> {
+        let Self { place, lock, hook, mut notices, .. } = self;
+        let said = Statement::of(&spec, &ledger).unwrap_or(Statement::Task(TaskFile::new(0)));
+        let mut store = TaskStore { place, keys, said, attempted: None, saved: None, hook, _lock: lock };
+        let saved = store.save_at(Moment::Opening, &spec, &ledger)?;
+        notices.extend(saved.notices);
+        let Keys { identity: secret, room: room_key } = keys;
+        Ok(Opened { store, spec, ledger, secret, room_key, resumed, notices })
+    }
+}
+
+/// Writes a copy of a file that no host works on, whole and in one step.
 ///
 /// # Errors
 /// See [`WriteError`]; what was there before is whole.
-pub(crate) fn write_copy(path: &Path, task: &TaskFile) -> Result<(), WriteError> {
+pub(crate) fn write_copy(path: &Path, said: &Statement) -> Result<(), WriteError> {
     let mode = match fs::metadata(path) {
         Ok(metadata) => Mode::Like(metadata.permissions()),
         Err(_) => Mode::Default,
     };
     let mut hook: Hook = Box::new(|_| Ok(()));
-    replace::replace(path, task.render().as_bytes(), &mode, &mut hook)
+    replace::replace(path, said.render().as_bytes(), &mode, &mut hook)
         .map_err(|error| WriteError::new(path, error))
 }
 
@@ -249,7 +316,7 @@ fn choose_job(
     notices: &mut Vec<String>,
 ) -> Result<(JobSpec, Ledger, bool), OpenError> {
     let OpenOptions { unit_size, asked_by, restart, random } = options;
-    let known = remembered.as_ref().map(|sidecar| sidecar.after);
+    let known = remembered.as_ref().and_then(task_of);
     let not_a_task = |source| OpenError::NotATask { path: path.to_owned(), source, known };
     let parsed = TaskFile::parse(bytes);
     let task = if restart {
@@ -261,7 +328,7 @@ fn choose_job(
     } else {
         let task = parsed.map_err(not_a_task)?;
         if let Some(Sidecar { spec, ledger, before, after, .. }) = remembered {
-            if task == after || task == before {
+            if [&before, &after].contains(&&Statement::Task(task)) {
                 if let (Some(wanted), JobKind::Sum { unit_size, .. }) = (unit_size, &spec.kind)
                     && wanted != *unit_size
                 {
@@ -309,7 +376,7 @@ fn new_keys(random: &mut dyn FnMut(&mut [u8])) -> Keys {
 
 /// Reads the sidecar if it is there and good; a damaged one is moved out of the way, since nothing in `task.json`
 /// depends on it.
-fn read_sidecar(place: &Place, notices: &mut Vec<String>) -> Result<Option<Sidecar>, OpenError> {
+fn read_sidecar(place: &Place, kind: Kind, notices: &mut Vec<String>) -> Result<Option<Sidecar>, OpenError> {
     let path = &place.sidecar;
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
@@ -317,16 +384,20 @@ fn read_sidecar(place: &Place, notices: &mut Vec<String>) -> Result<Option<Sidec
         Err(source) => return Err(OpenError::Unreadable { path: path.clone(), source }),
     };
     match Sidecar::decode(&bytes) {
-        Ok(sidecar) => Ok(Some(sidecar)),
+        Ok(sidecar) if sidecar.after.kind() == kind => Ok(Some(sidecar)),
+        Ok(_) => Err(OpenError::OtherKind { path: place.task.clone(), wanted: kind }),
         Err(SidecarError::Newer) => Err(OpenError::NewerSidecar(path.clone())),
         Err(error @ (SidecarError::Damaged | SidecarError::Contradiction)) => {
             let kept = Place::free_name(path, "damaged");
             fs::rename(path, &kept).map_err(|error| WriteError::new(path, error))?;
+            let what_now = match kind {
+                Kind::Task => format!("the job goes on from {}", place.task.display()),
+                Kind::Search => "the results were in it, so the search begins anew".to_owned(),
+            };
             notices.push(format!(
-                "{} cannot be used, {error}: it is kept as {}; the job goes on from {}, with a new invite link",
+                "{} cannot be used, {error}: it is kept as {}; {what_now}, with a new invite link",
                 path.display(),
                 kept.display(),
-                place.task.display()
             ));
             Ok(None)
         }
@@ -335,24 +406,32 @@ fn read_sidecar(place: &Place, notices: &mut Vec<String>) -> Result<Option<Sidec
 
 /// Reads `task.json`'s bytes, which must be there.
 fn read_task(place: &Place, path: &Path, remembered: Option<&Sidecar>) -> Result<Vec<u8>, OpenError> {
-    match look(&place.task) {
+    match look(&place.task, Kind::Task) {
         Ok(OnDisk::Present(bytes, _)) => Ok(bytes),
         Ok(OnDisk::Absent) => {
-            Err(OpenError::Missing { path: path.to_owned(), known: remembered.map(|sidecar| sidecar.after) })
+            Err(OpenError::Missing { path: path.to_owned(), known: remembered.and_then(task_of) })
         }
         Err(source) => Err(OpenError::Unreadable { path: path.to_owned(), source }),
     }
 }
 
-fn look(path: &Path) -> io::Result<OnDisk> {
+/// The task that a sidecar remembers.
+fn task_of(sidecar: &Sidecar) -> Option<TaskFile> {
+    match &sidecar.after {
+        Statement::Task(task) => Some(*task),
+        Statement::Search(_) => None,
+    }
+}
+
+fn look(path: &Path, kind: Kind) -> io::Result<OnDisk> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(OnDisk::Absent),
         Err(error) => return Err(error),
     };
     let mut bytes = Vec::new();
-    file.take(TASK_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
-    let said = TaskFile::parse(&bytes).ok();
+    file.take(STATEMENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    let said = kind.read(&bytes);
     Ok(OnDisk::Present(bytes, said))
 }
 

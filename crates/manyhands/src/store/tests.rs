@@ -56,7 +56,7 @@ fn a_job_goes_on_where_it_was_with_the_same_invite() {
     first.ledger.credit(UnitRange::new(5, 7), PeerId([4; 32]));
 
     save(&mut first).unwrap();
-    assert_eq!(first.store.task(), truth(3000));
+    assert_eq!(first.store.said(), &Statement::Task(truth(3000)));
     let (spec, ledger, secret, room_key) =
         (first.spec.clone(), first.ledger.clone(), first.secret, first.room_key);
     drop(first);
@@ -253,7 +253,7 @@ fn a_damaged_sidecar_costs_the_invite_and_no_work_in_the_task() {
 
     assert!(!opened.resumed);
     assert!(opened.notices[0].contains("its bytes are damaged"), "{:?}", opened.notices);
-    assert_eq!(opened.store.task(), truth(4000));
+    assert_eq!(opened.store.said(), &Statement::Task(truth(4000)));
     assert_eq!(
         fs::read(folder.path().join("task.json.manyhands.damaged-1")).unwrap(),
         good[..good.len() - 1]
@@ -264,7 +264,7 @@ fn a_damaged_sidecar_costs_the_invite_and_no_work_in_the_task() {
 fn a_sidecar_of_a_newer_version_is_left_alone() {
     let folder = a_folder(LIZ);
     let sidecar = folder.path().join("task.json.manyhands");
-    fs::write(&sidecar, b"manyhands sidecar v2\nwhatever it holds").unwrap();
+    fs::write(&sidecar, b"manyhands sidecar v3\nwhatever it holds").unwrap();
 
     let error = refusal(&folder);
 
@@ -486,6 +486,6 @@ fn compute(opened: &mut Opened, units: std::ops::Range<u64>) {
 fn finish(opened: &mut Opened) {
     compute(opened, 0..opened.spec.units());
     save(opened).unwrap();
-    assert!(opened.store.task().is_finished());
+    assert_eq!(opened.store.said(), &Statement::Task(truth(GOAL)));
     assert!(Path::new(opened.store.path()).exists());
 }

@@ -103,7 +103,9 @@ impl Fixture {
         });
         let progress = watch::channel(None).1;
         let files = Some(Arc::clone(&face));
-        let node = NodeFace { is_host: true, views, progress, commands, task: None, lan: vec![], files };
+        let task = watch::channel(None).1;
+        let node =
+            NodeFace { is_host: true, views, progress, commands, choices: None, task, lan: vec![], files };
         let routes = router(Web { signaling: None, node: Some(node), started: Instant::now() });
         Self { face, list, orders, told, routes, _folder: folder }
     }
