@@ -56,9 +56,16 @@ fn sweep(to: u32) {
 /// What a unit of cost is in time, at several places.
 fn cost() {
     println!("\n{:>9} {:>7} {:>10} {:>12} {:>8}", "from", "numbers", "ms", "us per cost", "factored");
-    for (from, numbers) in
-        [(2, 1000), (1000, 1000), (5000, 1000), (10_000, 1000), (20_000, 500), (40_000, 400), (60_000, 300), (130_000, 100)]
-    {
+    for (from, numbers) in [
+        (2, 1000),
+        (1000, 1000),
+        (5000, 1000),
+        (10_000, 1000),
+        (20_000, 500),
+        (40_000, 400),
+        (60_000, 300),
+        (130_000, 100),
+    ] {
         let units = UnitRange::new(0, numbers);
         let kind = JobKind::Mersenne { from, to: from + 100_000, proofs_from: PROOFS_FROM };
         let start = Instant::now();
@@ -94,7 +101,11 @@ fn single() {
             }
         });
         let mut testing = Run::without_factors(exponent, 64).without_proof();
-        let tested = ms(&mut || while !testing.is_done() { testing.step(u64::MAX); });
+        let tested = ms(&mut || {
+            while !testing.is_done() {
+                testing.step(u64::MAX);
+            }
+        });
         let lucas = ms(&mut || {
             let mut run = Run::without_factors(exponent, u32::MAX);
             while !run.is_done() {
@@ -102,9 +113,14 @@ fn single() {
             }
         });
         let mut proving = Run::without_factors(exponent, 64);
-        let proved = ms(&mut || while !proving.is_done() { proving.step(u64::MAX); });
+        let proved = ms(&mut || {
+            while !proving.is_done() {
+                proving.step(u64::MAX);
+            }
+        });
         let Some((finding, proof)) = proving.finish() else { continue };
-        let Some((proof, Verdict::Composite { residue })) = proof.map(|proof| (proof, finding.verdict)) else {
+        let Some((proof, Verdict::Composite { residue })) = proof.map(|proof| (proof, finding.verdict))
+        else {
             println!("{exponent:>8} {factoring:>9.2} {lucas:>9.1} prime ({tested:.1} with Fermat's)");
             continue;
         };

@@ -169,8 +169,9 @@ fn sieve() -> &'static Sieve {
         let primes: Vec<u32> =
             (3..SIEVE_MAX).filter(|number| manyhands_wire::mersenne::is_prime(*number)).collect();
         let pattern = |prime: u32| {
-            let word =
-                |phase: u32| (0..64).filter(|bit| (phase + bit) % prime == 0).map(|bit| 1 << bit).sum();
+            let word = |phase: u32| {
+                (0..64).filter(|bit| (phase + bit).is_multiple_of(prime)).map(|bit| 1 << bit).sum()
+            };
             (prime < PATTERN_MAX).then(|| (0..prime).map(word).collect())
         };
         let patterns = primes.iter().map(|prime| pattern(*prime)).collect();
@@ -237,7 +238,7 @@ fn inverse(q: u64) -> u64 {
 /// `x / 2^64` modulo q, in `0..q`, for x below `2^64 q`.
 fn reduce(x: u128, q: u64, inverse: u64) -> u64 {
     let multiple = (x as u64).wrapping_mul(inverse);
-    let high = (u128::from(multiple) * u128::from(q) >> 64) as u64;
+    let high = ((u128::from(multiple) * u128::from(q)) >> 64) as u64;
     let (difference, below) = ((x >> 64) as u64).overflowing_sub(high);
     if below { difference.wrapping_add(q) } else { difference }
 }

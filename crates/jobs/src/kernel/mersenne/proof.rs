@@ -20,6 +20,8 @@
 
 mod power;
 mod prove;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use super::residue::{Residue, byte_len};

@@ -115,7 +115,7 @@ fn turn_or_rest(arithmetic: &Arithmetic, challenges: &[u64], turn: usize, x: Num
 }
 
 /// Whether `3^(2^p)` says that 2^p - 1 is composite and that the test's residue ends on these bits.
-fn is_composite_with(end: &Residue, residue: u64) -> bool {
+pub(super) fn is_composite_with(end: &Residue, residue: u64) -> bool {
     // 9 has two bits, and so it has times any power of two; minus those have all but two.
     let of_primes = OF_PRIMES.count_ones();
     let hides_a_prime = end.ones() == of_primes || end.ones() == end.exponent() - of_primes;
