@@ -20,6 +20,9 @@ impl Number {
 }
 
 /// Where the digits of a number stand: in its bits, and in the list of digits.
+///
+/// A digit of `width` bits is stored as the fraction digit/2^width, from -1/2 to 1/2. (A digit that something was added to
+/// may be a little beyond, until the next multiplication.)
 #[derive(Clone, Debug)]
 pub(super) struct Digits {
     pub(super) exponent: u32,
@@ -28,42 +31,49 @@ pub(super) struct Digits {
     pub(super) lanes: usize,
 }
 
+/// Where one digit stands.
+struct Digit {
+    /// Its lowest bit, in `0..=p`.
+    bit: u32,
+    /// How many bits it has, maybe none.
+    width: u32,
+    /// Where it is stored.
+    place: usize,
+}
+
 impl Digits {
-    /// The lowest bit of digit `j`; for `j` = n, the exponent.
-    pub(super) fn bit(&self, j: usize) -> u64 {
-        (u64::from(self.exponent) * j as u64).div_ceil(u64::from(self.length.0))
-    }
-
-    /// The number of bits of digit `j`.
-    pub(super) fn width(&self, j: usize) -> u32 {
-        (self.bit(j + 1) - self.bit(j)) as u32
-    }
-
-    /// Which digit has bit `bit`.
-    pub(super) fn digit_of(&self, bit: u32) -> usize {
-        (u64::from(bit) * u64::from(self.length.0) / u64::from(self.exponent)) as usize
-    }
-
-    /// Where digit `j` is stored.
-    pub(super) fn place(&self, j: usize) -> usize {
-        let part = self.length.0 as usize / self.lanes;
-        j % part * self.lanes + j / part
+    /// All digits in order: digit j begins at bit ceil(pj/n).
+    fn each(&self) -> impl Iterator<Item = Digit> {
+        let (n, lanes) = (self.length.0, self.lanes);
+        let (smaller, larger) = (self.exponent / n, self.exponent % n);
+        let part = n as usize / lanes;
+        // How many n-th of a bit are missing from pj/n to the next whole bit.
+        let (mut missing, mut bit) = (0, 0);
+        (0..lanes).flat_map(move |lane| (0..part).map(move |row| row * lanes + lane)).map(move |place| {
+            let digit = Digit { bit, width: smaller + u32::from(missing < larger), place };
+            bit += digit.width;
+            missing = if missing < larger { missing + n - larger } else { missing - larger };
+            digit
+        })
     }
 
     /// The digits, in the order they are stored, of 2^`shift` times the value in `words`.
     pub(super) fn split(&self, words: &[u64], shift: u32) -> Aligned {
-        let n = self.length.0 as usize;
-        let mut digits = Aligned::zeros(n);
+        let mut digits = Aligned::zeros(self.length.0 as usize);
         let mut carry = 0;
-        for j in 0..n {
-            let width = self.width(j);
-            let from = (self.bit(j) + u64::from(self.exponent - shift)) % u64::from(self.exponent);
-            let digit = i64::from(self.bits(words, from as u32, width)) + carry;
-            carry = balanced_carry(digit, width);
-            digits[self.place(j)] = (digit - (carry << width)) as f64 / power(width);
+        for Digit { bit, width, place } in self.each() {
+            let whole = i64::from(self.bits(words, self.unshifted(bit, shift), width)) + carry;
+            carry = balanced_carry(whole, width);
+            digits[place] = fraction(whole - (carry << width), width);
         }
-        digits[0] += carry as f64 / power(self.width(0));
+        // Digit 0 is one of the larger ones, if there are any.
+        digits[0] += fraction(carry, self.exponent.div_ceil(self.length.0));
         digits
+    }
+
+    /// Which bit of the residue is bit `bit` of what is stored.
+    fn unshifted(&self, bit: u32, shift: u32) -> u32 {
+        if bit >= shift { bit - shift } else { bit + (self.exponent - shift) }
     }
 
     /// The bits `from..from + width` of the value in `words`, where bit p is bit 0 again.
@@ -71,7 +81,7 @@ impl Digits {
         let word = |index: u32| u128::from(words.get(index as usize).copied().unwrap_or(0));
         let piece = |from: u32, width: u32| {
             let both = word(from / 64) | word(from / 64 + 1) << 64;
-            ((both >> (from % 64)) as u64 & ((1 << width) - 1)) as u32
+            (both >> (from % 64)) as u32 & ((1 << width) - 1)
         };
         let low = width.min(self.exponent - from);
         piece(from, low) | piece(0, width - low) << low
@@ -79,59 +89,69 @@ impl Digits {
 
     /// The words of the residue, in `0..2^p - 1`, whose digits times 2^`shift` these are.
     pub(super) fn join(&self, digits: &[f64], shift: u32) -> Vec<u64> {
-        let n = self.length.0 as usize;
-        let mut whole: Vec<i64> =
-            (0..n).map(|j| (digits[self.place(j)] * power(self.width(j))) as i64).collect();
+        let mut whole: Vec<i64> = self.each().map(|digit| digit.whole(digits)).collect();
         let mut carry = 0;
         loop {
-            for (j, digit) in whole.iter_mut().enumerate() {
-                let width = self.width(j);
-                *digit += carry;
-                carry = *digit >> width;
-                *digit -= carry << width;
+            for (whole, Digit { width, .. }) in whole.iter_mut().zip(self.each()) {
+                *whole += carry;
+                carry = *whole >> width;
+                *whole -= carry << width;
             }
             if carry == 0 {
                 break;
             }
         }
         let mut words = vec![0_u64; self.exponent.div_ceil(64) as usize];
-        if (0..n).all(|j| whole[j] == (1 << self.width(j)) - 1) {
+        if whole.iter().zip(self.each()).all(|(whole, digit)| *whole == (1 << digit.width) - 1) {
             return words;
         }
-        for (j, &digit) in whole.iter().enumerate() {
-            let from = (self.bit(j) + u64::from(self.exponent - shift)) % u64::from(self.exponent);
-            let (from, digit) = (from as u32, digit.cast_unsigned());
-            let low = self.width(j).min(self.exponent - from);
-            put(&mut words, from, digit & ((1 << low) - 1));
-            put(&mut words, 0, digit >> low);
+        for (whole, Digit { bit, width, .. }) in whole.into_iter().zip(self.each()) {
+            let (from, whole) = (self.unshifted(bit, shift), whole.cast_unsigned());
+            let low = width.min(self.exponent - from);
+            put(&mut words, from, whole & ((1 << low) - 1));
+            put(&mut words, 0, whole >> low);
         }
         words
     }
 
     /// Multiplies the number that the digits stand for.
     pub(super) fn scale(&self, digits: &mut [f64], by: u32) {
-        let n = self.length.0 as usize;
-        let mut factor = i64::from(by);
         let mut carry = 0;
-        loop {
-            for j in 0..n {
-                let width = self.width(j);
-                let digit = &mut digits[self.place(j)];
-                let product = (*digit * power(width)) as i64 * factor + carry;
-                carry = balanced_carry(product, width);
-                *digit = (product - (carry << width)) as f64 / power(width);
+        for digit in self.each() {
+            carry = digit.set(digits, digit.whole(digits) * i64::from(by) + carry);
+        }
+        // After the last digit of all comes the first, as 2^p is 1.
+        while carry != 0 {
+            for digit in self.each() {
+                carry = digit.set(digits, digit.whole(digits) + carry);
+                if carry == 0 {
+                    break;
+                }
             }
-            if carry == 0 {
-                break;
-            }
-            factor = 1;
         }
     }
 
     /// Subtracts 2^`bit`, without a carry: the next multiplication sees to that.
     pub(super) fn subtract_bit(&self, digits: &mut [f64], bit: u32) {
-        let j = self.digit_of(bit);
-        digits[self.place(j)] -= 1.0 / power((self.bit(j + 1) - u64::from(bit)) as u32);
+        let (p, n) = (u64::from(self.exponent), u64::from(self.length.0));
+        let j = u64::from(bit) * n / p;
+        let end = (p * (j + 1)).div_ceil(n) as u32;
+        let part = n as usize / self.lanes;
+        digits[j as usize % part * self.lanes + j as usize / part] -= fraction(1, end - bit);
+    }
+}
+
+impl Digit {
+    /// The digit itself.
+    fn whole(&self, digits: &[f64]) -> i64 {
+        (digits[self.place] * power(self.width)) as i64
+    }
+
+    /// Makes it a digit with this value, and returns what there is to carry.
+    fn set(&self, digits: &mut [f64], whole: i64) -> i64 {
+        let carry = balanced_carry(whole, self.width);
+        digits[self.place] = fraction(whole - (carry << self.width), self.width);
+        carry
     }
 }
 
@@ -140,9 +160,14 @@ fn power(width: u32) -> f64 {
     (1_u64 << width) as f64
 }
 
+/// whole/2^width
+fn fraction(whole: i64, width: u32) -> f64 {
+    whole as f64 / power(width)
+}
+
 /// What to carry over from a digit, so that what is left is between minus and plus half of 2^`width`.
-fn balanced_carry(digit: i64, width: u32) -> i64 {
-    if width == 0 { digit } else { (digit + (1 << (width - 1)) - i64::from(digit > 0)) >> width }
+fn balanced_carry(whole: i64, width: u32) -> i64 {
+    if width == 0 { whole } else { (whole + (1 << (width - 1)) - i64::from(whole > 0)) >> width }
 }
 
 /// Sets the bits of `value` in `words` from bit `from` on.
