@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 use manyhands_core::{Command, Config, Event, HostConfig, RoomKey, View};
 use manyhands_peer::{Options, Peer, ServerState};
 use manyhands_signaling::{ServedRooms, Server};
-use manyhands_wire::PeerId;
 use manyhands_wire::frame::PeerKind;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{mpsc, watch};
@@ -27,7 +26,7 @@ use crate::doors::{Doors, announced, entries, own_address};
 use crate::exit::{Failure, Outcome};
 use crate::files::{self, Files, Wired};
 use crate::http::{Choice, NodeFace, Progress, Web, router};
-use crate::identity::random;
+use crate::identity::{self, random};
 use crate::introductions::Introductions;
 use crate::invites::Invites;
 use crate::listen::{Serving, listen};
@@ -60,7 +59,7 @@ pub(crate) async fn run(args: HostArgs) -> Outcome {
     for notice in &job.notices {
         voice.warn(notice);
     }
-    let room = RoomKey::new(&public_key(&job.secret), job.room_key);
+    let room = RoomKey::new(&identity::public_key(&job.secret), job.room_key);
     // A job that is made up to be measured leaves nothing behind.
     let beside = match (&job.store, args.delay) {
         (Some(store), _) => Some(files_beside(store.path())),
@@ -149,10 +148,6 @@ fn files_beside(task: &Path) -> PathBuf {
     let mut name = task.file_name().unwrap_or_default().to_owned();
     name.push(".manyhands-files");
     task.with_file_name(name)
-}
-
-fn public_key(secret: &[u8; 32]) -> PeerId {
-    PeerId(ed25519_dalek::SigningKey::from_bytes(secret).verifying_key().to_bytes())
 }
 
 /// Starts the job when the person presses Enter. The thread ends with the program.

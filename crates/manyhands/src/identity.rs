@@ -9,6 +9,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use manyhands_wire::PeerId;
 
 /// The most programs of one person that run at the same time.
 const KEYS_MAX: usize = 256;
@@ -53,6 +54,11 @@ pub(crate) fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
     getrandom::fill(&mut bytes)
         .map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;
     Ok(bytes)
+}
+
+/// The id of whoever has this secret key.
+pub(crate) fn public_key(secret: &[u8; 32]) -> PeerId {
+    PeerId(ed25519_dalek::SigningKey::from_bytes(secret).verifying_key().to_bytes())
 }
 
 fn read_or_make(mut file: File, path: &Path, index: usize) -> anyhow::Result<Identity> {

@@ -23,6 +23,8 @@ use std::time::{Duration, Instant};
 
 use manyhands_core::RoomKey;
 use manyhands_core::view::MessageView;
+use manyhands_wire::mersenne::{EXPONENT_MAX, EXPONENT_MIN, PROOFS_FROM};
+use manyhands_wire::{JobKind, JobSpec};
 use serde_json::json;
 
 use crate::exit::{Failure, Outcome, Reason};
@@ -30,8 +32,9 @@ use crate::http::node::{Neighbour, NodeState, Saying};
 use crate::identity::{self, random};
 use crate::voice::{print, print_error};
 
-use args::{NodeArgs, RemoveArgs, SendArgs, StartArgs, WhichArgs};
+use args::{NetworkJob, NodeArgs, RemoveArgs, SendArgs, StartArgs, WhichArgs};
 use ask::Client;
+use node::HostOrders;
 use start::{Starting, ask_all, check_ports, next_free_port, wait_for_abandoned};
 use state::{Folder, Network, Node};
 
@@ -60,6 +63,7 @@ pub(crate) fn start_network(args: &StartArgs) -> Outcome {
             format!("{} nodes from port {} on: there are no such ports", args.nodes, args.base_port);
         return Err(Failure::new(Reason::Usage, message));
     }
+    let (room, host) = room_and_host(args)?;
     let folder = open(&args.which)?;
     let _change = folder.change()?;
     if let Ok(None) = folder.read() {
@@ -77,8 +81,6 @@ pub(crate) fn start_network(args: &StartArgs) -> Outcome {
     }
     folder.clear();
 
-    // Nobody holds this room's key pair: the network has no host, and no job.
-    let room = RoomKey { host: random()?, key: random()? };
     let node = |number: u16| Node {
         number,
         id: String::new(),
@@ -92,12 +94,16 @@ pub(crate) fn start_network(args: &StartArgs) -> Outcome {
     // Nodes run elsewhere.
     files.folder = files.folder.map(std::path::absolute).transpose()?;
     let files = (!files.no_files).then_some(files);
-    let mut network = Network { room: room.fragment(), base_port: args.base_port, files, nodes };
+    let threads = if host.is_some() { args.threads } else { 0 };
+    let mut network = Network { room: room.fragment(), base_port: args.base_port, files, threads, nodes };
 
     folder.allow(&network.room)?;
     let mut starting = Starting::new();
+    let has_job = host.is_some();
+    let mut host = host;
     for node in &network.nodes {
-        starting.start(&folder, &network, node)?;
+        // The first has it.
+        starting.start(&folder, &network, node, host.take())?;
     }
     let mut progress = show::Progress::new(network.nodes.len(), args.which.json);
     let up =
@@ -106,9 +112,33 @@ pub(crate) fn start_network(args: &StartArgs) -> Outcome {
         node.id = state.id;
     }
     folder.write(&network)?;
+    if has_job {
+        Client::new().post(&network.nodes[0], "/api/start", None)?;
+    }
     starting.stay()?;
     show::started(&folder, &network, begun.elapsed(), args.which.json);
     Ok(())
+}
+
+/// The room of a network, and what its first node is told if there is a job.
+fn room_and_host(args: &StartArgs) -> Result<(RoomKey, Option<HostOrders>), Failure> {
+    let Some(NetworkJob::Mersenne) = args.job else {
+        if let Some(option) = args.search.first_given() {
+            let message = format!("{option} is for a search: say --job mersenne");
+            return Err(Failure::new(Reason::Usage, message));
+        }
+        // Nobody holds this room's key pair: the network has no host, and no job.
+        return Ok((RoomKey { host: random()?, key: random()? }, None));
+    };
+    args.search.check()?;
+    let kind = JobKind::Mersenne {
+        from: args.search.from.unwrap_or(EXPONENT_MIN),
+        to: args.search.to.unwrap_or(EXPONENT_MAX),
+        proofs_from: args.search.proofs_from.unwrap_or(PROOFS_FROM),
+    };
+    let job = JobSpec { kind, asked_by: name(1), salt: random()? };
+    let secret = random()?;
+    Ok((RoomKey::new(&identity::public_key(&secret), random()?), Some(HostOrders { secret, job })))
 }
 
 /// `manyhands stop-network`
@@ -246,7 +276,7 @@ pub(crate) fn add_node(args: &WhichArgs) -> Outcome {
 
     folder.allow(&network.room)?;
     let mut starting = Starting::new();
-    starting.start(&folder, &network, &node)?;
+    starting.start(&folder, &network, &node, None)?;
     let has_links = |up: &[NodeState]| up.iter().all(|state| state.links.len() >= node.from.len());
     let up = starting.wait(&folder, std::slice::from_ref(&node), LINKED_WITHIN, has_links, |_| {})?;
     node.id = up.into_iter().map(|state| state.id).collect();

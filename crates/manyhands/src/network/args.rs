@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::NODES_MAX;
+use crate::cli::job::SearchArgs;
 use crate::files::args::FilesArgs;
 
 /// Which network.
@@ -31,9 +32,14 @@ Examples:
   manyhands remove-node 9
   manyhands stop-network
   manyhands start-network --nodes 5 --network b --base-port 7101     a second network beside the first
+  manyhands start-network --nodes 4 --job mersenne --to 20000        every node searches for primes, with a thread each
 
 Each node is a process of its own, starts from two others (a ring and a chord, so that any three may be lost), and finds
-more peers by itself. The command ends once all are linked; the nodes stay until stop-network.")]
+more peers by itself. The command ends once all are linked; the nodes stay until stop-network.
+
+With a job node 1 is its host, and the job begins when all are linked. network-status shows which primes each node knows, and
+manyhands primes http://127.0.0.1:7003 what node 3 has heard, from whom and along which path. What the nodes compute is in their
+memory only: stop-network forgets it. Save it before with: manyhands primes http://127.0.0.1:7001 --results FILE")]
 pub(crate) struct StartArgs {
     /// How many nodes
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=i64::from(NODES_MAX)))]
@@ -41,10 +47,25 @@ pub(crate) struct StartArgs {
     /// The port of node 1; node 2 has the next, and so on
     #[arg(long, value_name = "PORT", env = "MANYHANDS_BASE_PORT", default_value_t = 7001, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) base_port: u16,
+    /// What the nodes compute together [default: nothing]
+    #[arg(long, value_name = "JOB", value_enum)]
+    pub(crate) job: Option<NetworkJob>,
+    #[command(flatten)]
+    pub(crate) search: SearchArgs,
+    /// How many threads each node lends to the job
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: u16,
     #[command(flatten)]
     pub(crate) files: FilesArgs,
     #[command(flatten)]
     pub(crate) which: WhichArgs,
+}
+
+/// What a network can compute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NetworkJob {
+    /// Search for Mersenne primes
+    Mersenne,
 }
 
 /// One node.

@@ -1,4 +1,4 @@
-//! One node of a network: a process that lends no threads, and only links, hears and passes on.
+//! One node of a network: a process that links, hears and passes on, and computes where the network has a job.
 //!
 //! Whoever starts it says on its standard input what it is to be, in one line of JSON, and then, once the whole
 //! network is up, that it may stay. If that input ends before, whoever started it is gone, and so goes the node: a start
@@ -10,9 +10,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use manyhands_core::{Config, Event, RoomKey};
+use manyhands_core::{Config, Event, HostConfig, RoomKey};
 use manyhands_peer::Options;
 use manyhands_signaling::{ServedRooms, Server};
+use manyhands_wire::JobSpec;
 use manyhands_wire::frame::PeerKind;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -57,6 +58,19 @@ pub(super) struct Orders {
     pub(super) lock: PathBuf,
     /// How it keeps files, and where.
     pub(super) files: Option<(FilesArgs, PathBuf)>,
+    /// How many threads it lends.
+    pub(super) threads: u16,
+    /// The job that it hosts, if it is the one that does.
+    pub(super) host: Option<HostOrders>,
+}
+
+/// What the one node is told that hosts the network's job.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct HostOrders {
+    /// The secret half of the key that the room is bound to.
+    pub(super) secret: [u8; 32],
+    /// The job. It waits until somebody says that it may begin.
+    pub(super) job: JobSpec,
 }
 
 /// Runs a node until it is told to leave.
@@ -88,24 +102,32 @@ async fn serve(orders: Orders, log: &Log) -> Outcome {
     let room = RoomKey::parse_fragment(&orders.room).context("the room of a node")?;
     let listener = listen(&ListenArgs { port: orders.port, bind: IpAddr::V4(Ipv4Addr::LOCALHOST) }).await?;
     let own = format!("http://{}", listener.local_addr()?);
+    let is_host = orders.host.is_some();
+    let (secret, host) = match orders.host {
+        // Whoever started the network says when all are there.
+        Some(HostOrders { secret, job }) => {
+            (secret, Some(HostConfig { spec: job, ledger: None, wait: u16::MAX }))
+        }
+        None => (random()?, None),
+    };
     let config = Config {
-        secret: random()?,
+        secret,
         room,
         seed: random()?,
         name: orders.name.clone(),
         kind: PeerKind::Native,
-        threads: 0,
+        threads: orders.threads,
         servers: entries(&own, "", &orders.from),
         address: own,
         remembered: None,
-        host: None,
+        host,
         files: None,
     };
     let files = match orders.files {
         Some((args, folder)) => files::open(&args, Some(folder), voice::print_error, &mut signals).await?,
         None => None,
     };
-    let options = Options { throttle_permille: 1000, threads_max: 0 };
+    let options = Options { throttle_permille: 1000, threads_max: orders.threads };
     let (peer, files) = files::spawn(config, options, files);
     let mut events = peer.events();
     let views = peer.views();
@@ -113,7 +135,7 @@ async fn serve(orders: Orders, log: &Log) -> Outcome {
     let server = Server::new(ServedRooms::Only([room.room_id()].into()));
     let face = files.as_ref().map(|files| files.face(&peer, commands.clone()));
     let node = NodeFace {
-        is_host: false,
+        is_host,
         views: views.clone(),
         progress: peer.ledgers(),
         commands,

@@ -96,7 +96,8 @@ pub(super) fn peers(node: &Node, mut peers: Vec<Neighbour>) {
         (peer.link == LinkState::None, number.unwrap_or(u16::MAX), peer.name.clone())
     };
     peers.sort_by_key(order);
-    let mut rows = vec![["NAME", "LINK", "LAST HEARD", "ROUND TRIP", "LINKS", "ADDRESS"].map(str::to_owned)];
+    let heads = ["NAME", "LINK", "LAST HEARD", "ROUND TRIP", "LINKS", "ADDRESS"];
+    let mut rows = vec![heads.map(str::to_owned).to_vec()];
     for peer in &peers {
         let link = match peer.link {
             LinkState::Own => "itself",
@@ -105,7 +106,7 @@ pub(super) fn peers(node: &Node, mut peers: Vec<Neighbour>) {
             LinkState::Open => "open",
             LinkState::Stale => "silent",
         };
-        rows.push([
+        rows.push(vec![
             one_line(&peer.name),
             link.to_owned(),
             peer.heard_ms.map_or("-".to_owned(), |ms| format!("{} ago", numbers::span(ms as f64 / 1000.0))),
@@ -119,9 +120,12 @@ pub(super) fn peers(node: &Node, mut peers: Vec<Neighbour>) {
 
 /// How all nodes of a network are.
 pub(super) fn status(folder: &Folder, network: &Network, states: &[Option<NodeState>], json: bool) {
-    let mut rows = vec![
-        ["NAME", "STATE", "LINKS", "KNOWS", "MESSAGES", "MEMORY", "PROCESS", "ADDRESS"].map(str::to_owned),
-    ];
+    let heads = ["NAME", "STATE", "LINKS", "KNOWS", "MESSAGES", "MEMORY", "PROCESS", "ADDRESS"];
+    let mut rows = vec![heads.map(str::to_owned).to_vec()];
+    let searches = states.iter().flatten().any(|state| state.search.is_some());
+    if searches {
+        rows[0].extend(["PRIMES", "LARGEST", "FOUND BY", "SHARE"].map(str::to_owned));
+    }
     let mut nodes = vec![];
     for (node, state) in network.nodes.iter().zip(states) {
         let pid = folder.process(node.number).filter(|_| !node.removed);
@@ -135,7 +139,11 @@ pub(super) fn status(folder: &Folder, network: &Network, states: &[Option<NodeSt
         let state = state.as_ref().filter(|_| pid.is_some());
         let memory = pid.and_then(resident_bytes);
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-        rows.push([
+        let search = state.and_then(|state| state.search.as_ref());
+        let found_by = search
+            .filter(|search| search.largest.is_some())
+            .map(|search| one_line(&network.name_of(&search.finder_id, &search.finder)));
+        let mut row = vec![
             name(node.number),
             how.to_owned(),
             or_dash(state.map(|state| state.links.len().to_string())),
@@ -144,7 +152,14 @@ pub(super) fn status(folder: &Folder, network: &Network, states: &[Option<NodeSt
             or_dash(memory.map(|bytes| format!("{:.1} MB", bytes as f64 / 1e6))),
             or_dash(pid.map(|pid| pid.to_string())),
             node.url(),
-        ]);
+        ];
+        if searches {
+            row.push(or_dash(search.map(|search| search.primes.to_string())));
+            row.push(or_dash(search.and_then(|search| Some(format!("2^{} - 1", search.largest?)))));
+            row.push(or_dash(found_by.clone()));
+            row.push(or_dash(search.map(|search| format!("{:.1} %", search.share * 100.0))));
+        }
+        rows.push(row);
         nodes.push(json!({
             "number": node.number,
             "name": name(node.number),
@@ -156,6 +171,14 @@ pub(super) fn status(folder: &Folder, network: &Network, states: &[Option<NodeSt
             "links": state.map(|state| state.links.len()),
             "peers": state.map(|state| state.peers),
             "messages": state.map(|state| state.messages),
+            "job": state.map(|state| state.state.clone()),
+            "search": search.map(|search| json!({
+                "frontier": search.frontier,
+                "primes": search.primes,
+                "largest": search.largest,
+                "found_by": found_by,
+                "share": search.share,
+            })),
         }));
     }
     let open = network.present().find(|node| folder.process(node.number).is_some());
@@ -177,15 +200,16 @@ fn resident_bytes(pid: u32) -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
-fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
-    let mut widths = [0; COLUMNS];
+/// Rows of equally many cells, in columns.
+fn table(rows: &[Vec<String>]) -> String {
+    let mut widths = vec![0; rows.first().map_or(0, Vec::len)];
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
     }
-    let line = |row: &[String; COLUMNS]| {
-        let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+    let line = |row: &Vec<String>| {
+        let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         cells.join("  ").trim_end().to_owned()
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use super::ask::Client;
-use super::node::{Orders, STAY};
+use super::node::{HostOrders, Orders, STAY};
 use super::state::{Folder, Network, Node};
 use crate::exit::{Failure, Outcome, Reason};
 use crate::files::args::FilesArgs;
@@ -40,8 +40,14 @@ impl Starting {
         Self { processes: vec![] }
     }
 
-    /// Starts the process of a node.
-    pub(super) fn start(&mut self, folder: &Folder, network: &Network, node: &Node) -> anyhow::Result<()> {
+    /// Starts the process of a node, which hosts the network's job if it is told so.
+    pub(super) fn start(
+        &mut self,
+        folder: &Folder,
+        network: &Network,
+        node: &Node,
+        host: Option<HostOrders>,
+    ) -> anyhow::Result<()> {
         let url_of = |number: &u16| network.nodes.iter().find(|node| node.number == *number).map(Node::url);
         let orders = Orders {
             room: network.room.clone(),
@@ -53,6 +59,8 @@ impl Starting {
                 let path = folder.files_path(node.number, args.folder.as_deref());
                 (FilesArgs { folder: None, ..args }, path)
             }),
+            threads: network.threads,
+            host,
         };
         let log = folder.new_log(node.number)?;
         let program = std::env::current_exe().context("cannot find this program's own file")?;

@@ -32,6 +32,9 @@ pub(super) struct Network {
     /// How its nodes keep files; none if they keep none.
     #[serde(default)]
     pub(super) files: Option<FilesArgs>,
+    /// How many threads each of its nodes lends to its job; none where it has no job.
+    #[serde(default)]
+    pub(super) threads: u16,
     /// All nodes that there ever were, in order.
     pub(super) nodes: Vec<Node>,
 }
@@ -269,8 +272,13 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let folder = Folder::open(state.path(), "default").unwrap();
         let node = Node { number: 1, id: "ab".into(), port: 7001, from: vec![2], removed: false };
-        let network =
-            Network { room: "room=a&key=b".into(), base_port: 7001, files: None, nodes: vec![node] };
+        let network = Network {
+            room: "room=a&key=b".into(),
+            base_port: 7001,
+            files: None,
+            threads: 1,
+            nodes: vec![node],
+        };
 
         assert_eq!(folder.read().unwrap(), None);
         folder.write(&network).unwrap();
