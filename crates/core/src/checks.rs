@@ -1,7 +1,7 @@
 //! Spot checks: some results are computed anew by another peer, and whoever is caught lying loses what nobody checked.
 //!
 //! 1. A result that its computer signed may be drawn for a check, after it came: of the first few of each peer every one, by one
-//!    of those that got it; of later ones about one in [`ONE_IN`], by whoever of them draws it at random.
+//!    of those that got it; of later ones about one in [`ONE_IN`] or [`ONE_IN_SEARCH`], by whoever of them draws it at random.
 //! 2. If the outcomes differ, the signed result is the proof ([`Frame::Lie`](manyhands_wire::Frame::Lie)). Everybody computes it
 //!    anew before believing it; who accuses without reason is not listened to any more, and its own results are checked. A peer that lends no threads believes
 //!    the greater part of those that do.
@@ -11,18 +11,23 @@
 //!
 //! Jobs whose results can be only one thing, such as waiting, need no check.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use manyhands_wire::frame::Record;
-use manyhands_wire::{Block, Outcome, PeerId, UnitRange};
+use manyhands_wire::mersenne::Finding;
+use manyhands_wire::{Block, JobKind, Outcome, PeerId, UnitRange};
 
 use crate::table::{Set, Table};
 use crate::time::Time;
 
-/// How many results of each peer are checked for certain, and one of how many later.
+/// How many results of each peer are checked for certain.
 const FIRST: u32 = 2;
-const ONE_IN: u64 = 16;
+/// Of how many later results one is checked.
+pub(crate) const ONE_IN: u64 = 16;
+/// The same of tests in a search, where primes, factors and proven residues are all looked at anyway.
+pub(crate) const ONE_IN_SEARCH: u64 = 32;
 /// How many peers get a result at once, about, where a node does not see them all.
 const RECEIVERS: usize = 6;
 /// How many results of one that accused without reason are checked.
@@ -41,6 +46,8 @@ const TELL_EVERY: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 struct Check {
     record: Record,
+    /// Which of its units.
+    range: UnitRange,
     /// Who said that it is a lie.
     accuser: Option<PeerId>,
 }
@@ -90,33 +97,36 @@ impl Checks {
     }
 
     /// A result that its computer signed came. `able` are the peers that could check it, this node (`me`) among them if it
-    /// could; `sees_all` tells whether more may have got it; `chance` is a random number, or none for a result that is checked in any
-    /// case. Returns the units to be computed anew
-    /// here, if it is drawn.
+    /// could; `sees_all` tells whether more may have got it; `chance` is one in how many are checked, and a random number; none for
+    /// a result that is checked in any case. Whether it is drawn.
     pub(crate) fn draw(
         &mut self,
         me: PeerId,
         able: impl Iterator<Item = PeerId>,
         sees_all: bool,
-        chance: Option<u64>,
+        chance: Option<(u64, u64)>,
         record: &Record,
-    ) -> Option<UnitRange> {
+    ) -> bool {
         let able: Vec<PeerId> = able.filter(|peer| *peer != record.signer).collect();
         if !able.contains(&me) {
-            return None;
+            return false;
         }
         // Of too many peers, all are taken for known.
         let is_counted = self.seen.len() < SEEN_MAX || self.seen.contains_key(&record.signer);
         let seen = if is_counted { self.seen.entry(record.signer).or_default() } else { &mut (FIRST + 1) };
         *seen = seen.saturating_add(1);
-        let is_drawn = match chance.filter(|_| *seen > FIRST) {
-            Some(chance) => {
+        match chance.filter(|_| *seen > FIRST) {
+            Some((one_in, chance)) => {
                 let receivers = if sees_all { able.len() } else { able.len().max(RECEIVERS) };
-                chance.is_multiple_of(ONE_IN * receivers as u64)
+                chance.is_multiple_of(one_in * receivers as u64)
             }
             None => able.iter().max_by_key(|peer| lot(record, peer)) == Some(&me),
-        };
-        is_drawn.then(|| self.queue(record.clone(), None)).flatten()
+        }
+    }
+
+    /// These units of a result are to be checked. Returns what is to be computed anew here, unless that is under way.
+    pub(crate) fn add(&mut self, record: Record, range: UnitRange) -> Option<UnitRange> {
+        self.queue(record, range, None)
     }
 
     /// What somebody else signed of exactly this block, if it is kept and differs from `outcome`.
@@ -128,8 +138,9 @@ impl Checks {
     /// This result is to be checked in any case, as what is kept contradicts it; and what is kept too, where it was signed.
     pub(crate) fn dispute(&mut self, record: &Record) -> Option<UnitRange> {
         let kept = self.evidence.get(&record.block).filter(|kept| kept.outcome != record.outcome).cloned();
-        let first = self.queue(record.clone(), None);
-        first.or(kept.and_then(|kept| self.queue(kept, None)))
+        let range = record.block.range();
+        let first = self.queue(record.clone(), range, None);
+        first.or(kept.and_then(|kept| self.queue(kept, range, None)))
     }
 
     /// A peer has given reason to doubt it: some of its latest results are checked. Returns what is to be computed anew here.
@@ -139,28 +150,32 @@ impl Checks {
             self.evidence_order.iter().rev().filter(theirs).take(DOUBTED).copied().collect();
         let records: Vec<Record> =
             latest.iter().filter_map(|block| self.evidence.get(block)).cloned().collect();
-        records.into_iter().filter_map(|record| self.queue(record, None)).collect()
+        records
+            .into_iter()
+            .filter_map(|record| self.queue(record.clone(), record.block.range(), None))
+            .collect()
     }
 
     /// A unit's result proved false: what was signed of it is checked. Returns what is to be computed anew here.
     pub(crate) fn suspect(&mut self, unit: u64) -> Vec<UnitRange> {
         let about = |record: &&Record| record.block.range().contains(unit);
         let records: Vec<Record> = self.evidence.values().filter(about).cloned().collect();
-        records.into_iter().filter_map(|record| self.queue(record, None)).collect()
+        let range = UnitRange::new(unit, unit + 1);
+        records.into_iter().filter_map(|record| self.queue(record, range, None)).collect()
     }
 
-    fn queue(&mut self, record: Record, accuser: Option<PeerId>) -> Option<UnitRange> {
-        let range = record.block.range();
-        if let Some(check) = self.waiting.iter_mut().find(|check| check.record == record) {
+    fn queue(&mut self, record: Record, range: UnitRange, accuser: Option<PeerId>) -> Option<UnitRange> {
+        let is_same = |check: &&mut Check| check.range == range && check.record == record;
+        if let Some(check) = self.waiting.iter_mut().find(is_same) {
             check.accuser = check.accuser.or(accuser);
             return None;
         }
         if self.waiting.len() >= CHECKS_MAX {
             return None;
         }
-        // Computing a block once tells of all results for it.
-        let is_under_way = self.waiting.iter().any(|check| check.record.block == record.block);
-        self.waiting.push_back(Check { record, accuser });
+        // Computing units once tells of all results for them.
+        let is_under_way = self.waiting.iter().any(|check| check.range == range);
+        self.waiting.push_back(Check { record, range, accuser });
         (!is_under_way).then_some(range)
     }
 
@@ -177,7 +192,8 @@ impl Checks {
             return (None, None);
         }
         if can_compute {
-            return (self.queue(record, Some(accuser)), None);
+            let range = record.block.range();
+            return (self.queue(record, range, Some(accuser)), None);
         }
         if self.accusers.len() >= LIARS_MAX && !self.accusers.contains_key(&record.signer) {
             return (None, None);
@@ -190,14 +206,19 @@ impl Checks {
         (None, is_believed.then(|| Verdict::Lie(Box::new(record))))
     }
 
-    /// A block was computed anew: what that says of each result for it.
-    pub(crate) fn on_computed(&mut self, block: Block, cost: u64, outcome: &Outcome) -> Vec<Verdict> {
-        self.units += cost;
+    /// Units were computed anew: what that says of each result for them.
+    pub(crate) fn on_computed(
+        &mut self,
+        kind: &JobKind,
+        range: UnitRange,
+        outcome: &Outcome,
+    ) -> Vec<Verdict> {
+        self.units += kind.cost(range);
         let mut verdicts = Vec::new();
-        while let Some(at) = self.waiting.iter().position(|check| check.record.block == block) {
-            let Some(Check { record, accuser }) = self.waiting.remove(at) else { break };
+        while let Some(at) = self.waiting.iter().position(|check| check.range == range) {
+            let Some(Check { record, accuser, .. }) = self.waiting.remove(at) else { break };
             verdicts.push(match accuser {
-                _ if record.outcome != *outcome => Verdict::Lie(Box::new(record)),
+                _ if *part(kind, &record, range) != *outcome => Verdict::Lie(Box::new(record)),
                 Some(accuser) => Verdict::FalselyAccused(accuser),
                 None => Verdict::True,
             });
@@ -207,7 +228,7 @@ impl Checks {
 
     /// A check was given up: the result is believed.
     pub(crate) fn on_given_up(&mut self, range: UnitRange) {
-        self.waiting.retain(|check| check.record.block.range() != range);
+        self.waiting.retain(|check| check.range != range);
     }
 
     /// How many results wait for their check here.
@@ -272,6 +293,19 @@ impl Checks {
     }
 }
 
+/// What a result says of some of its units.
+fn part<'a>(kind: &JobKind, record: &'a Record, range: UnitRange) -> Cow<'a, Outcome> {
+    match &record.outcome {
+        Outcome::Mersenne(findings) => {
+            let is_in =
+                |finding: &&Finding| kind.unit_of(finding.exponent).is_some_and(|unit| range.contains(unit));
+            Cow::Owned(Outcome::Mersenne(findings.iter().filter(is_in).copied().collect()))
+        }
+        // What adds up is told as a whole.
+        outcome @ (Outcome::Sum(_) | Outcome::Delay(_)) => Cow::Borrowed(outcome),
+    }
+}
+
 /// What decides who checks a result: the highest.
 fn lot(record: &Record, peer: &PeerId) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key("manyhands check v1");
@@ -284,6 +318,7 @@ mod tests {
 
     use super::*;
 
+    const KIND: JobKind = JobKind::Sum { first: 1, last: 1000, unit_size: 1, base: 0 };
     const ME: PeerId = PeerId([1; 32]);
     const OTHER: PeerId = PeerId([2; 32]);
     const WORKER: PeerId = PeerId([3; 32]);
@@ -304,13 +339,9 @@ mod tests {
             let able = || [ME, OTHER, WORKER].into_iter();
             // Numbers that repeat only after a thousand.
             let chance = |salt: u64| (index * 607 + salt) % 1009;
-            let here = mine.draw(ME, able(), true, Some(chance(1)), &record(index)).is_some();
-            let there = others.draw(OTHER, able(), true, Some(chance(500)), &record(index)).is_some();
+            let here = mine.draw(ME, able(), true, Some((ONE_IN, chance(1))), &record(index));
+            let there = others.draw(OTHER, able(), true, Some((ONE_IN, chance(500))), &record(index));
             drawn.push(here || there);
-            // Done at once, so that the queues stay empty.
-            let block = record(index).block;
-            mine.on_computed(block, 1, &Outcome::Sum(1));
-            others.on_computed(block, 1, &Outcome::Sum(1));
         }
 
         assert!(drawn[0] && drawn[1]);
@@ -323,9 +354,9 @@ mod tests {
         let mut checks = Checks::default();
 
         checks.on_accused(OTHER, record(0), true, 2);
-        let truth = checks.on_computed(record(0).block, 1, &Outcome::Sum(1));
+        let truth = checks.on_computed(&KIND, record(0).block.range(), &Outcome::Sum(1));
         checks.on_accused(OTHER, record(1), true, 2);
-        let lie = checks.on_computed(record(1).block, 1, &Outcome::Sum(2));
+        let lie = checks.on_computed(&KIND, record(1).block.range(), &Outcome::Sum(2));
 
         assert_eq!(truth, [Verdict::FalselyAccused(OTHER)]);
         assert_eq!(lie, [Verdict::Lie(Box::new(record(1)))]);

@@ -50,6 +50,8 @@ const STALE_MAX: u8 = 3;
 const BEHIND: Duration = Duration::from_secs(15);
 /// How often one peer is asked at most, unless the link is new.
 const HAVE_PAUSE: Duration = Duration::from_secs(2);
+/// How often a peer is told of the credit at most, where it thinks otherwise.
+const CREDIT_EVERY: Duration = Duration::from_secs(10);
 /// How often peers compare what they have, even if nothing hints at a difference.
 const HAVE_EVERY: Duration = Duration::from_secs(30);
 
@@ -64,6 +66,8 @@ pub(crate) struct Replica {
     shadow: Table<PeerId, UnitSet>,
     /// When each peer was last told what this node has.
     told: Table<PeerId, Time>,
+    /// The same of the credit.
+    credit_told: Table<PeerId, Time>,
     relay: Relay,
 }
 
@@ -94,6 +98,7 @@ impl Replica {
             witnessed: 0,
             shadow: Table::new(),
             told: Table::new(),
+            credit_told: Table::new(),
             relay: Relay::default(),
         }
     }
@@ -352,6 +357,40 @@ impl Replica {
         None
     }
 
+    /// A hash of who has the credit for what.
+    pub(crate) fn credit_digest(&self) -> u64 {
+        let mut hasher = blake3::Hasher::new_derive_key("manyhands credit v1");
+        for CreditRun { units, by } in self.ledger.credit_runs(self.ledger.range()) {
+            hasher.update(&units.start.to_le_bytes()).update(&units.end.to_le_bytes()).update(&by.0);
+        }
+        let [a, b, c, d, e, f, g, h, ..] = *hasher.finalize().as_bytes();
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
+
+    /// A peer told what it thinks of the credit: one that has finished as many units and thinks otherwise is told what this node
+    /// thinks. Both do so, and what is taken from either is the same, so that they agree.
+    pub(crate) fn on_their_credit(
+        &mut self,
+        now: Time,
+        peer: PeerId,
+        done_units: u64,
+        credit: u64,
+        post: &mut Post,
+    ) {
+        let told = self.credit_told.get(&peer).copied().unwrap_or(Time::ZERO);
+        if done_units != self.ledger.done_units()
+            || now.since(told) < CREDIT_EVERY
+            || credit == self.credit_digest()
+        {
+            return;
+        }
+        self.credit_told.insert(peer, now);
+        let runs: Vec<CreditRun> = self.computers(self.ledger.range()).take(ANSWER_CREDIT_MAX).collect();
+        for runs in runs.chunks(RUNS_MAX) {
+            post.send(peer, Frame::Credit { job: self.job, runs: runs.to_vec() });
+        }
+    }
+
     /// A new link: compare.
     pub(crate) fn on_link_up(&mut self, now: Time, peer: PeerId, post: &mut Post) {
         self.say_what_we_have(now, peer, post);
@@ -360,6 +399,7 @@ impl Replica {
     /// The link is gone.
     pub(crate) fn on_link_down(&mut self, peer: &PeerId) {
         self.told.remove(peer);
+        self.credit_told.remove(peer);
         self.relay.lazy.remove(peer);
         self.relay.stale.remove(peer);
         self.relay.behind.remove(peer);

@@ -28,6 +28,11 @@ const SLICES_LEFT_MIN: u64 = 4;
 /// How many times more than its cost a unit may take that is not spared: cost is an average of many.
 pub(crate) const UNSPARED: u64 = 16;
 
+/// Over how much time slices are averaged that take very different times, in microseconds: some dozens of them.
+const EVEN_OUT_US: u64 = 20_000_000;
+/// How much of such time the measurement before the work stands for, in microseconds.
+const KNOWN_US: u64 = 1_000_000;
+
 /// What the person wants of the workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -72,6 +77,8 @@ struct SlotState {
     progress: Option<Progress>,
     /// What slices cost that were over too soon to be measured: it is counted with the next one.
     unmeasured: u64,
+    /// Where slices of equal cost take very different times: what the last ones cost, and how long they took, in microseconds.
+    lately: (u64, u64),
 }
 
 /// The node's workers and what it holds.
@@ -323,7 +330,9 @@ impl Work {
         let slice = state.slice.take_if(|slice| slice.range.start == computed.start)?;
         let cost = self.kind.cost(computed);
         self.gross += cost;
-        if took_us <= 1_000 {
+        if unspared(&self.kind) > 1 {
+            state.even_out(cost, took_us);
+        } else if took_us <= 1_000 {
             state.unmeasured = state.unmeasured.saturating_add(cost);
         } else if !computed.is_empty() {
             let cost = u128::from(cost) + u128::from(std::mem::take(&mut state.unmeasured));
@@ -404,15 +413,15 @@ impl Work {
             Some((
                 Slot(index as u16),
                 rest,
-                slice.cutting || slice.task != Task::Job,
+                slice.cutting || slice.task != Task::Job || slice.range.len() < 2,
                 slot.speed_at(now, &self.kind),
             ))
         });
         let (mut all, mut longest) = (0, None::<(Slot, u64, u64)>);
-        for (slot, rest, cutting, speed) in rests {
+        for (slot, rest, is_whole, speed) in rests {
             all += rest;
             let time = rest.saturating_mul(1_000_000) / speed.max(1);
-            if !cutting && longest.is_none_or(|(_, _, most)| time > most) {
+            if !is_whole && longest.is_none_or(|(_, _, most)| time > most) {
                 longest = Some((slot, rest, time));
             }
         }
@@ -442,6 +451,17 @@ impl Work {
 }
 
 impl SlotState {
+    /// A slice was computed, which may have taken many times more or less than its cost says: what counts is the average.
+    fn even_out(&mut self, cost: u64, took_us: u64) {
+        let (all, us) = (self.lately.0.saturating_add(cost), self.lately.1.saturating_add(took_us));
+        self.lately = if us > EVEN_OUT_US { (all / 2, us / 2) } else { (all, us) };
+        // The measurement beforehand counts as much as a short while of work.
+        let known = u128::from(self.solo) * u128::from(KNOWN_US) / 1_000_000_000;
+        let cost = (u128::from(self.lately.0) + known) * 1_000_000_000;
+        let speed = cost / u128::from(self.lately.1 + KNOWN_US);
+        self.speed = u64::try_from(speed).unwrap_or(u64::MAX).max(1);
+    }
+
     /// Its speed, or less if its slice takes longer than that: a machine may have become slower since.
     fn speed_at(&self, now: Time, kind: &JobKind) -> u64 {
         let Some(slice) = &self.slice else { return self.speed };

@@ -33,6 +33,8 @@ mod trace;
 #[cfg(feature = "nodes")]
 pub mod traffic;
 #[cfg(feature = "nodes")]
+pub mod truth;
+#[cfg(feature = "nodes")]
 pub mod worker;
 #[cfg(feature = "nodes")]
 pub mod world;

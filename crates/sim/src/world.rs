@@ -48,7 +48,7 @@ enum Happening {
     /// The driver tries to connect to a server.
     TryServer(ServerId),
     Link(LinkId, LinkEvent),
-    WorkerDone(Slot, u64),
+    WorkerWakes(Slot, u64),
     Report(Slot, Report),
     Store(StoreEvent),
 }
@@ -327,10 +327,18 @@ impl World {
             }
             Happening::Store(event) => life.node.handle_store(local, event),
             Happening::Report(slot, report) => life.node.handle_worker(local, slot, report),
-            Happening::WorkerDone(slot, generation) => {
-                let Some(report) = life.workers[usize::from(slot.0)].finish(at, generation) else { return };
-                self.truth.on_report(life.node.id(), &report);
-                life.node.handle_worker(local, slot, report);
+            Happening::WorkerWakes(slot, generation) => {
+                let reaction = life.workers[usize::from(slot.0)].wake(at, generation);
+                if reaction.reports.is_empty() && reaction.wake_at.is_none() {
+                    return;
+                }
+                for report in reaction.reports {
+                    self.truth.on_report(life.node.id(), &report);
+                    life.node.handle_worker(local, slot, report);
+                }
+                if let Some((at, generation)) = reaction.wake_at {
+                    self.schedule(at, number, Happening::WorkerWakes(slot, generation));
+                }
             }
         }
         self.drain(number);

@@ -178,6 +178,7 @@ fn a_status(job: JobId, holding: UnitRange, under_way: UnitRange) -> Frame {
         done_units: 0,
         checked_units: 0,
         checks_left: 0,
+        credit: 0,
         liars: 0,
     })
 }

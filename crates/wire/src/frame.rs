@@ -315,6 +315,8 @@ pub struct Status {
     pub checked_units: u64,
     /// How many results it has yet to check.
     pub checks_left: u16,
+    /// A hash of who has the credit for what, as its ledger has it.
+    pub credit: u64,
     /// A hash of who it knows to have lied; 0 while it knows of nobody. Merged results are exchanged by those who agree on it.
     pub liars: u64,
 }

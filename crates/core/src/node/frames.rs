@@ -124,12 +124,13 @@ impl Node {
                 }
             }
             Frame::Status(status) => {
-                let (done_units, liars) = (status.done_units, status.liars);
+                let (done_units, credit, liars) = (status.done_units, status.credit, status.liars);
                 for record in job.checks.on_their_digest(now, peer, liars) {
                     self.post.send(peer, Frame::Lie { job: job.id, record });
                 }
                 let told = job.sharing.on_status(now, peer, status, &job.replica.ledger, &mut job.work);
                 job.replica.on_their_count(now, peer, done_units, &mut self.post);
+                job.replica.on_their_credit(now, peer, done_units, credit, &mut self.post);
                 told.err()
             }
             Frame::Ask(ask) => {

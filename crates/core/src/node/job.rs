@@ -161,6 +161,7 @@ impl Node {
             done_units: 0,
             checked_units: 0,
             checks_left: 0,
+            credit: 0,
             liars: 0,
         };
         if let Some(job) = &self.job {
@@ -176,6 +177,7 @@ impl Node {
             status.done_units = job.replica.ledger.done_units();
             status.checked_units = job.checks.units;
             status.checks_left = u16::try_from(job.checks.left()).unwrap_or(u16::MAX);
+            status.credit = job.replica.credit_digest();
             status.liars = job.checks.digest();
         }
         status

@@ -100,6 +100,7 @@ impl Node {
                 let me = (by != self.me.id()).then(|| self.me.id());
                 let path = std::iter::once(by).chain(path.iter().copied()).chain(me).collect();
                 if let Err(why) = job.primes.on_told(now, by, exponent, path) {
+                    self.gossip.disown(exponent);
                     self.out.push_back(Output::Event(Event::Misbehaved { peer: by, what: why.to_owned() }));
                 }
             }
@@ -190,13 +191,14 @@ impl Node {
     }
 
     /// A result was drawn for a check here: where it is proven, the proof is fetched first.
-    pub(super) fn check_soon(&mut self, now: Time, record: &Record) {
+    pub(super) fn check_soon(&mut self, now: Time, range: UnitRange, record: &Record) {
         let Some(job) = &mut self.job else { return };
-        let wanted = proven(&job.signed.spec.kind, record);
+        let mut wanted = proven(&job.signed.spec.kind, record);
+        wanted.retain(|(unit, _)| range.contains(*unit));
         if wanted.is_empty() || self.waiting.len() >= WAITING_MAX {
-            return job.work.check(record.block.range(), Vec::new());
+            return job.work.check(range, Vec::new());
         }
-        self.waiting.push(Waiting { range: record.block.range(), since: now, wanted });
+        self.waiting.push(Waiting { range, since: now, wanted });
         self.get_proofs(now);
     }
 

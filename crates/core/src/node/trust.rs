@@ -2,12 +2,12 @@
 
 use manyhands_jobs as jobs;
 use manyhands_wire::frame::Record;
-use manyhands_wire::{Block, Frame, Outcome, PeerId, UnitRange};
+use manyhands_wire::{Block, Frame, JobKind, Outcome, PeerId, UnitRange, mersenne};
 use rand_chacha::rand_core::Rng as _;
 
 use super::Node;
 use super::search::proven;
-use crate::checks::Verdict;
+use crate::checks::{ONE_IN, ONE_IN_SEARCH, Verdict};
 use crate::io::{Event, Output, Slot};
 use crate::job::Job;
 use crate::time::Time;
@@ -34,17 +34,21 @@ impl Node {
             let was_sent =
                 |peer: &PeerId| links.get(peer).is_some_and(|theirs| theirs.contains(&record.signer));
             let able = job.sharing.workers().filter(was_sent).chain(can_check.then_some(me));
-            // To look at a proof costs little, so all results that have one are checked.
-            let chance =
-                Some(self.rng.next_u64()).filter(|_| proven(&job.signed.spec.kind, &record).is_empty());
-            if job.checks.draw(me, able, job.sharing.sees_all(), chance, &record).is_some() {
-                drawn.push(record.clone());
+            let Sample { ranges, one_in } = sample(&job.signed.spec.kind, &record, self.rng.next_u64());
+            let chance = one_in.map(|one_in| (one_in, self.rng.next_u64()));
+            if !ranges.is_empty() && job.checks.draw(me, able, job.sharing.sees_all(), chance, &record) {
+                let ranges = ranges.into_iter();
+                drawn.extend(
+                    ranges
+                        .filter_map(|range| job.checks.add(record.clone(), range))
+                        .map(|range| (range, record.clone())),
+                );
                 job.sharing.news = true;
             }
             job.checks.keep(record);
         }
-        for record in drawn {
-            self.check_soon(now, &record);
+        for (range, record) in drawn {
+            self.check_soon(now, range, &record);
         }
     }
 
@@ -100,14 +104,12 @@ impl Node {
             return false;
         };
         job.work.on_check_done(slot);
-        let whole = range.first_block().filter(|block| block.range() == range && slice == range);
         let mut outcomes = blocks.iter().map(|(_, outcome)| outcome.clone());
         let first = outcomes.next();
         let merged = first.and_then(|first| outcomes.try_fold(first, |sum, next| sum.merge(&next)));
-        match whole.zip(merged) {
-            Some((block, outcome)) => {
-                let cost = job.signed.spec.kind.cost(range);
-                for verdict in job.checks.on_computed(block, cost, &outcome) {
+        match merged.filter(|_| slice == range) {
+            Some(outcome) => {
+                for verdict in job.checks.on_computed(&job.signed.spec.kind, range, &outcome) {
                     self.on_verdict(now, verdict);
                 }
             }
@@ -184,5 +186,38 @@ impl Node {
             | jobs::Report::Proved { .. }
             | jobs::Report::Confirmed { .. } => false,
         }
+    }
+}
+
+/// Which units of a result are computed anew if it is drawn for a check.
+struct Sample {
+    ranges: Vec<UnitRange>,
+    /// Of how many such results one is drawn; none if all are.
+    one_in: Option<u64>,
+}
+
+fn sample(kind: &JobKind, record: &Record, chance: u64) -> Sample {
+    let findings = match (kind, &record.outcome) {
+        (JobKind::Mersenne { .. }, Outcome::Mersenne(findings)) => findings,
+        // What adds up can only be checked as a whole.
+        _ => return Sample { ranges: vec![record.block.range()], one_in: Some(ONE_IN) },
+    };
+    let unit = |unit: u64| UnitRange::new(unit, unit + 1);
+    let proven = proven(kind, record);
+    if !proven.is_empty() {
+        // To look at a proof costs little.
+        return Sample { ranges: proven.into_iter().map(|(at, _)| unit(at)).collect(), one_in: None };
+    }
+    // Factors were looked at when they came, and primes are tested by themselves.
+    let tested: Vec<u64> = findings
+        .iter()
+        .filter(|finding| matches!(finding.verdict, mersenne::Verdict::Composite { .. }))
+        .filter_map(|finding| kind.unit_of(finding.exponent))
+        .collect();
+    let count = tested.len() as u64;
+    let chosen = usize::try_from(chance % count.max(1)).ok().and_then(|at| tested.get(at));
+    Sample {
+        ranges: chosen.into_iter().map(|at| unit(*at)).collect(),
+        one_in: Some((ONE_IN_SEARCH / count.max(1)).max(1)),
     }
 }

@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use manyhands_core::node::LINKS_MAX;
 use manyhands_core::view::{MAP_CELLS_MAX, MESSAGES_MAX};
 use manyhands_jobs::Report;
-use manyhands_jobs::kernel::compute;
 use manyhands_ledger::Ledger;
 use manyhands_wire::{JobSpec, Outcome, PeerId};
 use rangemap::RangeSet;
 
 use super::{NodeNumber, World};
+use crate::truth::compute;
 
 /// What the world knows and no node does.
 pub(super) struct Truth {

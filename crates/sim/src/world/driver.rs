@@ -77,11 +77,11 @@ impl World {
             }
             Output::Work(slot, command) => {
                 let reaction = self.lives[number].workers[usize::from(slot.0)].handle(self.now, command);
-                if let Some(report) = reaction.report {
+                for report in reaction.reports {
                     self.schedule(self.now, number, Happening::Report(slot, report));
                 }
-                if let Some((at, generation)) = reaction.finish_at {
-                    self.schedule(at, number, Happening::WorkerDone(slot, generation));
+                if let Some((at, generation)) = reaction.wake_at {
+                    self.schedule(at, number, Happening::WorkerWakes(slot, generation));
                 }
             }
             Output::Event(event) => self.on_event(number, event),

@@ -76,6 +76,7 @@ fn one_of_each() -> Vec<Frame> {
             done_units: 6,
             checked_units: 7,
             checks_left: 1,
+            credit: u64::MAX,
             liars: u64::MAX,
         }),
         Frame::Ask(Ask { job, request: 7, speed: 2000 }),

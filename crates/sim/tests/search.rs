@@ -1,0 +1,246 @@
+//! The search for Mersenne primes in virtual time: news of them, tests that move from peer to peer, and those who lie.
+
+use std::time::Duration;
+
+use ed25519_dalek::{Signer as _, SigningKey};
+use manyhands_core::view::{PrimeState, SearchView};
+use manyhands_core::{Command, Event};
+use manyhands_sim::network::Conditions;
+use manyhands_sim::options::secret;
+use manyhands_sim::{PeerOptions, World};
+use manyhands_wire::flood::{Body, Flood, FloodId};
+use manyhands_wire::{Frame, JobKind, JobSpec, PeerId, Signature};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+/// The exponents up to 2300 that give primes (OEIS A000043).
+const PRIMES: [u32; 17] = [2, 3, 5, 7, 13, 17, 19, 31, 61, 89, 107, 127, 521, 607, 1279, 2203, 2281];
+
+fn search_job(from: u32, to: u32, proofs_from: u32) -> JobSpec {
+    let kind = JobKind::Mersenne { from, to, proofs_from };
+    JobSpec { kind, asked_by: "Liz".into(), salt: [0; 16] }
+}
+
+fn a_peer(identity: u32, cost_per_second: u64) -> PeerOptions {
+    PeerOptions { threads: 1, speed: cost_per_second * 1000, identity, ..PeerOptions::default() }
+}
+
+/// A host with `friends` friends, all of the same speed.
+fn a_room(friends: u32, spec: JobSpec, speed: u64) -> (World, Vec<usize>) {
+    let mut world = World::new(1, spec, Conditions::default());
+    let mut numbers = vec![world.host(a_peer(0, speed), 0, None)];
+    numbers.extend((1..=friends).map(|identity| world.friend(a_peer(identity, speed))));
+    (world, numbers)
+}
+
+fn search(world: &World, number: usize) -> SearchView {
+    world.view(number).search.expect("the job is a search")
+}
+
+fn exponents(world: &World, number: usize) -> Vec<u32> {
+    search(world, number).primes.iter().map(|prime| prime.exponent).collect()
+}
+
+#[test]
+fn everybody_searches_and_knows_every_prime_its_finder_and_the_largest() {
+    for friends in [3, 15] {
+        let (mut world, numbers) = a_room(friends, search_job(2, 2_300, 1 << 16), 1_000);
+
+        assert!(world.run_until(HOUR, World::everybody_knows));
+        world.run_for(Duration::from_secs(5));
+
+        let first = search(&world, 0);
+        for number in numbers {
+            let found = search(&world, number);
+            assert_eq!(exponents(&world, number), PRIMES);
+            assert_eq!(found.frontier, 2_300);
+            for (here, there) in found.primes.iter().zip(&first.primes) {
+                assert_eq!((here.exponent, &here.finder_id), (there.exponent, &there.finder_id));
+                assert_eq!(here.state, PrimeState::Confirmed, "{here:?}");
+                assert!(!here.confirmed_by.contains(&here.finder), "{here:?}");
+            }
+            let view = world.view(number);
+            assert_eq!((view.news[0].value, &view.news[0].finder), (2_281, &first.primes[16].finder));
+            assert!(view.peers.iter().all(|peer| peer.credit_units > 0), "everybody found out something");
+        }
+    }
+}
+
+#[test]
+fn equal_peers_lose_little_by_sharing() {
+    let (mut world, _) = a_room(3, search_job(2_300, 3_200, 1 << 16), 2_000);
+
+    assert!(world.run_until(HOUR, World::everybody_knows));
+
+    let efficiency = world.view(0).room.efficiency.unwrap();
+    let alone = {
+        let (mut world, _) = a_room(0, search_job(2_300, 3_200, 1 << 16), 2_000);
+        assert!(world.run_until(HOUR, World::everybody_knows));
+        world.now().as_micros()
+    };
+    let speedup = alone as f64 / world.now().as_micros() as f64;
+    // About sixty tests for four, of which the last take a tenth of all the time each.
+    assert!(speedup > 4.0 * 0.75, "{speedup} times as fast as alone, by its own account {efficiency}");
+}
+
+#[test]
+fn who_slept_or_comes_late_catches_up() {
+    let (mut world, numbers) = a_room(3, search_job(2, 2_300, 1 << 16), 2_000);
+    world.run_for(Duration::from_secs(3));
+    world.command(numbers[2], Command::Sleep);
+    assert!(world.run_until(HOUR, |world| world.knows(0) && world.knows(1) && world.knows(3)));
+    let asleep = exponents(&world, numbers[2]);
+
+    world.command(numbers[2], Command::Wake);
+    let late = world.friend(a_peer(9, 2_000));
+    assert!(world.run_until(MINUTE, World::everybody_knows));
+    world.run_for(Duration::from_secs(40));
+
+    assert!(asleep.len() < PRIMES.len());
+    for number in [numbers[2], late] {
+        assert_eq!(exponents(&world, number), PRIMES);
+        let primes = search(&world, number).primes;
+        for (here, there) in primes.iter().zip(search(&world, 0).primes) {
+            assert_eq!((here.exponent, &here.finder_id), (there.exponent, &there.finder_id), "{number}");
+        }
+    }
+}
+
+/// One exponent without a small factor that takes one peer ten minutes, and friends who have nothing to do but wait.
+fn a_long_test() -> (World, Vec<usize>, Duration) {
+    let spec = search_job(1_277, 1_277, 100);
+    // A test takes twelve times its cost.
+    let speed = spec.kind.cost(spec.range()) * 12 * 1000 / 600;
+    let mut world = World::new(1, spec, Conditions::default());
+    let peer = |identity| PeerOptions { speed, identity, ..PeerOptions::default() };
+    let numbers = vec![world.host(peer(0), 0, None), world.friend(peer(1)), world.friend(peer(2))];
+    (world, numbers, Duration::from_secs(600))
+}
+
+fn who_tests(world: &World) -> usize {
+    let busy = |number: &usize| world.view(*number).under_way.iter().any(|(_, by)| *by == 0);
+    world.alive().into_iter().find(busy).expect("somebody tests")
+}
+
+#[test]
+fn a_long_test_goes_on_where_it_stood_when_its_peer_leaves() {
+    let (mut world, _, whole) = a_long_test();
+    world.run_for(whole / 2);
+    let progress = search(&world, 0).tests;
+
+    let leaver = who_tests(&world);
+    world.command(leaver, Command::Finish);
+    assert!(world.run_until(HOUR, World::everybody_knows));
+
+    assert!(progress[0].iteration > 550 && progress[0].iterations == 1_277, "{progress:?}");
+    assert!(world.now().as_micros() < 620_000_000, "{} s", world.now().as_micros() / 1_000_000);
+}
+
+#[test]
+fn a_long_test_loses_seconds_when_its_peer_crashes() {
+    let (mut world, _, whole) = a_long_test();
+    world.run_for(whole / 2);
+
+    let victim = who_tests(&world);
+    world.crash(victim, true);
+    assert!(world.run_until(HOUR, World::everybody_knows));
+
+    // Ten seconds since the last time it was saved, and some until it is missed.
+    assert!(world.now().as_micros() < 650_000_000, "{} s", world.now().as_micros() / 1_000_000);
+}
+
+#[test]
+fn a_paused_peer_gives_its_test_away_or_goes_on_with_it() {
+    let (mut world, _, whole) = a_long_test();
+    world.run_for(whole / 2);
+
+    let pauser = who_tests(&world);
+    world.command(pauser, Command::Pause);
+    world.run_for(Duration::from_secs(1));
+    world.command(pauser, Command::Resume);
+    assert!(world.run_until(HOUR, World::everybody_knows));
+
+    assert!(world.now().as_micros() < 640_000_000, "{} s", world.now().as_micros() / 1_000_000);
+}
+
+#[test]
+fn a_worker_that_lies_about_exponents_is_caught_whatever_it_says() {
+    // Below the proofs and above them.
+    for proofs_from in [1 << 16, 1_000] {
+        let mut world = World::new(3, search_job(900, 1_500, proofs_from), Conditions::default());
+        world.host(a_peer(0, 2_000), 0, None);
+        world.friend(a_peer(1, 2_000));
+        world.friend(a_peer(2, 2_000));
+        let liar = PeerOptions { lies_permille: 1000, ..a_peer(3, 2_000) };
+        world.friend(liar);
+
+        assert!(world.run_until(HOUR, World::everybody_knows));
+        world.run_for(Duration::from_secs(30));
+
+        for number in 0..3 {
+            assert_eq!(exponents(&world, number), [1_279], "node {number} with proofs from {proofs_from}");
+        }
+        let caught =
+            |event: &Event| matches!(event, Event::Misbehaved { what, .. } if what.contains("is wrong"));
+        assert!((0..3).any(|number| world.events(number).iter().any(caught)));
+    }
+}
+
+/// A message under the name of one peer, signed by another.
+fn a_flood(originator: u32, signer: u32, body: Body) -> Frame {
+    let key = |identity: u32| SigningKey::from_bytes(&secret(identity));
+    let id = FloodId { originator: PeerId(key(originator).verifying_key().to_bytes()), sequence: 77 };
+    let signature = Signature(key(signer).sign(&Flood::signed_bytes(&id, &body)).to_bytes());
+    Frame::Flood(Box::new(Flood { id, ttl: 8, path: Vec::new(), body, signature }))
+}
+
+#[test]
+fn news_of_a_prime_that_is_none_is_refused_and_counted() {
+    let (mut world, _) = a_room(3, search_job(2, 2_300, 1 << 16), 200);
+    world.run_for(Duration::from_secs(2));
+
+    world.command(2, Command::Say(Body::Prime { exponent: 1_997 }));
+    world.command(2, Command::Say(Body::Prime { exponent: 86_243 }));
+    world.run_for(MINUTE);
+
+    for number in [0, 1, 3] {
+        let found = search(&world, number);
+        assert!(found.primes.iter().all(|prime| prime.exponent < 1_997), "{:?}", found.primes);
+        assert_eq!(found.false_news, 2);
+        assert!(world.view(number).news.iter().all(|news| news.value < 1_997), "the greatest is a true one");
+    }
+}
+
+#[test]
+fn a_forged_finder_is_refused() {
+    let (mut world, _) = a_room(3, search_job(2, 2_300, 1 << 16), 200);
+    world.run_for(Duration::from_secs(2));
+
+    world.forge(2, 0, &a_flood(1, 2, Body::Prime { exponent: 2_281 }));
+    world.run_for(Duration::from_secs(20));
+
+    assert!(exponents(&world, 0).iter().all(|exponent| *exponent != 2_281));
+    let refused =
+        |event: &Event| matches!(event, Event::Misbehaved { what, .. } if what.contains("path does not end"));
+    assert!(world.events(0).iter().any(refused));
+}
+
+#[test]
+fn who_tells_of_anothers_prime_does_not_become_its_finder() {
+    let (mut world, _) = a_room(3, search_job(2, 2_300, 1 << 16), 2_000);
+    // It knows the list by heart.
+    world.run_for(Duration::from_secs(1));
+    world.command(2, Command::Say(Body::Prime { exponent: 2_281 }));
+
+    assert!(world.run_until(HOUR, World::everybody_knows));
+    world.run_for(Duration::from_secs(5));
+
+    let unit = 2_281 - 2;
+    let ledger = world.node(0).ledger().unwrap();
+    let credited = ledger.credit_runs(manyhands_wire::UnitRange::new(unit, unit + 1)).next().unwrap().by;
+    for number in 0..4 {
+        let largest = search(&world, number).primes.into_iter().next_back().unwrap();
+        let finder: String = credited.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!((largest.exponent, largest.finder_id), (2_281, finder));
+    }
+}
