@@ -94,6 +94,8 @@ pub struct HostConfig {
     pub spec: JobSpec,
     /// What was finished before, if anything.
     pub ledger: Option<Ledger>,
+    /// Where tests stood that were under way, as [`Node::saved_tests`] gave them.
+    pub saved: Vec<jobs::worker::Saved>,
     /// How many friends to wait for before the job starts.
     pub wait: u16,
 }
@@ -231,6 +233,13 @@ impl Node {
     /// How many units its own workers computed for the job, and how many they computed anew to check others.
     pub fn computed_units(&self) -> (u64, u64) {
         self.job.as_ref().map_or((0, 0), |job| (job.work.gross, job.checks.units))
+    }
+
+    /// Where long tests stand that are under way here or kept for others, and a number that grows with every change of them. Some
+    /// megabytes perhaps, so take them only when the number has grown.
+    pub fn saved_tests(&self) -> (u64, impl Iterator<Item = jobs::worker::Saved> + '_) {
+        let (version, saved) = self.job.as_ref().map(|job| job.parcels.saved()).unzip();
+        (version.unwrap_or(0), saved.into_iter().flatten())
     }
 
     /// The links it has, proved or not.
@@ -390,7 +399,9 @@ impl Node {
             Command::Pause => self.set_mode(Mode::Paused),
             Command::Resume => self.set_mode(Mode::Working),
             Command::Finish => self.set_mode(Mode::Finishing),
-            Command::SetJob { spec, wait } => self.set_job(now, HostConfig { spec, ledger: None, wait }),
+            Command::SetJob { spec, wait } => {
+                self.set_job(now, HostConfig { spec, ledger: None, saved: Vec::new(), wait })
+            }
             Command::Start => {
                 if self.job.as_ref().is_some_and(|job| job.signed.host == self.me.id()) {
                     self.start(now);

@@ -76,11 +76,20 @@ pub(crate) struct Parcels {
     fetches: Vec<Fetch>,
     /// What could not be fetched from anybody, the newest.
     lost: VecDeque<[u8; 32]>,
+    /// Grows whenever the saved tests that are here change.
+    version: u64,
 }
 
 impl Parcels {
     pub(crate) fn new(job: JobId) -> Self {
-        Self { job, kept: VecDeque::new(), offers: Table::new(), fetches: Vec::new(), lost: VecDeque::new() }
+        Self {
+            job,
+            kept: VecDeque::new(),
+            offers: Table::new(),
+            fetches: Vec::new(),
+            lost: VecDeque::new(),
+            version: 0,
+        }
     }
 
     /// Keeps a parcel that this node's worker made, and tells everybody.
@@ -90,6 +99,29 @@ impl Parcels {
         self.keep(label, bytes, false, post);
     }
 
+    /// The tests that are saved here, for whoever keeps them beyond the program's end, and a number that grows with every
+    /// change of them.
+    pub(crate) fn saved(&self) -> (u64, impl Iterator<Item = Saved> + '_) {
+        let saved = self.kept.iter().filter_map(|kept| match kept.label.kind {
+            ParcelKind::Saved { .. } => {
+                let (unit, state) = (kept.label.unit, kept.bytes.clone());
+                Some(Saved { unit, state, is_foreign: kept.is_foreign })
+            }
+            ParcelKind::Proof => None,
+        });
+        (self.version, saved)
+    }
+
+    /// Takes back what was saved before the program began. How far each test is, is not known: anything newer takes its place.
+    pub(crate) fn recall(&mut self, saved: Vec<Saved>) {
+        for Saved { unit, state, is_foreign } in saved {
+            let Ok(bytes) = u32::try_from(state.len()) else { continue };
+            let hash = *blake3::hash(&state).as_bytes();
+            let label = Label { unit, kind: ParcelKind::Saved { iteration: 0 }, hash, bytes };
+            self.kept.push_back(Kept { label, bytes: state, is_foreign, was_given: false });
+        }
+    }
+
     fn keep(&mut self, label: Label, bytes: Vec<u8>, is_foreign: bool, post: &mut Post) {
         let is_further =
             |kept: &Kept| is_same_sort(kept.label.kind, label.kind) && kept.label.kind > label.kind;
@@ -97,6 +129,7 @@ impl Parcels {
             return;
         }
         self.kept.retain(|kept| kept.label.unit != label.unit || !is_same_sort(kept.label.kind, label.kind));
+        self.version += 1;
         self.kept.push_back(Kept { label, bytes, is_foreign, was_given: false });
         let mut size: usize = self.kept.iter().map(|kept| kept.bytes.len()).sum();
         while self.kept.len() > 1 && (self.kept.len() > KEPT_MAX || size > KEPT_BYTES_MAX) {
@@ -191,7 +224,9 @@ impl Parcels {
         let is_over = |label: &Label| {
             matches!(label.kind, ParcelKind::Saved { .. }) && units.iter().any(|run| run.contains(label.unit))
         };
+        let before = self.kept.len();
         self.kept.retain(|kept| !is_over(&kept.label));
+        self.version += u64::from(self.kept.len() < before);
         self.fetches.retain(|fetch| !is_over(&fetch.label));
         self.offers.values_mut().for_each(|labels| labels.retain(|label| !is_over(label)));
     }

@@ -134,7 +134,12 @@ fn start_peer(
         servers: doors.servers,
         address: doors.address,
         remembered: None,
-        host: job.work.map(|(spec, ledger)| HostConfig { spec, ledger: Some(ledger), wait: args.wait }),
+        host: job.work.map(|(spec, ledger)| HostConfig {
+            spec,
+            ledger: Some(ledger),
+            saved: Vec::new(),
+            wait: args.wait,
+        }),
         files: None,
     };
     let options = Options { throttle_permille: args.work.throttle.0, threads_max: threads };

@@ -127,7 +127,7 @@ impl World {
 
     /// Starts the host, which waits for that many friends and remembers `ledger`.
     pub fn host(&mut self, options: PeerOptions, wait: u16, ledger: Option<Ledger>) -> NodeNumber {
-        let host = HostConfig { spec: self.spec.clone(), ledger, wait };
+        let host = HostConfig { spec: self.spec.clone(), ledger, saved: Vec::new(), wait };
         self.live(PeerOptions { identity: 0, ..options }, Some(host))
     }
 

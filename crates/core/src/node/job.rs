@@ -44,6 +44,7 @@ impl Node {
         job.work.mine = job.replica.ledger.missing(job.open()).collect();
         job.work.calibrate(&mut self.out);
         job.work.mode = self.mode;
+        job.parcels.recall(host.saved);
         let complete = job.replica.ledger.is_complete();
         self.post.send_all(Frame::Job(job.signed.clone()));
         self.job = Some(job);

@@ -106,7 +106,7 @@ async fn serve(orders: Orders, log: &Log) -> Outcome {
     let (secret, host) = match orders.host {
         // Whoever started the network says when all are there.
         Some(HostOrders { secret, job }) => {
-            (secret, Some(HostConfig { spec: job, ledger: None, wait: u16::MAX }))
+            (secret, Some(HostConfig { spec: job, ledger: None, saved: Vec::new(), wait: u16::MAX }))
         }
         None => (random()?, None),
     };

@@ -56,7 +56,7 @@ impl Party {
     /// The host, who waits for so many friends.
     pub(crate) fn host(&self, kind: JobKind, wait: u16, lends: Lends) -> Peer {
         let spec = JobSpec { kind, asked_by: "Liz".into(), salt: [3; 16] };
-        let host = HostConfig { spec, ledger: None, wait };
+        let host = HostConfig { spec, ledger: None, saved: Vec::new(), wait };
         spawn(config(HOST_SECRET, self.room, lends.threads, &self.address, Some(host)), options(lends))
     }
 
