@@ -12,11 +12,11 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use manyhands_jobs::kernel::mersenne::{Run, Verification, factor, findings, proof};
-use manyhands_wire::mersenne::{PROOFS_FROM, Verdict, is_prime};
+use manyhands_wire::mersenne::{Finding, PROOFS_FROM, Verdict, is_prime};
 use manyhands_wire::{JobKind, UnitRange};
 
-/// Exponents of composites without small factors, and of primes.
-const EXPONENTS: [u32; 8] = [2203, 9941, 19_937, 44_497, 65_537, 86_243, 216_091, 300_007];
+/// Exponents of composites, and of some primes.
+const EXPONENTS: [u32; 10] = [2203, 9941, 10_007, 20_011, 44_497, 65_537, 86_249, 131_101, 216_091, 216_103];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -82,63 +82,65 @@ fn cost() {
     }
 }
 
-/// Single exponents: factoring, test, proof.
+/// Single exponents: what each part takes.
 fn single() {
     println!(
-        "\n{:>8} {:>9} {:>9} {:>9} {:>8} {:>8} {:>10} {:>10} {:>8}",
-        "exponent", "factor ms", "test ms", "prove ms", "verify", "share", "proof B", "trail B", "sq share"
+        "\n{:>8} {:>9} {:>9} {:>9} {:>9} {:>9} {:>7} {:>9} {:>8} {:>9}",
+        "exponent",
+        "factor ms",
+        "Lucas ms",
+        "Fermat ms",
+        "prove ms",
+        "verify ms",
+        "share",
+        "squarings",
+        "proof B",
+        "trail B"
     );
     for exponent in EXPONENTS.into_iter().filter(|exponent| is_prime(*exponent)) {
-        let ms = |work: &mut dyn FnMut()| {
-            let start = Instant::now();
-            work();
-            start.elapsed().as_secs_f64() * 1e3
-        };
-        let factoring = ms(&mut || {
+        let factoring = ms(|| {
             let mut factoring = factor::Factoring::new(exponent);
             while !factoring.is_done() {
                 factoring.step(u64::MAX);
             }
         });
-        let mut testing = Run::without_factors(exponent, 64).without_proof();
-        let tested = ms(&mut || {
-            while !testing.is_done() {
-                testing.step(u64::MAX);
-            }
-        });
-        let lucas = ms(&mut || {
-            let mut run = Run::without_factors(exponent, u32::MAX);
-            while !run.is_done() {
-                run.step(u64::MAX);
-            }
-        });
-        let mut proving = Run::without_factors(exponent, 64);
-        let proved = ms(&mut || {
-            while !proving.is_done() {
-                proving.step(u64::MAX);
-            }
-        });
-        let Some((finding, proof)) = proving.finish() else { continue };
-        let Some((proof, Verdict::Composite { residue })) = proof.map(|proof| (proof, finding.verdict))
-        else {
-            println!("{exponent:>8} {factoring:>9.2} {lucas:>9.1} prime ({tested:.1} with Fermat's)");
+        let (lucas, _) = run(Run::without_factors(exponent, u32::MAX));
+        let (fermat, _) = run(Run::without_factors(exponent, 0).without_proof());
+        let (both, (finding, proof)) = run(Run::without_factors(exponent, 0));
+        let (Some(proof), Verdict::Composite { residue }) = (proof, finding.verdict) else {
+            println!("{exponent:>8} {factoring:>9.2} {lucas:>9.1} {fermat:>9.1} prime");
             continue;
         };
-        let verified = ms(&mut || {
-            if let Some(mut verification) = Verification::new(exponent, residue, &proof) {
-                while verification.verdict().is_none() {
-                    verification.step(u64::MAX);
-                }
-                assert_eq!(verification.verdict(), Some(true), "an honest proof is right");
+        let verifying = ms(|| {
+            let mut verification =
+                Verification::new(exponent, residue, &proof).expect("an honest proof has the form of one");
+            while verification.verdict().is_none() {
+                verification.step(u64::MAX);
             }
+            assert_eq!(verification.verdict(), Some(true), "an honest proof is right");
         });
         println!(
-            "{exponent:>8} {factoring:>9.2} {tested:>9.1} {:>9.1} {verified:>8.2} {:>7.2}% {:>10} {:>10} {:>7.2}%  LL {lucas:.1}",
-            proved - tested,
-            verified / tested * 100.0,
+            "{exponent:>8} {factoring:>9.2} {lucas:>9.1} {fermat:>9.1} {:>9.1} {verifying:>9.2} {:>6.2}% {:>8.2}% {:>8} {:>9}",
+            both - fermat,
+            verifying / fermat * 100.0,
+            proof::verification_squarings(exponent) as f64 / f64::from(exponent) * 100.0,
             proof.len(),
             proof::trail_bytes(exponent),
-            proof::verification_squarings(exponent) as f64 / f64::from(exponent) * 100.0,
         );
     }
+}
+
+fn run(mut run: Run) -> (f64, (Finding, Option<Vec<u8>>)) {
+    let took = ms(|| {
+        while !run.is_done() {
+            run.step(u64::MAX);
+        }
+    });
+    (took, run.finish().expect("it is done"))
+}
+
+fn ms(work: impl FnOnce()) -> f64 {
+    let start = Instant::now();
+    work();
+    start.elapsed().as_secs_f64() * 1e3
 }

@@ -4,6 +4,7 @@ use manyhands_jobs::kernel::mersenne::residue::byte_len;
 use manyhands_jobs::kernel::mersenne::{Run, SavedError, Verification, findings, proof, reference, test};
 use manyhands_wire::UnitRange;
 use manyhands_wire::mersenne::{EXPONENT_MAX, Verdict, divides, is_prime};
+use manyhands_wire::parcel::PARCEL_BYTES_MAX;
 
 /// Proofs of everything that can have one.
 const ALL_PROVEN: u32 = 0;
@@ -111,6 +112,8 @@ fn proofs_stay_within_their_limits() {
     for exponent in (proof::EXPONENT_MIN..EXPONENT_MAX).step_by(997).chain([216_091, EXPONENT_MAX]) {
         let p = u64::from(exponent);
         assert!(proof::trail_bytes(exponent) <= proof::TRAIL_BYTES_MAX);
+        let saved = proof::trail_bytes(exponent) + 3 * byte_len(exponent) as u64 + 47;
+        assert!(saved.max(proof::size(exponent)) <= u64::from(PARCEL_BYTES_MAX), "{exponent}");
         let left = exponent - proof::squarings(exponent);
         assert!((6..=8).contains(&proof::power(exponent)) && left < 1 << proof::power(exponent));
         if exponent > 216_000 {

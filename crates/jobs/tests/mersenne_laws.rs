@@ -1,5 +1,7 @@
 //! Runs that are interrupted anywhere, and bytes that anybody may have made.
 
+#![cfg(not(target_arch = "wasm32"))]
+
 use manyhands_jobs::kernel::mersenne::residue::byte_len;
 use manyhands_jobs::kernel::mersenne::{Run, Verification, proof};
 use manyhands_wire::mersenne::{Finding, is_prime};

@@ -1,5 +1,7 @@
 //! The kernel of `sum` against plain additions, on every path of this processor.
 
+#![cfg(not(target_arch = "wasm32"))]
+
 use std::hint::black_box;
 
 use manyhands_jobs::kernel::compute;

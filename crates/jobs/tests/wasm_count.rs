@@ -3,6 +3,8 @@
 //! The module is the example `metered`, built as the page's workers are. Fuel is what the interpreter counts: about one for
 //! each instruction. Beside counting, the test looks into the module for the loop that was measured.
 
+#![cfg(not(target_arch = "wasm32"))]
+
 mod common;
 
 use std::hint::black_box;

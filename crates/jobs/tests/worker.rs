@@ -1,5 +1,7 @@
 //! The worker against a clock that goes as the test likes.
 
+#![cfg(not(target_arch = "wasm32"))]
+
 use std::time::Duration;
 
 use manyhands_jobs::kernel::compute;
