@@ -25,17 +25,17 @@ struct Server {
     rest: RefCell<Option<Timeout>>,
 }
 
-/// Serves the page that started this worker, for as long as it lives.
+/// Serves the page that started this Web Worker, with the jobs' worker, for as long as it lives.
 ///
 /// # Panics
 /// Anywhere but in a dedicated worker.
-pub fn serve() {
+pub fn serve(worker: Worker) {
     let scope: DedicatedWorkerGlobalScope =
         js_sys::global().dyn_into().expect("this program runs in a dedicated worker");
     let server = Rc::new(Server {
         scope: scope.clone(),
         clock: Clock::new(),
-        worker: RefCell::default(),
+        worker: RefCell::new(worker),
         channel: MessageChannel::new().expect("every browser with workers has message channels"),
         coming: Cell::new(false),
         rest: RefCell::default(),

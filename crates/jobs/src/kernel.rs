@@ -10,6 +10,16 @@ use manyhands_wire::{JobKind, Outcome, UnitRange};
 /// The units of [`JobKind::Delay`] are only counted here; the waiting is the [`Worker`](crate::Worker)'s.
 pub fn compute(kind: &JobKind, units: UnitRange) -> Outcome {
     match *kind {
+        JobKind::Mersenne { from, to, proofs_from } => {
+            Outcome::Mersenne(mersenne::findings(from, to, proofs_from, units))
+        }
+        JobKind::Sum { .. } | JobKind::Delay { .. } => compute_alike(kind, units),
+    }
+}
+
+/// The same for jobs whose units are all alike; a search has nothing to be found in it.
+pub(crate) fn compute_alike(kind: &JobKind, units: UnitRange) -> Outcome {
+    match *kind {
         JobKind::Sum { first, last, unit_size, .. } => {
             let number = |unit: u64| u128::from(first) + u128::from(unit) * u128::from(unit_size);
             let end = number(units.end).min(u128::from(last) + 1);
@@ -23,9 +33,7 @@ pub fn compute(kind: &JobKind, units: UnitRange) -> Outcome {
             let within = units.intersection(&UnitRange::new(0, all));
             Outcome::Delay(within.map_or(0, |within| within.len()))
         }
-        JobKind::Mersenne { from, to, proofs_from } => {
-            Outcome::Mersenne(mersenne::findings(from, to, proofs_from, units))
-        }
+        JobKind::Mersenne { .. } => Outcome::Mersenne(Vec::new()),
     }
 }
 

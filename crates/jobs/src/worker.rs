@@ -22,16 +22,17 @@ mod calibration;
 mod message;
 mod pace;
 mod search;
+mod searching;
 mod slice;
 
 use std::time::Duration;
 
 use manyhands_wire::JobKind;
 
-use crate::kernel::mersenne::Confirmation;
 use calibration::Calibration;
 pub use message::{Claim, Command, Report, Saved};
 use pace::Pace;
+use searching::{Confirming, SEARCHING, Searching};
 use slice::Slice;
 
 /// The throttle's whole: all of a thread's time, in thousandths.
@@ -55,13 +56,15 @@ pub struct Worker {
     calibration: Option<Calibration>,
     /// What is under way.
     task: Option<Task>,
+    /// How the parts of a search begin, if it can do one.
+    searching: Option<&'static Searching>,
 }
 
 /// What a worker is on: at most one of these.
 #[derive(Debug)]
 enum Task {
     Slice(Box<Slice>),
-    Confirm(Confirmation),
+    Confirm(Box<dyn Confirming>),
 }
 
 /// What came of one step.
@@ -83,7 +86,19 @@ impl Default for Worker {
 impl Worker {
     /// A worker with nothing to do, at full throttle.
     pub fn new() -> Self {
-        Self { permille: PERMILLE_ALL, due_us: 0, pace: Pace::new(), calibration: None, task: None }
+        Self { searching: Some(&SEARCHING), ..Self::without_search() }
+    }
+
+    /// The same, but that it cannot search primes: of such slices it does nothing. A program that makes no others is much smaller.
+    pub fn without_search() -> Self {
+        Self {
+            permille: PERMILLE_ALL,
+            due_us: 0,
+            pace: Pace::new(),
+            calibration: None,
+            task: None,
+            searching: None,
+        }
     }
 
     /// Whether there is anything to do: if not, the driver waits for a command without calling [`step`](Self::step).
@@ -101,18 +116,19 @@ impl Worker {
                 vec![Report::Calibrated { speed: calibration::delay_speed(unit_ms, self.permille) }]
             }
             Command::Calibrate(kind @ (JobKind::Sum { .. } | JobKind::Mersenne { .. })) => {
-                self.calibration = Some(Calibration::new(&kind));
+                self.calibration = Some(Calibration::new(&kind, self.searching));
                 Vec::new()
             }
             Command::Begin { kind, slice, saved } => {
-                self.replace(Task::Slice(Box::new(Slice::new(kind, slice, saved))))
+                self.replace(Task::Slice(Box::new(Slice::new(kind, slice, saved, self.searching))))
             }
             Command::Check { kind, slice, claims } => {
-                self.replace(Task::Slice(Box::new(Slice::check(kind, slice, claims))))
+                self.replace(Task::Slice(Box::new(Slice::check(kind, slice, claims, self.searching))))
             }
-            Command::Confirm { exponent, salt } => {
-                self.replace(Task::Confirm(Confirmation::new(exponent, salt)))
-            }
+            Command::Confirm { exponent, salt } => match self.searching {
+                Some(searching) => self.replace(Task::Confirm((searching.confirmation)(exponent, salt))),
+                None => vec![Report::Confirmed { exponent, is_prime: None }],
+            },
             Command::Shorten { end } => self.shorten(end),
             Command::Throttle(permille) => {
                 self.permille = permille.clamp(1, PERMILLE_ALL);
@@ -124,7 +140,7 @@ impl Worker {
     fn replace(&mut self, task: Task) -> Vec<Report> {
         match self.task.replace(task) {
             Some(Task::Slice(former)) => former.into_reports(self.due_us),
-            Some(Task::Confirm(former)) => vec![given_up(&former)],
+            Some(Task::Confirm(former)) => vec![given_up(&*former)],
             None => Vec::new(),
         }
     }
@@ -142,7 +158,7 @@ impl Worker {
                 reports
             }
             Some(Task::Confirm(confirmation)) => {
-                let report = given_up(confirmation);
+                let report = given_up(&**confirmation);
                 self.task = None;
                 vec![report]
             }
@@ -217,7 +233,7 @@ impl Worker {
 }
 
 /// The answer of a confirmation that is not finished.
-fn given_up(confirmation: &Confirmation) -> Report {
+fn given_up(confirmation: &dyn Confirming) -> Report {
     Report::Confirmed { exponent: confirmation.exponent(), is_prime: None }
 }
 

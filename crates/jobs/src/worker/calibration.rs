@@ -8,8 +8,9 @@
 use manyhands_wire::{JobKind, UnitRange};
 
 use super::pace::Pace;
+use super::searching::{Searching, Squaring};
 use crate::kernel;
-use crate::transform::{EXPONENT_MAX, Field, Number};
+use crate::transform::EXPONENT_MAX;
 
 /// How much time to measure, in microseconds. A guess: long against a coarse clock, short for who waits.
 const MEASURE_US: u64 = 50_000;
@@ -45,12 +46,12 @@ pub(super) struct Calibration {
 #[derive(Debug)]
 enum Kernel {
     Add { first: u64 },
-    Square(Box<Field>, Number),
+    Square(Box<dyn Squaring>),
 }
 
 impl Calibration {
-    /// Measures the work of a job. One that is nothing but waiting is taken for additions.
-    pub(super) fn new(kind: &JobKind) -> Self {
+    /// Measures the work of a job. One that is nothing but waiting is taken for additions, and so is one that the worker cannot do.
+    pub(super) fn new(kind: &JobKind, searching: Option<&Searching>) -> Self {
         let of = |kernel, work, cost, measure_us| Self {
             kernel,
             work,
@@ -61,20 +62,21 @@ impl Calibration {
             done: 0,
             spent_us: 0,
         };
-        match *kind {
-            JobKind::Sum { first, unit_size, .. } => {
+        match (kind.clone(), searching) {
+            (JobKind::Sum { first, unit_size, .. }, _) => {
                 of(Kernel::Add { first }, unit_size.max(1), 1, MEASURE_US)
             }
-            JobKind::Delay { .. } => of(Kernel::Add { first: 1 }, 1, 1, MEASURE_US),
-            JobKind::Mersenne { from, to, .. } => {
+            (JobKind::Delay { .. }, _) | (JobKind::Mersenne { .. }, None) => {
+                of(Kernel::Add { first: 1 }, 1, 1, MEASURE_US)
+            }
+            (JobKind::Mersenne { from, to, .. }, Some(searching)) => {
                 let last = to.min(from.saturating_add(from / 4).saturating_add(AHEAD));
                 let exponent = (from / 2 + last / 2).clamp(EXPONENT_LEAST, EXPONENT_MAX);
-                let field = Field::best(exponent).expect("the exponent is in range");
-                let number = field.number(&[3], 0);
-                let test = u64::from(exponent) * u64::from(field.length().digits());
+                let squarings = (searching.squarings)(exponent);
+                let test = u64::from(exponent) * squarings.price();
                 let unit = u64::from(exponent.saturating_sub(from));
                 let cost = kind.cost(UnitRange::new(unit, unit + NUMBERS_PER_TEST));
-                of(Kernel::Square(Box::new(field), number), test, cost, MEASURE_SQUARINGS_US)
+                of(Kernel::Square(squarings), test, cost, MEASURE_SQUARINGS_US)
             }
         }
     }
@@ -114,15 +116,10 @@ impl Kernel {
                 std::hint::black_box(kernel::sum::add_up(*first, first.saturating_add(work - 1)));
                 work
             }
-            Self::Square(field, number) => {
-                let price = u64::from(field.length().digits());
-                let squarings = work.div_ceil(price);
-                for _ in 0..squarings {
-                    if field.square(number).is_err() {
-                        *number = field.number(&[3], 0);
-                    }
-                }
-                squarings * price
+            Self::Square(squarings) => {
+                let count = work.div_ceil(squarings.price());
+                (0..count).for_each(|_| squarings.square());
+                count * squarings.price()
             }
         }
     }

@@ -10,7 +10,7 @@ use manyhands_wire::{Block, JobKind, Outcome, UnitRange};
 
 use super::message::{Claim, Report, Saved};
 use super::pace::Pace;
-use super::search::Search;
+use super::searching::{Exponents, Searching};
 use crate::kernel;
 
 /// A slice under way.
@@ -24,7 +24,7 @@ pub(super) struct Slice {
     /// Whether the unit `at` is being waited for.
     waiting: bool,
     /// What is done about the exponent `at`, where the job is a search.
-    search: Option<Search>,
+    search: Option<Box<dyn Exponents>>,
     /// When the first step began; `None` before it.
     started_us: Option<u64>,
     /// The blocks of `units.start..at`, in order, the fewest there can be.
@@ -33,16 +33,33 @@ pub(super) struct Slice {
 
 impl Slice {
     /// Nothing computed yet, but for a unit that was begun somewhere.
-    pub(super) fn new(kind: JobKind, units: UnitRange, saved: Option<Saved>) -> Self {
-        let search = Search::new(&kind, saved);
-        Self { kind, units, at: units.start, waiting: false, search, started_us: None, blocks: Vec::new() }
+    pub(super) fn new(
+        kind: JobKind,
+        units: UnitRange,
+        saved: Option<Saved>,
+        searching: Option<&Searching>,
+    ) -> Self {
+        let search = searching.and_then(|searching| (searching.exponents)(&kind, saved));
+        Self::of(kind, units, search)
     }
 
     /// The same, to check what was claimed.
-    pub(super) fn check(kind: JobKind, units: UnitRange, claims: Vec<Claim>) -> Self {
-        let mut slice = Self::new(kind, units, None);
-        slice.search = slice.search.map(|search| search.checking(claims));
-        slice
+    pub(super) fn check(
+        kind: JobKind,
+        units: UnitRange,
+        claims: Vec<Claim>,
+        searching: Option<&Searching>,
+    ) -> Self {
+        let search = searching.and_then(|searching| (searching.checks)(&kind, claims));
+        Self::of(kind, units, search)
+    }
+
+    /// Of a search that the worker cannot do, nothing is.
+    fn of(kind: JobKind, mut units: UnitRange, search: Option<Box<dyn Exponents>>) -> Self {
+        if search.is_none() && matches!(kind, JobKind::Mersenne { .. }) {
+            units.end = units.start;
+        }
+        Self { kind, units, at: units.start, waiting: false, search, started_us: None, blocks: Vec::new() }
     }
 
     /// Where it ends.
@@ -53,7 +70,7 @@ impl Slice {
     /// Ends it before `end`, or where it is, or after the unit under way if this is `nearly` done. True if a rest under way
     /// has become needless.
     pub(super) fn shorten(&mut self, end: u64, nearly: u64, reports: &mut Vec<Report>) -> bool {
-        let is_under_way = self.search.as_ref().is_some_and(Search::is_under_way);
+        let is_under_way = self.search.as_ref().is_some_and(|search| search.is_under_way());
         let stays = is_under_way && self.search.as_ref().is_some_and(|search| search.work_left() <= nearly);
         let least = self.at + u64::from(stays && self.at < self.units.end);
         self.units.end = self.units.end.min(end.max(least));
@@ -119,7 +136,7 @@ impl Slice {
 
     /// What was computed, as it stands at `now`, and where the unit under way stands.
     pub(super) fn into_reports(mut self, now: u64) -> Vec<Report> {
-        let saved = self.search.as_mut().and_then(Search::give_up);
+        let saved = self.search.as_mut().and_then(|search| search.give_up());
         let done = Report::Done {
             slice: UnitRange::new(self.units.start, self.at),
             blocks: self.blocks,
@@ -141,7 +158,7 @@ impl Slice {
     /// Computes these units, the next ones.
     fn advance(&mut self, units: UnitRange) {
         for block in units.blocks() {
-            self.push(block, kernel::compute(&self.kind, block.range()));
+            self.push(block, kernel::compute_alike(&self.kind, block.range()));
         }
         self.at = units.end;
     }
