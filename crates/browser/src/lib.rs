@@ -1,9 +1,9 @@
 //! The wasm driver of the core: the page that friends open, and its workers.
 //!
-//! Four programs are built from this crate. `app` is the page: [`run`] wires the core's [`Node`](manyhands_core::Node) to
+//! Several programs are built from this crate. `app` is the page: [`run`] wires the core's [`Node`](manyhands_core::Node) to
 //! what a browser offers, and [`page`] draws it. `worker` is one thread lent to the room: [`serve`] runs the kernels. `store`
-//! keeps files, and is loaded only when there are any: [`store`]. `simulator` is loaded when somebody opens it:
-//! [`simulator`]. The modules, from what a driver waits for to what a person sees:
+//! keeps files, and is loaded only when there are any: [`store`]. `sides` and `simulator` are loaded when somebody opens them:
+//! [`sides`] and [`simulator`]; what the page offers to them is in [`bridge`]. The modules, from what a driver waits for to what a person sees:
 //!
 //! 1. [`clock`] and [`listen`]: the time, event listeners and timeouts that end when they are dropped.
 //! 2. [`link`] with [`channel`]: one `RTCPeerConnection` with its data channels, each with a bounded queue.
@@ -18,6 +18,7 @@
 //! No decision of the protocol is taken here.
 
 pub mod awake;
+pub mod bridge;
 pub mod channel;
 pub mod clock;
 pub mod database;
@@ -28,6 +29,7 @@ pub mod memory;
 pub mod page;
 pub mod run;
 pub mod serve;
+pub mod sides;
 pub mod signaling;
 pub mod simulator;
 pub mod storage;

@@ -16,10 +16,12 @@ use manyhands_core::{
     Time, View,
 };
 use manyhands_wire::frame::PeerKind;
-use manyhands_wire::{FileId, JobSpec, PeerId};
+use manyhands_wire::mersenne::{EXPONENT_MAX, Finding, Verdict};
+use manyhands_wire::{FileId, JobKind, JobSpec, PeerId};
 use web_sys::{Document, window};
 
 use crate::awake::Awake;
+use crate::bridge::{self, FindingLine};
 use crate::clock::Clock;
 use crate::link::Link;
 use crate::listen::Listener;
@@ -59,8 +61,8 @@ pub struct Settings {
     pub memory: (Memory, Option<Remembered>),
     /// The store of files, what it has from before, and how many bytes it may hold.
     pub store: (Rc<Store>, Vec<Stored>, u64),
-    /// The worker's script.
-    pub worker_url: String,
+    /// The workers' scripts: of one that adds and waits, and of one that can search primes too.
+    pub worker_urls: [String; 2],
 }
 
 /// One peer in one page.
@@ -145,7 +147,7 @@ impl Driver {
             going: Cell::new(false),
             tell: Box::new(tell),
         });
-        let parts = inner.assemble(settings.worker_url, settings.identity, memory);
+        let parts = inner.assemble(settings.worker_urls, settings.identity, memory);
         parts.pool.grow(settings.threads);
         *inner.parts.borrow_mut() = Some(parts);
         let push = inner.pusher();
@@ -178,6 +180,45 @@ impl Driver {
         self.0.node.borrow().job().cloned()
     }
 
+    /// What of the job is done, and all of it, by its cost; none before it is known, or if it has no end.
+    pub fn progress(&self) -> Option<(u64, u64)> {
+        let node = self.0.node.borrow();
+        let (job, ledger) = (node.job()?, node.ledger()?);
+        if matches!(job.kind, JobKind::Mersenne { to: EXPONENT_MAX, .. }) {
+            return None;
+        }
+        let all = job.kind.cost(job.range());
+        let left: u64 = ledger.missing(ledger.range()).map(|run| job.kind.cost(run)).sum();
+        Some((all.saturating_sub(left), all))
+    }
+
+    /// What became of each exponent that is finished, in lines: see [`bridge::FINDINGS`].
+    pub fn findings(&self) -> String {
+        let node = self.0.node.borrow();
+        let mut lines = String::new();
+        if let (Some(job), Some(ledger)) = (node.job(), node.ledger())
+            && let JobKind::Mersenne { proofs_from, .. } = job.kind
+        {
+            let mut runs = ledger.credit_runs(ledger.range()).peekable();
+            for Finding { exponent, verdict } in ledger.findings(ledger.range()) {
+                let unit = job.kind.unit_of(exponent).unwrap_or_default();
+                while runs.next_if(|run| run.units.end <= unit).is_some() {}
+                let by = runs.peek().filter(|run| run.units.contains(unit)).map(|run| id_text(&run.by));
+                let (verdict, number) = match verdict {
+                    Verdict::Prime => (bridge::PRIME, 0),
+                    Verdict::Factor(factor) => (bridge::FACTOR, factor),
+                    Verdict::Composite { residue } if exponent < proofs_from => {
+                        (bridge::COMPOSITE_LL, residue)
+                    }
+                    Verdict::Composite { residue } => (bridge::COMPOSITE_PRP, residue),
+                };
+                let by = by.as_deref().unwrap_or_default();
+                FindingLine { exponent, verdict, number, by }.write(&mut lines);
+            }
+        }
+        lines
+    }
+
     /// All files that are known. Costly where they are many: see the version in the view.
     pub fn files(&self) -> Vec<FileInfo> {
         self.0.node.borrow().files()
@@ -195,9 +236,9 @@ impl Driver {
 }
 
 impl Inner {
-    fn assemble(self: &Rc<Self>, worker_url: String, identity: Identity, memory: Memory) -> Parts {
+    fn assemble(self: &Rc<Self>, worker_urls: [String; 2], identity: Identity, memory: Memory) -> Parts {
         let push = self.pusher();
-        let pool = Pool::new(worker_url, move |told| push(Input::Worker(told)));
+        let pool = Pool::new(worker_urls, move |told| push(Input::Worker(told)));
         let push = self.pusher();
         let timer = Timer::new(move || push(Input::Tick));
         let window = window().expect("a page has a window");
@@ -399,4 +440,13 @@ impl Inner {
 
 fn document() -> Document {
     window().and_then(|window| window.document()).expect("a page has a document")
+}
+
+/// An id as the view has it.
+pub(crate) fn id_text(peer: &PeerId) -> String {
+    peer.0
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|half| char::from_digit(half.into(), 16))
+        .collect()
 }

@@ -11,6 +11,7 @@ use js_sys::{ArrayBuffer, Uint8Array};
 use manyhands_core::Slot;
 use manyhands_core::table::Table;
 use manyhands_jobs::{Command, Report};
+use manyhands_wire::JobKind;
 use wasm_bindgen::JsCast as _;
 use web_sys::{ErrorEvent, Event, MessageEvent, Worker};
 
@@ -33,7 +34,8 @@ pub enum Told {
 pub struct Pool(Rc<Inner>);
 
 struct Inner {
-    url: String,
+    /// The scripts: of a worker that adds and waits, and of one that can search primes too.
+    urls: [String; 2],
     seats: RefCell<Table<Slot, Seat>>,
     tell: Box<dyn Fn(Told)>,
 }
@@ -41,6 +43,8 @@ struct Inner {
 /// One worker and what it was told.
 struct Seat {
     worker: Worker,
+    /// Whether it can search primes.
+    searches: bool,
     ready: bool,
     /// What it was told and has not answered, to be told again after a failure; before it is ready, what waits.
     open: Vec<Command>,
@@ -49,16 +53,17 @@ struct Seat {
 }
 
 impl Pool {
-    /// A pool without workers, whose workers run the script at `url`.
-    pub fn new(url: String, tell: impl Fn(Told) + 'static) -> Self {
-        Self(Rc::new(Inner { url, seats: RefCell::default(), tell: Box::new(tell) }))
+    /// A pool without workers. They run the script at the first address, or, where they are to search primes, the one at the
+    /// second: it is larger, and never loaded otherwise.
+    pub fn new(urls: [String; 2], tell: impl Fn(Told) + 'static) -> Self {
+        Self(Rc::new(Inner { urls, seats: RefCell::default(), tell: Box::new(tell) }))
     }
 
     /// Has workers for slots `0..threads`. Those above are kept, as they may have a slice to finish.
     pub fn grow(&self, threads: u16) {
         for slot in (0..threads).map(Slot) {
             if !self.0.seats.borrow().contains_key(&slot) {
-                self.0.seat(slot, Vec::new(), 0);
+                self.0.seat(slot, false, Vec::new(), 0);
             }
         }
     }
@@ -66,6 +71,9 @@ impl Pool {
     /// Tells a worker, now or as soon as it is ready.
     pub fn work(&self, slot: Slot, command: Command) {
         self.grow(slot.0 + 1);
+        if is_search(&command) {
+            self.0.have_searcher(slot);
+        }
         if let Some(seat) = self.0.seats.borrow_mut().get_mut(&slot) {
             if seat.ready {
                 post(&seat.worker, &command);
@@ -84,8 +92,18 @@ impl Drop for Inner {
 }
 
 impl Inner {
-    fn seat(self: &Rc<Self>, slot: Slot, open: Vec<Command>, failures: u32) {
-        let worker = match Worker::new(&self.url) {
+    /// Has a worker in this slot that can search primes. What the one before was on belonged to another job.
+    fn have_searcher(self: &Rc<Self>, slot: Slot) {
+        let mut seats = self.seats.borrow_mut();
+        let Some(seat) = seats.get_mut(&slot).filter(|seat| !seat.searches) else { return };
+        let mut open = std::mem::take(&mut seat.open);
+        open.retain(|command| matches!(command, Command::Throttle(_)));
+        drop(seats);
+        self.seat(slot, true, open, 0);
+    }
+
+    fn seat(self: &Rc<Self>, slot: Slot, searches: bool, open: Vec<Command>, failures: u32) {
+        let worker = match Worker::new(&self.urls[usize::from(searches)]) {
             Ok(worker) => worker,
             Err(_) => return (self.tell)(Told::Failed(slot, "it was not allowed to start".into())),
         };
@@ -95,7 +113,7 @@ impl Inner {
             }),
             self.on(&worker, "error", slot, |inner, slot, event| inner.on_error(slot, &event)),
         ];
-        let seat = Seat { worker, ready: false, open, failures, _listeners: listeners };
+        let seat = Seat { worker, searches, ready: false, open, failures, _listeners: listeners };
         let old = self.seats.borrow_mut().insert(slot, seat);
         if let Some(old) = old {
             old.worker.terminate();
@@ -138,16 +156,16 @@ impl Inner {
         let why = event
             .dyn_ref::<ErrorEvent>()
             .map_or_else(|| "its program did not load".into(), ErrorEvent::message);
-        let Some((open, failures)) = self
+        let Some((searches, open, failures)) = self
             .seats
             .borrow_mut()
             .get_mut(&slot)
-            .map(|seat| (std::mem::take(&mut seat.open), seat.failures + 1))
+            .map(|seat| (seat.searches, std::mem::take(&mut seat.open), seat.failures + 1))
         else {
             return;
         };
         if failures < FAILURES_MAX {
-            self.seat(slot, open, failures);
+            self.seat(slot, searches, open, failures);
         } else {
             (self.tell)(Told::Failed(slot, why));
         }
@@ -166,6 +184,17 @@ impl Inner {
                 react(&inner, slot, event);
             }
         })
+    }
+}
+
+/// Whether only a worker that can search primes can do it.
+fn is_search(command: &Command) -> bool {
+    match command {
+        Command::Calibrate(kind) | Command::Begin { kind, .. } | Command::Check { kind, .. } => {
+            matches!(kind, JobKind::Mersenne { .. })
+        }
+        Command::Confirm { .. } => true,
+        Command::Shorten { .. } | Command::Throttle(_) => false,
     }
 }
 

@@ -13,8 +13,9 @@ use crate::{commands, setup};
 /// The most that a friend's browser may have to download before it can lend a hand, compressed, in bytes.
 pub(crate) const PAGE_BYTES_MAX: u64 = 350_000;
 
-/// What a page loads only when there are files, or when somebody opens the simulator: no part of its first download.
-const LATER: [&str; 2] = ["store", "simulator"];
+/// What a page loads only when there are files, when the job is a search, or when somebody opens the side of the room that it
+/// draws: no part of its first download.
+const LATER: [&str; 4] = ["store", "searcher", "simulator", "sides"];
 
 /// How often the compressor goes over a file: more gains nothing that can be seen, and takes longer (measured).
 const PATIENCE: NonZeroU64 = NonZeroU64::new(5).expect("five is not zero");
@@ -93,7 +94,12 @@ fn name_by_content(dist: &Path, worker: &str) -> Result<()> {
 
     let text = fs::read_to_string(&loader).context("a worker's loader")?;
     let text = replaced(&text, &format!("./{worker}.js"), &format!("./{script_name}"))?;
-    let text = replaced(&text, &format!("./{worker}_bg.wasm"), &format!("./{wasm_name}"))?;
+    let text = if text.starts_with("import ") {
+        // A module finds its wasm by its own name, which is another now.
+        replaced(&text, "init()", &format!("init('./{wasm_name}')"))?
+    } else {
+        replaced(&text, &format!("./{worker}_bg.wasm"), &format!("./{wasm_name}"))?
+    };
     let loader_name = hashed_name(&format!("{worker}_loader"), ".js", text.as_bytes());
     fs::write(dist.join(&loader_name), text)?;
     fs::remove_file(loader)?;
@@ -234,6 +240,16 @@ mod tests {
                 && read(loader).contains(&format!("(\"./{wasm}\")"))
         );
         assert_eq!(read(script), "script");
+
+        // A program that is a module has another loader.
+        write("sides.js", "module");
+        write("sides_bg.wasm", "more");
+        write("sides_loader.js", "import init from './sides.js';await init();");
+        write("index.html", r#"<meta name="sides" content="sides_loader.js">"#);
+        name_by_content(folder.path(), "sides").unwrap();
+        let html = read("index.html");
+        let loader = read(html.split('"').nth(3).unwrap());
+        assert!(loader.starts_with("import init from './sides-") && loader.contains("init('./sides-"));
         assert_ne!(hashed_name("a", "", b"one"), hashed_name("a", "", b"two"));
     }
 }

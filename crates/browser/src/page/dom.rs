@@ -151,6 +151,11 @@ impl El {
         set_attribute(&self.0, name, value);
     }
 
+    /// What it has in an attribute.
+    pub(crate) fn attribute(&self, name: &str) -> Option<String> {
+        self.0.get_attribute(name)
+    }
+
     /// Remembers in an attribute what it shows. Whether that is new.
     pub(crate) fn is_new(&self, name: &str, value: &str) -> bool {
         let new = self.0.get_attribute(name).as_deref() != Some(value);
@@ -188,6 +193,11 @@ impl El {
     /// What was typed or chosen (inputs).
     pub(crate) fn value(&self) -> String {
         self.0.unchecked_ref::<HtmlInputElement>().value()
+    }
+
+    /// Is the chosen one of its group (radio buttons).
+    pub(crate) fn check(&self) {
+        self.0.unchecked_ref::<HtmlInputElement>().set_checked(true);
     }
 
     /// With a value to begin with (inputs).

@@ -65,6 +65,19 @@ pub(crate) fn rounded(number: f64) -> String {
     }
 }
 
+/// Work of a search for primes, by its cost: `655 Mbit²`. Testing the exponent p squares p bits p times, so it is p² squared
+/// bits; a unit of cost stands for 2^16 of them.
+pub(crate) fn squared_bits(cost: f64) -> String {
+    let bits = cost * 65536.0;
+    let (size, name) = match bits {
+        bits if bits >= 1e15 => (1e15, " Pbit²"),
+        bits if bits >= 1e12 => (1e12, " Tbit²"),
+        bits if bits >= 1e9 => (1e9, " Gbit²"),
+        _ => (1e6, " Mbit²"),
+    };
+    [&decimal(bits / size), name].concat()
+}
+
 /// A number with one decimal place, or with none from 100 on.
 pub(crate) fn decimal(number: f64) -> String {
     let tenths = (number.max(0.0) * 10.0).round() as u64;
@@ -181,6 +194,14 @@ mod tests {
         assert_eq!(rounded(999.0), "999");
         assert_eq!(decimal(2.04), "2");
         assert_eq!(share(0.974), "97 %");
+    }
+
+    #[test]
+    fn work_of_a_search_is_told_in_squared_bits() {
+        assert_eq!(squared_bits(10_000.0), "655 Mbit²");
+        assert_eq!(squared_bits(1_000_000.0), "65.5 Gbit²");
+        assert_eq!(squared_bits(3e9), "197 Tbit²");
+        assert_eq!(squared_bits(0.0), "0 Mbit²");
     }
 
     #[test]

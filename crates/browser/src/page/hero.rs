@@ -7,10 +7,12 @@ use manyhands_core::View;
 use manyhands_core::view::{JobView, Phase};
 use wasm_bindgen_futures::spawn_local;
 
+use super::choose::choose;
 use super::dom::{El, el, reload, told};
-use super::format::{capitalised, grouped, per_mille, percent, rounded, span, whole, with_grouped_numbers};
+use super::format::{capitalised, grouped, per_mille, percent, span, whole, with_grouped_numbers};
 use super::is_own_computers_page;
 use super::room_info::{RoomInfo, start_job};
+use super::search::{self, Found};
 use super::state::{Room, Scene};
 
 /// How many seats are drawn at most.
@@ -25,6 +27,7 @@ pub(crate) struct Hero {
     label: El,
     total: El,
     shown_total: RefCell<String>,
+    found: Found,
     progress: Progress,
     thanks: Thanks,
     again: El,
@@ -44,6 +47,7 @@ struct Progress {
     speed: El,
     left: El,
     reached: El,
+    primes: El,
 }
 
 struct Thanks {
@@ -55,7 +59,7 @@ struct Thanks {
 /// What one peer did, in the order of how much.
 #[derive(PartialEq)]
 struct Share {
-    units: u64,
+    cost: u64,
     name: String,
     hue: u16,
     me: bool,
@@ -69,13 +73,15 @@ impl Hero {
         let title = el("h1").attr("tabindex", "-1");
         let (label, total) = (el("p").class("label"), el("p").class("total").id("total"));
         let again = told("button", "primary", "Lend a hand again").id("again").on("click", |_| reload());
-        let (lobby, progress, thanks) = (Lobby::new(room), Progress::new(), Thanks::new());
+        let (lobby, found) = (Lobby::new(room), Found::new());
+        let (progress, thanks) = (Progress::new(), Thanks::new());
         let el = el("section").class("hero").attr("aria-label", "The job").with(&[
             &phase,
             &title,
             &lobby.el,
             &label,
             &total,
+            found.el(),
             &progress.el,
             &thanks.el,
             &again,
@@ -88,6 +94,7 @@ impl Hero {
             label,
             total,
             shown_total: RefCell::default(),
+            found,
             progress,
             thanks,
             again,
@@ -120,10 +127,27 @@ impl Hero {
             None => self.title.say("Looking for the room…"),
         }
         self.lobby.draw(phase);
-        self.draw_total(scene);
+        match scene.view.search.as_ref().and_then(|search| search.primes.last()) {
+            Some(largest) => self.draw_largest(scene, largest.exponent),
+            None => self.draw_total(scene),
+        }
+        self.found.draw(scene);
         self.progress.draw(scene);
         self.thanks.draw(&scene.view);
         self.again.show_if(phase == Phase::Left);
+    }
+
+    /// The largest prime of a search.
+    fn draw_largest(&self, scene: &Scene, exponent: u32) {
+        self.label.show_if(true);
+        self.total.show_if(true);
+        let is_over = scene.view.phase == Phase::Finished;
+        self.label.say(if is_over { "The largest prime found" } else { "The largest prime so far" });
+        if self.total.is_new("data-value", &exponent.to_string()) {
+            self.shown_total.borrow_mut().clear();
+            self.total.style("--n", "14");
+            self.total.markup(&search::markup(exponent));
+        }
     }
 
     fn draw_total(&self, scene: &Scene) {
@@ -173,14 +197,17 @@ impl Lobby {
             });
         });
         start.show_if(false);
+        let choice = choose(|_| {});
+        let el = el("div").class("lobby").id("lobby").with(&[&sentence, &seats, &start, &choice]);
         if is_own_computers_page() {
-            // A friend's program serves this page too, but only the host's can start the job.
-            let button = start.clone();
+            // A friend's program serves this page too, but only the host's can choose and start the job.
             spawn_local(async move {
-                button.show_if(RoomInfo::fetch().await.is_some_and(|info| info.is_host));
+                let is_hosts = RoomInfo::fetch().await.is_some_and(|info| info.is_host);
+                start.show_if(is_hosts);
+                choice.show_if(is_hosts);
             });
         }
-        Self { el: el("div").class("lobby").id("lobby").with(&[&sentence, &seats, &start]), count, seats }
+        Self { el, count, seats }
     }
 
     /// How many friends are in.
@@ -212,14 +239,11 @@ impl Progress {
             .attr("aria-valuemin", "0")
             .attr("aria-valuemax", "1000")
             .with(&[&filling]);
-        let (percent, speed, left, reached) = (
-            el("strong").id("percent"),
-            el("span").id("speed"),
-            el("span").id("left"),
-            el("span").id("reached"),
-        );
-        let facts = el("p").class("facts").with(&[&percent, &speed, &left, &reached]);
-        Self { el: el("div").with(&[&bar, &facts]), bar, filling, percent, speed, left, reached }
+        let fact = |id| el("span").id(id);
+        let percent = el("strong").id("percent");
+        let (primes, speed, left, reached) = (fact("found"), fact("speed"), fact("left"), fact("reached"));
+        let facts = el("p").class("facts").with(&[&percent, &primes, &speed, &left, &reached]);
+        Self { el: el("div").with(&[&bar, &facts]), bar, filling, percent, speed, left, reached, primes }
     }
 
     fn draw(&self, scene: &Scene) {
@@ -228,20 +252,23 @@ impl Progress {
             return;
         };
         self.el.show_if(true);
-        let thousandths = per_mille(job.done_units, job.units).to_string();
-        let done = percent(job.done_units, job.units);
-        self.bar.set("aria-valuenow", &thousandths);
-        self.bar.set("aria-valuetext", &done);
-        self.filling.style("--p", &thousandths);
-        self.percent.say(&done);
+        self.bar.show_if(scene.progress.is_some());
+        let done = scene.progress.map(|(done, all)| percent(done, all));
+        self.percent.say_if(done.as_deref());
+        if let (Some((done, all)), Some(text)) = (scene.progress, done) {
+            let thousandths = per_mille(done, all).to_string();
+            self.bar.set("aria-valuenow", &thousandths);
+            self.bar.set("aria-valuetext", &text);
+            self.filling.style("--p", &thousandths);
+        }
         let is_finished = scene.view.phase == Phase::Finished;
-        self.reached.say_if(reached(job).filter(|_| !is_finished).as_deref());
+        self.reached.say_if(reached(scene, job).filter(|_| !is_finished).as_deref());
+        self.primes.say_if(scene.view.search.as_ref().map(search::count).as_deref());
 
         let room = &scene.view.room;
         match scene.view.phase {
             Phase::Running | Phase::Paused | Phase::Finishing => {
-                let speed = rounded(scene.counted(room.speed));
-                self.speed.say_if(Some(&[&speed, " ", scene.counted_word(), " a second"].concat()));
+                self.speed.say_if(Some(&[&scene.amount(room.speed), " a second"].concat()));
                 self.left
                     .say_if(room.left_s.map(|left_s| ["about ", &span(left_s), " left"].concat()).as_deref());
             }
@@ -263,9 +290,14 @@ fn has_begun(phase: Phase, job: &JobView) -> bool {
     !matches!(phase, Phase::Lobby { .. }) || job.done_units > 0
 }
 
-/// How far the counting has got without a gap.
-fn reached(job: &JobView) -> Option<String> {
-    Some(["every number up to ", &whole(job.reached?), " of ", &whole(job.goal?)].concat())
+/// How far the job has got without a gap.
+fn reached(scene: &Scene, job: &JobView) -> Option<String> {
+    let Some(search) = &scene.view.search else {
+        return Some(["every number up to ", &whole(job.reached?), " of ", &whole(job.goal?)].concat());
+    };
+    let up_to = (search.frontier >= search.from).then(|| whole(search.frontier.into()))?;
+    let of = scene.progress.map(|_| [" of ", &whole(search.to.into())].concat()).unwrap_or_default();
+    Some(["every exponent up to ", &up_to, &of].concat())
 }
 
 impl Thanks {
@@ -289,7 +321,7 @@ impl Thanks {
         if *self.shown.borrow() == shares {
             return;
         }
-        let all = shares.iter().map(|share| share.units).sum();
+        let all = shares.iter().map(|share| share.cost).sum();
         let rows: Vec<El> = shares.iter().map(|share| share.row(all)).collect();
         self.shares.hold(rows.iter());
         *self.shown.borrow_mut() = shares;
@@ -299,9 +331,9 @@ impl Thanks {
 /// Who did something, most first.
 fn shares(view: &View) -> Vec<Share> {
     let mut shares: Vec<Share> = Vec::new();
-    for peer in view.peers.iter().filter(|peer| peer.credit_units > 0) {
-        let share = Share { units: peer.credit_units, name: peer.name.clone(), hue: peer.hue, me: peer.me };
-        let place = shares.partition_point(|other| other.units >= share.units);
+    for peer in view.peers.iter().filter(|peer| peer.credit_cost > 0) {
+        let share = Share { cost: peer.credit_cost, name: peer.name.clone(), hue: peer.hue, me: peer.me };
+        let place = shares.partition_point(|other| other.cost >= share.cost);
         shares.insert(place, share);
     }
     shares
@@ -311,12 +343,12 @@ impl Share {
     fn row(&self, all: u64) -> El {
         let filling = el("i");
         filling.style("--h", &self.hue.to_string());
-        filling.style("--p", &per_mille(self.units, all).to_string());
+        filling.style("--p", &per_mille(self.cost, all).to_string());
         let who = told("span", "who", &self.name).text(if self.me { " (you)" } else { "" });
         el("li").with(&[
             &who,
             &el("span").class("bar thin").attr("aria-hidden", "true").with(&[&filling]),
-            &told("span", "how-much", &percent(self.units, all)),
+            &told("span", "how-much", &percent(self.cost, all)),
         ])
     }
 }

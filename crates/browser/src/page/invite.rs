@@ -1,9 +1,8 @@
-//! The invite: the link with a button that copies it, and a QR code for phones.
+//! The invite: the link with a button that copies it, and a QR code for phones, which is drawn where it is wanted.
 //!
 //! On the host's own computer the address of the page is of no use to friends, so the host's program is asked for one
 //! that is.
 
-use fast_qr::{ECL, Mode, QRBuilder};
 use js_sys::Reflect;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
@@ -11,10 +10,8 @@ use web_sys::{Location, window};
 
 use super::dom::{El, el, told};
 use super::is_own_computers_page;
+use super::later::{SIDES, load, place};
 use super::room_info::RoomInfo;
-
-/// The light border around a code that scanners need, in modules.
-const QUIET_ZONE: usize = 3;
 
 /// The panel.
 pub(crate) fn invite() -> El {
@@ -41,7 +38,15 @@ pub(crate) fn invite() -> El {
             });
         },
     );
-    let code = el("div").class("qr");
+    let code = place(SIDES, "qr").class("qr");
+    code.show_if(false);
+    let (picture, shown) = (code.clone(), field.clone());
+    let show = told("button", "small", "Show it as a QR code").id("show-qr").attr("type", "button");
+    let pressed = show.clone();
+    let show = show.on("click", move |_| {
+        pressed.show_if(false);
+        draw_qr(&picture, &shown.value());
+    });
     let only_here = told(
         "p",
         "why",
@@ -53,11 +58,14 @@ pub(crate) fn invite() -> El {
         &el("h2").id("invite-title").text("Invite more hands"),
         &el("div").class("copy").with(&[&field, &copy]),
         &said,
+        &show,
         &code,
         &only_here,
         &told("p", "why", "Anyone who has the link can join, so share it with friends only."),
     ]);
     if is_own_computers_page() {
+        // Here somebody asks for hands: phones are to find it at once.
+        show.show_if(false);
         spawn_local(async move {
             let origin = RoomInfo::fetch().await.and_then(|info| info.lan.into_iter().next());
             only_here.show_if(origin.is_none());
@@ -67,10 +75,15 @@ pub(crate) fn invite() -> El {
                 drop(field.with_value(&link));
             }
         });
-    } else {
-        draw_qr(&code, &field.value());
     }
     panel
+}
+
+/// Has the link drawn as a QR code.
+fn draw_qr(place: &El, link: &str) {
+    place.show_if(true);
+    place.set("data-link", link);
+    load(place);
 }
 
 /// A part of the page's address.
@@ -87,29 +100,4 @@ pub(crate) async fn copied(link: &str) -> bool {
         return false;
     }
     JsFuture::from(navigator.clipboard().write_text(link)).await.is_ok()
-}
-
-/// Draws the link as a QR code, dark on light in both themes, as scanners want it; nothing for a link that is too long.
-fn draw_qr(panel: &El, link: &str) {
-    let Ok(code) = QRBuilder::new(link).mode(Mode::Byte).ecl(ECL::M).build() else { return };
-    let mut path = String::new();
-    for y in 0..code.size {
-        for x in (0..code.size).filter(|x| code[y][*x].value()) {
-            let (x, y) = ((x + QUIET_ZONE).to_string(), (y + QUIET_ZONE).to_string());
-            path.push_str(&["M", &x, " ", &y, "h1v1h-1z"].concat());
-        }
-    }
-    let size = (code.size + 2 * QUIET_ZONE).to_string();
-    panel.markup(
-        &[
-            "<svg viewBox=\"0 0 ",
-            &size,
-            " ",
-            &size,
-            "\" role=\"img\" aria-label=\"The invite link as a QR code\"><path d=\"",
-            &path,
-            "\"/></svg>",
-        ]
-        .concat(),
-    );
 }

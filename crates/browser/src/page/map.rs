@@ -9,6 +9,7 @@ use manyhands_core::View;
 
 use super::dom::{El, el, told};
 use super::format::percent;
+use super::state::Scene;
 
 /// The map and its legend; hidden before the job is known.
 pub(crate) struct Map {
@@ -52,10 +53,13 @@ impl Map {
     }
 
     /// Shows how things are.
-    pub(crate) fn draw(&self, view: &View) {
-        self.el.show_if(!view.map.is_empty());
-        let Some(job) = &view.job else { return };
-        let (done, pieces) = (percent(job.done_units, job.units), view.under_way.len().to_string());
+    pub(crate) fn draw(&self, scene: &Scene) {
+        let view = &scene.view;
+        // Of a job without an end there is nothing to be seen but its very beginning.
+        let progress = scene.progress.filter(|_| !view.map.is_empty());
+        self.el.show_if(progress.is_some());
+        let Some((done, all)) = progress else { return };
+        let (done, pieces) = (percent(done, all), view.under_way.len().to_string());
         self.grid.set(
             "aria-label",
             &[

@@ -1,17 +1,18 @@
 //! What a person sees.
 //!
 //! The page has two stages. [`start`] says who asks for what and has one button; nothing runs before it is pressed. Then
-//! [`room`] shows the room: [`hero`] the total and the progress, [`controls`] what this person lends, and three [`tabs`]. One
-//! is the job: its [`map`], in [`peers`] who is there, in [`numbers`] what it was worth. Another is the network: in
-//! [`network`] the nodes and links as a [`sketch`] and a [`table`], in [`messages`] what is said. The last is the [`files`]:
-//! [`intake`] for new ones, the [`chunks`] of one, and [`file_rows`] of all, to [`save`]. Beside them there is the
-//! [`simulator`], which needs no room. [`invite`] is the way for more
-//! friends. All of it is drawn from one value, the core's [`View`](manyhands_core::View), taken some times a second by
+//! [`room`] shows the room: [`hero`] the total and the progress, [`controls`] what this person lends, and the [`tabs`]. One
+//! is the job: its [`map`], in [`peers`] who is there, in [`numbers`] what it was worth; what a [`search`] for primes has
+//! found so far is said here too. Another is the [`files`]: [`intake`] for new ones, the [`chunks`] of one, and [`file_rows`] of
+//! all, to [`save`]. The others are drawn by programs of their own, loaded [`later`]: the network with what is said there, the
+//! primes, and the simulator, which needs no room. [`invite`] is the way for more friends; on the host's own computer one can
+//! [`choose`] what the room computes. All of it is drawn from one value, the core's [`View`](manyhands_core::View), taken some times a second by
 //! [`state`]; [`dom`] makes elements, [`format`] numbers for people.
 //!
 //! What a browser without WebRTC, WebAssembly or workers is told stands in `web/index.html`, since this program may not
 //! even load there.
 
+mod choose;
 mod chunks;
 mod controls;
 pub(crate) mod dom;
@@ -21,19 +22,17 @@ pub(crate) mod format;
 mod hero;
 mod intake;
 pub(crate) mod invite;
+mod later;
 mod map;
-mod messages;
-mod network;
 mod numbers;
-mod peers;
+pub(crate) mod peers;
 mod room;
 mod room_info;
-mod save;
-mod simulator;
-mod sketch;
+pub(crate) mod save;
+pub(crate) mod search;
 mod start;
 mod state;
-mod table;
+pub(crate) mod table;
 mod tabs;
 
 use manyhands_core::RoomKey;
@@ -61,7 +60,7 @@ pub fn open() {
 
     let hash = window().and_then(|window| window.location().hash().ok()).unwrap_or_default();
     if hash.starts_with("#simulator") {
-        return simulator::alone(&root);
+        return later::simulator_alone(&root);
     }
     match RoomKey::parse_fragment(&hash) {
         Ok(key) => start::start(&root, key),

@@ -1,7 +1,7 @@
 //! Honest numbers: what the work was worth.
 
 use super::dom::{El, el, told};
-use super::format::{decimal, percent, rounded, share, span};
+use super::format::{decimal, percent, share, span};
 use super::state::Scene;
 
 /// What is shown where a number is not known.
@@ -48,9 +48,7 @@ impl Numbers {
         let room = &scene.view.room;
         // What the others computed is heard a little later than what they finished, but cannot be less.
         let gross_units = room.gross_units.max(room.useful_units);
-        let amount = |units: u64| {
-            (units > 0).then(|| [&rounded(scene.counted(units as f64)), " ", scene.counted_word()].concat())
-        };
+        let amount = |units: u64| (units > 0).then(|| scene.amount(units as f64));
         let is_long_enough = room.elapsed_s >= MEANINGFUL_S;
         let speedup = room.speedup_over_fastest.filter(|_| is_long_enough);
         let values = [

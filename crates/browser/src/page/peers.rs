@@ -4,7 +4,7 @@ use manyhands_core::view::{LinkState, PeerView};
 use manyhands_wire::frame::{Activity, PeerKind};
 
 use super::dom::{El, el};
-use super::format::{percent, rounded, whole};
+use super::format::{percent, whole};
 use super::state::Scene;
 use super::table::{Table, is_here};
 
@@ -43,17 +43,23 @@ impl Peers {
     pub(crate) fn draw(&self, scene: &Scene) {
         let here = scene.view.peers.iter().filter(|peer| is_here(peer)).count().to_string();
         self.count.say(&[&here, " here"].concat());
-        let done = scene.job().map_or(0, |job| job.done_units);
+        let done = credit(scene);
         self.table.draw(scene.view.peers.iter(), |peer| {
-            let share = if done > 0 { percent(peer.credit_units, done) } else { String::new() };
-            let speed = match scene.counted(peer.speed) {
-                speed if speed > 0.0 && is_here(peer) => [&rounded(speed), "/s"].concat(),
+            let share = if done > 0 { percent(peer.credit_cost, done) } else { String::new() };
+            let speed = match peer.speed {
+                speed if speed > 0.0 && is_here(peer) => [&scene.counted(speed), "/s"].concat(),
                 _ => String::new(),
             };
             let threads = if is_here(peer) { peer.threads.to_string() } else { String::new() };
             [share, speed, threads, doing(peer), link(peer)]
         });
     }
+}
+
+/// What all have the credit for, by its cost; what somebody did before anybody here is part of it.
+fn credit(scene: &Scene) -> u64 {
+    let all = scene.view.peers.iter().map(|peer| peer.credit_cost).sum();
+    scene.progress.map_or(all, |(done, _)| done.max(all))
 }
 
 fn doing(peer: &PeerView) -> String {

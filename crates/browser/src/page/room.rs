@@ -11,14 +11,14 @@ use super::dom::{El, el, set_root_data};
 use super::files::Files;
 use super::format::per_mille;
 use super::hero::Hero;
+use super::invite;
+use super::later::{SIDES, SIMULATOR, load, place};
 use super::map::Map;
-use super::messages::Messages;
-use super::network::Network;
 use super::numbers::Numbers;
 use super::peers::Peers;
+use super::search::Herald;
 use super::state::{Room, Scene, phase_word};
 use super::tabs::{Side, Tabs};
-use super::{invite, show, simulator};
 
 /// How long nobody may be found before the person is told what that may mean, in drawings of the page: three seconds.
 const ALONE_DRAWINGS: u32 = 15;
@@ -42,36 +42,24 @@ pub(crate) async fn enter(root: El, key: RoomKey, name: String, threads: u16) {
     let trouble = el("p").id("trouble").class("trouble").attr("role", "alert");
     let lonely = el("p").id("lonely").class("trouble quiet").attr("role", "status");
     let (hero, controls) = (Hero::new(&room), Controls::new(&room));
-    let (map, peers, messages, numbers) = (Map::new(), Peers::new(), Messages::new(&room), Numbers::new());
-    let (network, files, simulation) = (Network::new(), Files::new(&room), simulator::place());
+    let (map, peers, numbers, files) = (Map::new(), Peers::new(), Numbers::new(), Files::new(&room));
+    let (primes, network) = (place(SIDES, "primes-place"), place(SIDES, "network-place"));
+    let simulation = place(SIMULATOR, SIMULATOR);
     let pair = el("div").class("pair").with(&[numbers.el(), &invite::invite()]);
-    let tabs =
-        Tabs::new([&[map.el(), peers.el()], &[network.el(), messages.el()], &[files.el()], &[&simulation]]);
+    let tabs = Tabs::new([&[map.el(), peers.el()], &[&primes], &[&network], &[files.el()], &[&simulation]]);
     trouble.show_if(false);
     lonely.show_if(false);
 
-    let [list, job_side, network_side, files_side, simulator_side] = tabs.els();
-    let parts = [
-        &news,
-        &trouble,
-        &lonely,
-        hero.el(),
-        controls.el(),
-        list,
-        job_side,
-        network_side,
-        files_side,
-        simulator_side,
-        &pair,
-    ]
-    .map(El::clone);
+    let top = [&news, &trouble, &lonely, hero.el(), controls.el()];
+    let parts: Vec<El> = top.into_iter().chain(tabs.els()).chain([&pair]).cloned().collect();
     let heading = hero.heading().clone();
     let (alone, jobless) = (Cell::new(0), Cell::new(0));
-    let (quarter, had_job) = (Cell::new(None), Cell::new(false));
+    let (quarter, had_job, herald) = (Cell::new(None), Cell::new(false), Herald::default());
     let teller = Rc::downgrade(&room);
     let draw = move |scene: &Scene| {
         if let Some(room) = teller.upgrade() {
             announce_milestones(&room, scene, &quarter);
+            herald.announce(&room, scene);
         }
         news.say(&scene.news);
         trouble.say_if(scene.trouble.as_deref());
@@ -93,37 +81,37 @@ pub(crate) async fn enter(root: El, key: RoomKey, name: String, threads: u16) {
         set_root_data("phase", word);
         let is_beside = matches!(tabs.shown(), Side::Files | Side::Simulator);
         let is_other_room = has_job != had_job.replace(has_job) && !is_beside;
-        if is_other_room || (is_jobless && tabs.shown() == Side::Job) {
+        let is_search = scene.view.search.is_some();
+        let is_gone = match tabs.shown() {
+            Side::Job => is_jobless,
+            Side::Primes => !is_search,
+            Side::Network | Side::Files | Side::Simulator => false,
+        };
+        if is_other_room || is_gone {
             tabs.show(if has_job { Side::Job } else { Side::Network });
         }
-        tabs.offer([has_job, has_job || is_jobless, true, true]);
-        let [_, job_side, network_side, files_side, simulator_side] = tabs.els();
-        let has_side = |side| (has_job || is_jobless) && tabs.shown() == side;
-        files_side.show_if(tabs.shown() == Side::Files);
-        simulator_side.show_if(tabs.shown() == Side::Simulator);
-        job_side.show_if(has_side(Side::Job));
-        network_side.show_if(has_side(Side::Network));
-        pair.show_if(has_job || is_jobless);
-        numbers.el().show_if(has_side(Side::Job));
+        tabs.offer([has_job, is_search, has_job || is_jobless, true, true]);
+        let is_clear = has_job || is_jobless;
+        tabs.show_panels([is_clear, is_search, is_clear, true, true]);
+        pair.show_if(is_clear);
+        numbers.el().show_if(is_clear && tabs.shown() == Side::Job);
         controls.el().show_if(has_job);
         hero.draw(scene, is_jobless);
         controls.draw(scene);
         match tabs.shown() {
             Side::Job => {
-                map.draw(&scene.view);
+                map.draw(scene);
                 peers.draw(scene);
                 numbers.draw(scene);
             }
-            Side::Network => {
-                network.draw(scene);
-                messages.draw(scene);
-            }
+            Side::Primes => load(&primes),
+            Side::Network => load(&network),
             Side::Files => files.draw(scene),
-            Side::Simulator => simulator::load(&simulation),
+            Side::Simulator => load(&simulation),
         }
     };
     room.join(key, name, threads, draw).await;
-    show(&root, &parts.each_ref());
+    root.hold(parts.iter());
     heading.focus();
 }
 
@@ -136,8 +124,8 @@ fn is_alone(view: &View) -> bool {
 
 /// Says each quarter of the way, once.
 fn announce_milestones(room: &Room, scene: &Scene, quarter: &Cell<Option<u64>>) {
-    let Some(job) = scene.job().filter(|_| scene.view.phase == Phase::Running) else { return };
-    let now = per_mille(job.done_units, job.units) / 250;
+    let Some((done, all)) = scene.progress.filter(|_| scene.view.phase == Phase::Running) else { return };
+    let now = per_mille(done, all) / 250;
     if quarter.replace(Some(now)).is_some_and(|before| before < now) {
         match now {
             1 => room.announce("A quarter is done."),

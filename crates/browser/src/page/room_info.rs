@@ -1,6 +1,6 @@
 //! What the page's server says of the room before anybody joins: `GET /api/room`.
 
-use serde::Deserialize;
+use js_sys::{Array, Reflect};
 use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Headers, RequestInit, Response, window};
@@ -8,9 +8,11 @@ use web_sys::{Headers, RequestInit, Response, window};
 /// The status with which a node of the room says that it knows of no job.
 const NO_JOB_KNOWN: u16 = 503;
 
+/// The phase of a room whose host waits for friends.
+const LOBBY: &str = "lobby";
+
 /// The room as its host describes it to a visitor. Every field may be missing: the page then says less.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct RoomInfo {
     /// Who asks.
     pub(crate) asked_by: String,
@@ -44,8 +46,26 @@ impl RoomInfo {
         if !response.ok() {
             return None;
         }
-        let text = JsFuture::from(response.text().ok()?).await.ok()?.as_string()?;
-        serde_json::from_str(&text).ok()
+        let told = JsFuture::from(response.json().ok()?).await.ok()?;
+        let field = |name: &str| Reflect::get(&told, &name.into()).unwrap_or_default();
+        let text = |name: &str| field(name).as_string().unwrap_or_default();
+        // Exact up to 2^53; it is for percent only.
+        let count = |name: &str| field(name).as_f64().unwrap_or_default() as u64;
+        let lan = field("lan").dyn_into::<Array>().unwrap_or_default();
+        Some(Self {
+            asked_by: text("asked_by"),
+            title: text("title"),
+            phase: text("phase"),
+            units: count("units"),
+            done_units: count("done_units"),
+            lan: lan.iter().filter_map(|address| address.as_string()).collect(),
+            is_host: field("is_host").is_truthy(),
+        })
+    }
+
+    /// Whether one may choose another job: where it is the host's, and nothing has begun.
+    pub(crate) fn is_open_to_choice(&self) -> bool {
+        self.is_host && (self.is_jobless() || self.phase == LOBBY)
     }
 }
 
@@ -54,6 +74,18 @@ impl RoomInfo {
 /// # Errors
 /// What the server, or the browser, has against it.
 pub(crate) async fn start_job() -> Result<(), String> {
+    post("/api/start", None).await
+}
+
+/// Asks it to take this job, as JSON, in place of the one there was.
+///
+/// # Errors
+/// As [`start_job`].
+pub(crate) async fn choose_job(json: &str) -> Result<(), String> {
+    post("/api/job", Some(json)).await
+}
+
+async fn post(path: &str, json: Option<&str>) -> Result<(), String> {
     const UNREACHABLE: &str = "the program on this computer does not answer";
     let failed = |_: JsValue| UNREACHABLE.to_owned();
     let headers = Headers::new().map_err(failed)?;
@@ -61,21 +93,20 @@ pub(crate) async fn start_job() -> Result<(), String> {
     headers.set("x-manyhands", "1").map_err(failed)?;
     let init = RequestInit::new();
     init.set_method("POST");
+    if let Some(json) = json {
+        headers.set("content-type", "application/json").map_err(failed)?;
+        init.set_body(&json.into());
+    }
     init.set_headers(&headers);
     let window = window().ok_or(UNREACHABLE)?;
-    let response =
-        JsFuture::from(window.fetch_with_str_and_init("/api/start", &init)).await.map_err(failed)?;
+    let response = JsFuture::from(window.fetch_with_str_and_init(path, &init)).await.map_err(failed)?;
     let response: Response = response.dyn_into().map_err(failed)?;
     if response.ok() {
         return Ok(());
     }
-    let text = JsFuture::from(response.text().map_err(failed)?).await.map_err(failed)?;
-    let refusal: Option<Refusal> = text.as_string().and_then(|text| serde_json::from_str(&text).ok());
-    Err(refusal.map_or_else(|| UNREACHABLE.to_owned(), |refusal| refusal.error))
-}
-
-/// An error as the API tells it.
-#[derive(Deserialize)]
-struct Refusal {
-    error: String,
+    // Errors are told as `error`, or by RFC 9457 as `detail` with a `title`.
+    let refusal = JsFuture::from(response.json().map_err(failed)?).await.unwrap_or_default();
+    let told = |name: &str| Reflect::get(&refusal, &name.into()).ok()?.as_string();
+    let why = told("error").or_else(|| told("detail")).or_else(|| told("title"));
+    Err(why.unwrap_or_else(|| UNREACHABLE.to_owned()).trim_end_matches('.').to_owned())
 }

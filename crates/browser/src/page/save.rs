@@ -18,7 +18,7 @@ const SET_BYTES_MAX: f64 = 1048576.0;
 ///
 /// # Errors
 /// If the browser does not take it.
-pub(super) fn save(blob: &Blob, name: &str) -> Result<(), JsValue> {
+pub(crate) fn save(blob: &Blob, name: &str) -> Result<(), JsValue> {
     let url = Url::create_object_url_with_blob(blob)?;
     el("a").attr("href", &url).attr("download", name).click();
     std::mem::forget(Alarm::new(BEGUN_WITHIN_MS, move || {

@@ -5,11 +5,12 @@ use std::cell::Cell;
 use manyhands_core::{InviteError, RoomKey};
 use wasm_bindgen_futures::spawn_local;
 
+use super::choose::choose;
 use super::dom::{El, el, set_root_data, told};
-use super::format::{capitalised, percent, with_grouped_numbers};
+use super::format::{capitalised, percent, whole, with_grouped_numbers};
 use super::room_info::RoomInfo;
 use super::state::threads_max;
-use super::{room, show};
+use super::{is_own_computers_page, room, show};
 use crate::storage;
 
 /// The longest name, in characters; the core cuts it to what fits the wire.
@@ -55,11 +56,16 @@ pub(crate) fn start(root: &El, key: RoomKey) {
         &el("li")
             .text("The friends' computers talk straight to each other, so they see your network address."),
     ]);
-    show(root, &[&el("section").class("start").with(&[&who, &what, &so_far, &form, &promises])]);
+    let lines = [who, what, so_far];
+    let chosen = lines.clone();
+    let choice = choose(move |info| describe(&info, &chosen));
+    let [who, what, so_far] = &lines;
+    show(root, &[&el("section").class("start").with(&[who, what, so_far, &form, &choice, &promises])]);
 
     spawn_local(async move {
         if let Some(info) = RoomInfo::fetch().await {
-            describe(&info, &who, &what, &so_far);
+            describe(&info, &lines);
+            choice.show_if(is_own_computers_page() && info.is_open_to_choice());
             if info.phase == FINISHED && button.is_enabled() {
                 button.say("See the result");
             } else if info.is_jobless() && button.is_enabled() {
@@ -69,7 +75,7 @@ pub(crate) fn start(root: &El, key: RoomKey) {
     });
 }
 
-fn describe(info: &RoomInfo, who: &El, what: &El, so_far: &El) {
+fn describe(info: &RoomInfo, [who, what, so_far]: &[El; 3]) {
     if info.is_jobless() {
         who.say("You are invited");
         what.say("Come into the room");
@@ -84,6 +90,9 @@ fn describe(info: &RoomInfo, who: &El, what: &El, so_far: &El) {
     }
     let text = if info.phase == FINISHED {
         Some("It is finished already. Come in to see the result.".to_owned())
+    } else if info.done_units > 0 && info.title.starts_with("search ") {
+        // Which may have no end to tell a part of.
+        Some([&whole(info.done_units), " exponents are finished so far."].concat())
     } else if info.done_units > 0 {
         Some(capitalised(&[&percent(info.done_units, info.units), " is done so far."].concat()))
     } else {

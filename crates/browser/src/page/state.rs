@@ -13,11 +13,13 @@ use wasm_bindgen::closure::Closure;
 use web_sys::window;
 
 use super::dom::document;
-use super::format::{capitalised, grouped, whole};
+use super::format::{capitalised, grouped, rounded, squared_bits, whole};
+use super::search;
+use crate::bridge;
 use crate::json::to_json;
 use crate::listen::Interval;
 use crate::memory::Memory;
-use crate::run::{Driver, Settings, Told};
+use crate::run::{Driver, Settings, Told, id_text};
 use crate::storage::Identity;
 use crate::store::client::Store;
 
@@ -29,10 +31,12 @@ const ANNOUNCED_CHARS_MAX: usize = 200;
 const NAME_CHARS_MAX: usize = 60;
 /// How long nothing is said of files that came, after something was, in milliseconds.
 const FILES_REST_MS: f64 = 4_000.0;
-/// How many messages on their way are shown between two drawings.
+/// How many messages on their way are remembered, and for how long, in milliseconds: whoever draws them asks more often.
 const FLIGHTS_MAX: usize = 8;
+const FLIGHT_MS: f64 = 1_000.0;
 /// The workers' scripts, where the page does not name others.
 const WORKER_SCRIPT: &str = "worker_loader.js";
+const SEARCHER_SCRIPT: &str = "searcher_loader.js";
 const STORE_SCRIPT: &str = "store_loader.js";
 
 /// The room that this page is in.
@@ -40,11 +44,11 @@ pub(crate) struct Room {
     driver: OnceCell<Driver>,
     store: OnceCell<Rc<Store>>,
     draw: OnceCell<Draw>,
-    unit_size: Cell<Option<u64>>,
     threads: Cell<u16>,
     news: RefCell<String>,
     trouble: RefCell<Option<String>>,
-    flights: RefCell<Vec<Flight>>,
+    /// When each came, and which way.
+    flights: RefCell<Vec<(f64, Flight)>>,
     refresh: OnceCell<Interval>,
     /// How many files came that nothing was said of, the name of the last, and when something was said.
     came: RefCell<(u64, String, f64)>,
@@ -57,20 +61,20 @@ type Draw = Box<dyn Fn(&Scene)>;
 pub(crate) struct Scene {
     /// What a person sees of the node.
     pub(crate) view: View,
-    /// How many counting numbers a unit has, where the job adds numbers.
-    pub(crate) unit_size: Option<u64>,
+    /// What the job is, once known.
+    pub(crate) kind: Option<JobKind>,
+    /// What of the job is done, and all of it, by its cost; none of one without an end.
+    pub(crate) progress: Option<(u64, u64)>,
     /// How many threads are lent.
     pub(crate) threads: u16,
     /// The latest news, read aloud by screen readers.
     pub(crate) news: String,
     /// What is wrong, if anything.
     pub(crate) trouble: Option<String>,
-    /// What came or went since the last drawing.
-    pub(crate) flights: Vec<Flight>,
 }
 
 /// The way of a message, as the ids of those it went through. Of one id alone: it goes out from there to all neighbours.
-pub(crate) type Flight = Vec<String>;
+type Flight = Vec<String>;
 
 impl Scene {
     /// The job, once known.
@@ -78,14 +82,23 @@ impl Scene {
         self.view.job.as_ref()
     }
 
-    /// An amount of units, in what the job counts: numbers where it adds them, else units.
-    pub(crate) fn counted(&self, units: f64) -> f64 {
-        self.unit_size.map_or(units, |size| units * size as f64)
+    /// A cost, in what the job counts: numbers where it adds them, squared bits where it searches primes, else units.
+    pub(crate) fn counted(&self, cost: f64) -> String {
+        match self.kind {
+            Some(JobKind::Sum { unit_size, .. }) => rounded(cost * unit_size as f64),
+            Some(JobKind::Mersenne { .. }) => squared_bits(cost),
+            Some(JobKind::Delay { .. }) | None => rounded(cost),
+        }
     }
 
-    /// What [`Scene::counted`] counts, in one word.
-    pub(crate) fn counted_word(&self) -> &'static str {
-        if self.unit_size.is_some() { "numbers" } else { "units" }
+    /// The same, with the word for what is counted.
+    pub(crate) fn amount(&self, cost: f64) -> String {
+        let word = match self.kind {
+            Some(JobKind::Sum { .. }) => " numbers",
+            Some(JobKind::Mersenne { .. }) => "",
+            Some(JobKind::Delay { .. }) | None => " units",
+        };
+        [&self.counted(cost), word].concat()
     }
 }
 
@@ -96,7 +109,6 @@ impl Room {
             driver: OnceCell::new(),
             store: OnceCell::new(),
             draw: OnceCell::new(),
-            unit_size: Cell::default(),
             threads: Cell::default(),
             news: RefCell::default(),
             trouble: RefCell::default(),
@@ -127,7 +139,7 @@ impl Room {
             name,
             threads,
             origin: window().and_then(|window| window.location().origin().ok()).unwrap_or_default(),
-            worker_url: script_url("worker", WORKER_SCRIPT),
+            worker_urls: [script_url("worker", WORKER_SCRIPT), script_url("searcher", SEARCHER_SCRIPT)],
         };
         self.threads.set(threads);
         let room = Rc::clone(&self);
@@ -185,11 +197,12 @@ impl Room {
         news.clone_into(&mut self.news.borrow_mut());
     }
 
-    /// Shows the way of a message.
-    pub(crate) fn fly(&self, flight: Flight) {
-        let mut flights = self.flights.borrow_mut();
+    /// Remembers the way of a message for a moment.
+    fn fly(&self, flight: Flight) {
+        let (mut flights, now) = (self.flights.borrow_mut(), Date::now());
+        flights.retain(|(came, _)| now - came < FLIGHT_MS);
         if flights.len() < FLIGHTS_MAX {
-            flights.push(flight);
+            flights.push((now, flight));
         }
     }
 
@@ -209,18 +222,13 @@ impl Room {
     fn redraw(&self) {
         self.announce_files();
         let (Some(driver), Some(draw)) = (self.driver.get(), self.draw.get()) else { return };
-        if self.unit_size.get().is_none()
-            && let Some(JobKind::Sum { unit_size, .. }) = driver.job().map(|job| job.kind)
-        {
-            self.unit_size.set(Some(unit_size));
-        }
         let scene = Scene {
             view: driver.view(),
-            unit_size: self.unit_size.get(),
+            kind: driver.job().map(|job| job.kind),
+            progress: driver.progress(),
             threads: self.threads.get(),
             news: self.news.borrow().clone(),
             trouble: self.trouble.borrow().clone(),
-            flights: self.flights.take(),
         };
         draw(&scene);
     }
@@ -251,10 +259,12 @@ impl Room {
             Event::Started => self.announce("The job has begun."),
             Event::SignalingRefused { message } => self.complain([&capitalised(&message), "."].concat()),
             Event::Finished => {
-                let total = self.driver.get().and_then(|driver| driver.view().job?.done_total);
-                self.announce(&match total {
-                    Some(total) => ["Done. The total is ", &grouped(&total), "."].concat(),
-                    None => "Done.".to_owned(),
+                let view = self.driver.get().map(Driver::view).unwrap_or_default();
+                let total = view.job.and_then(|job| job.done_total);
+                self.announce(&match (total, &view.search) {
+                    (Some(total), _) => ["Done. The total is ", &grouped(&total), "."].concat(),
+                    (None, Some(search)) => ["Done. ", &search::count(search), "."].concat(),
+                    (None, None) => "Done.".to_owned(),
                 });
                 self.redraw();
             }
@@ -284,7 +294,12 @@ impl Room {
                         .concat(),
                 );
             }
-            Event::LinkDown { .. } | Event::TookBack { .. } => {}
+            Event::Heard { from, path, body: Body::Prime { .. } } => self.fly_here(&from, &path),
+            // What is found is told as the view has it.
+            Event::Heard { body: Body::Checked { .. }, .. }
+            | Event::LinkDown { .. }
+            | Event::TookBack { .. }
+            | Event::PrimeFound { .. } => {}
         }
     }
 
@@ -303,20 +318,25 @@ impl Room {
     fn json(&self) -> String {
         self.driver.get().and_then(|driver| to_json(&driver.view())).unwrap_or_default()
     }
+
+    /// Answers another program of this page, or whoever asks: see [`bridge`].
+    fn answer(&self, what: &str, text: String) -> String {
+        match what {
+            bridge::SAY => self.command(Command::Say(Body::Message(text))),
+            bridge::FLIGHTS => {
+                let lines = self.flights.take().into_iter().map(|(_, flight)| flight.join(" "));
+                return lines.collect::<Vec<String>>().join("\n");
+            }
+            bridge::FINDINGS => return self.driver.get().map(Driver::findings).unwrap_or_default(),
+            _ => {}
+        }
+        String::new()
+    }
 }
 
 /// So many characters of a text, at most.
 fn beginning(text: &str, chars: usize) -> String {
     text.chars().take(chars).collect()
-}
-
-/// An id as the view has it.
-fn id_text(peer: &PeerId) -> String {
-    peer.0
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .filter_map(|half| char::from_digit(half.into(), 16))
-        .collect()
 }
 
 /// The phase as one word: the `data-phase` of the page, but for a room that has no job.
@@ -345,15 +365,19 @@ fn script_url(worker: &str, script: &str) -> String {
     named.unwrap_or_else(|| script.to_owned())
 }
 
-/// Lets tests and curious people read `__manyhands.view`: the view of this moment, as JSON.
+/// Lets the page's other programs, tests and curious people ask: see [`bridge`].
 fn expose(room: Rc<Room>) {
+    let asked = Rc::clone(&room);
     let read = Closure::<dyn Fn() -> String>::new(move || room.json()).into_js_value();
+    let answer = move |what: String, text: String| asked.answer(&what, text);
+    let ask = Closure::<dyn Fn(String, String) -> String>::new(answer).into_js_value();
     let (object, descriptor) = (Object::new(), Object::new());
     let set = |object: &Object, name: &str, value: &JsValue| Reflect::set(object, &name.into(), value);
     // None of this fails on fresh objects.
     let _ = set(&descriptor, "get", &read);
-    Object::define_property(&object, &"view".into(), &descriptor);
-    let _ = Reflect::set(&js_sys::global(), &"__manyhands".into(), &object);
+    Object::define_property(&object, &bridge::VIEW.into(), &descriptor);
+    let _ = set(&object, bridge::ASK, &ask);
+    let _ = Reflect::set(&js_sys::global(), &bridge::OBJECT.into(), &object);
 }
 
 fn log(parts: &[&str]) {

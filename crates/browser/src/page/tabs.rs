@@ -9,14 +9,21 @@ use web_sys::KeyboardEvent;
 use super::dom::{El, el, told};
 
 /// The sides, by id and name.
-const SIDES: [(&str, &str); 4] =
-    [("job", "The job"), ("network", "Network"), ("files", "Files"), ("simulator", "Simulator")];
+const SIDES: [(&str, &str); 5] = [
+    ("job", "The job"),
+    ("primes", "Primes"),
+    ("network", "Network"),
+    ("files", "Files"),
+    ("simulator", "Simulator"),
+];
 
 /// A side of the room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     /// The map, the hands and the numbers.
     Job,
+    /// What the search for primes has found.
+    Primes,
     /// The nodes, their links and what is said.
     Network,
     /// The files.
@@ -26,7 +33,7 @@ pub(crate) enum Side {
 }
 
 /// All of them, in order.
-const ALL: [Side; SIDES.len()] = [Side::Job, Side::Network, Side::Files, Side::Simulator];
+const ALL: [Side; SIDES.len()] = [Side::Job, Side::Primes, Side::Network, Side::Files, Side::Simulator];
 
 /// The tabs and what they show.
 pub(crate) struct Tabs {
@@ -91,8 +98,15 @@ impl Tabs {
 
     /// The row of tabs, and what they show.
     pub(crate) fn els(&self) -> [&El; 1 + SIDES.len()] {
-        let [job, network, files, simulator] = &self.panels;
-        [&self.list, job, network, files, simulator]
+        let [job, primes, network, files, simulator] = &self.panels;
+        [&self.list, job, primes, network, files, simulator]
+    }
+
+    /// Shows the panels of these sides, if they are chosen.
+    pub(crate) fn show_panels(&self, has: [bool; SIDES.len()]) {
+        for ((panel, has), side) in self.panels.iter().zip(has).zip(ALL) {
+            panel.show_if(has && self.shown() == side);
+        }
     }
 
     /// The side that is shown.

@@ -3,12 +3,12 @@
 use manyhands_core::view::{LinkState, PeerView};
 use manyhands_wire::frame::PeerKind;
 
-use super::dom::{El, el, told};
-use super::format::span;
-use super::peers::round_trip;
+use super::room::Scene;
 use super::sketch::{Sketch, sort_key};
-use super::state::Scene;
-use super::table::Table;
+use crate::page::dom::{El, el, told};
+use crate::page::format::span;
+use crate::page::peers::round_trip;
+use crate::page::table::Table;
 
 /// The columns, as the head names them and the style sheet places them.
 const COLUMNS: [(&str, &str); 6] = [

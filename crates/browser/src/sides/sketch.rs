@@ -13,9 +13,9 @@ use js_sys::Date;
 use manyhands_core::View;
 use manyhands_core::view::{LinkState, PeerView};
 
-use super::dom::{El, svg};
-use super::state::Flight;
-use super::table::tags;
+use super::room::Flight;
+use crate::page::dom::{El, svg};
+use crate::page::table::tags;
 
 /// How many nodes are drawn at most; the table has them all.
 const NODES_MAX: usize = 96;

@@ -8,14 +8,12 @@
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 
-use manyhands_core::Command;
 use manyhands_core::view::{NewsView, Phase};
-use manyhands_wire::flood::Body;
 
-use super::dom::{El, by_id, el, told};
-use super::format::{ago, capitalised, whole};
-use super::state::{Flight, Room, Scene};
+use super::room::{Flight, Room, Scene};
 use crate::listen::Listener;
+use crate::page::dom::{El, by_id, el, told};
+use crate::page::format::{ago, capitalised, whole};
 
 /// The longest text that can be typed, in UTF-16 units: at three bytes each it is still within the wire's 8 KiB.
 const TEXT_UNITS_MAX: &str = "2700";
@@ -61,7 +59,7 @@ impl Messages {
             event.prevent_default();
             let text = typed.value().trim().to_owned();
             if let Some(room) = weak.upgrade().filter(|_| !text.is_empty()) {
-                room.command(Command::Say(Body::Message(text)));
+                room.say(&text);
                 drop(typed.clone().with_value(""));
             }
         });

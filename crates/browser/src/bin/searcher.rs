@@ -1,0 +1,5 @@
+//! One thread lent to a room that searches primes, in a Web Worker.
+
+fn main() {
+    manyhands_browser::serve::serve(manyhands_jobs::Worker::new());
+}

@@ -1,0 +1,5 @@
+//! The sides of the room that not everybody looks at.
+
+fn main() {
+    manyhands_browser::sides::run();
+}
