@@ -5,7 +5,6 @@ use std::path::Path;
 
 use manyhands_core::View;
 use manyhands_core::view::{PrimeState, PrimeView, SearchView, TestView};
-use serde_json::json;
 
 use super::get::{Partial, cannot_write};
 use super::target::Target;
@@ -40,7 +39,7 @@ pub(crate) fn run(args: &PrimesArgs) -> Outcome {
         None => print(NO_SEARCH),
         Some(_) if args.json => {
             let primes: Vec<FoundPrime> = target.get_json("/api/primes")?;
-            print(&json!(primes).to_string());
+            print(&serde_json::to_string(&primes).map_err(anyhow::Error::from)?);
         }
         Some((view, search)) => print(&render(view, search)),
     }

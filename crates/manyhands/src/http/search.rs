@@ -4,8 +4,11 @@
 //! It is what the room computes, so anyone may read it, as with the total of a sum. The results are written while they are
 //! read, a run of exponents after the other, so that a search of millions takes no memory.
 
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
@@ -24,7 +27,6 @@ use manyhands_ledger::Ledger;
 use manyhands_wire::mersenne::{Finding, Verdict};
 use manyhands_wire::{JobKind, JobSpec, PeerId, UnitRange};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::files::list::rfc3339;
 use super::files::problem::Problem;
@@ -57,6 +59,28 @@ pub(crate) struct FoundPrime {
     pub(crate) state: PrimeState,
     /// The names of those who tested it too and found it prime.
     pub(crate) confirmed_by: Vec<String>,
+}
+
+/// What became of one exponent: a line of `/api/results`.
+#[derive(Debug, Serialize)]
+struct ResultLine<'a> {
+    exponent: u32,
+    /// What `2^exponent - 1` is: `prime`, `factor` for a composite with a known factor, or `composite`.
+    result: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    factor: Option<u64>,
+    /// The lower 64 bits that the test ended on, as 16 hexadecimal digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    residue: Option<String>,
+    /// Which test: `ll` is Lucas and Lehmer's, `prp-3` Fermat's to base 3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test: Option<&'static str>,
+    /// The name of who has the credit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<Cow<'a, str>>,
+    /// The id of the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by_id: Option<String>,
 }
 
 /// Which exponents are wanted.
@@ -172,28 +196,28 @@ impl Lines {
             };
             let by = ledger.credit_runs(UnitRange::new(unit, unit + 1)).next().map(|run| run.by);
             let line = self.line(finding, proofs_from, by);
-            writeln!(text, "{line}").expect("a string takes all that is written to it");
+            text.push_str(&serde_json::to_string(&line).expect("plain data, which JSON always takes"));
+            text.push('\n');
         }
         text
     }
 
-    fn line(&self, finding: Finding, proofs_from: u32, by: Option<PeerId>) -> serde_json::Value {
+    fn line(&self, finding: Finding, proofs_from: u32, by: Option<PeerId>) -> ResultLine<'_> {
         let exponent = finding.exponent;
-        let mut line = match finding.verdict {
-            Verdict::Prime => json!({ "exponent": exponent, "result": "prime", "test": "ll" }),
-            Verdict::Factor(factor) => json!({ "exponent": exponent, "result": "factor", "factor": factor }),
+        let (result, factor, residue, test) = match finding.verdict {
+            Verdict::Prime => ("prime", None, None, Some("ll")),
+            Verdict::Factor(factor) => ("factor", Some(factor), None, None),
             Verdict::Composite { residue } => {
                 let test = if exponent < proofs_from { "ll" } else { "prp-3" };
-                let residue = format!("{residue:016x}");
-                json!({ "exponent": exponent, "result": "composite", "residue": residue, "test": test })
+                ("composite", None, Some(format!("{residue:016x}")), Some(test))
             }
         };
-        if let Some(by) = by {
-            let id: String = by.0.iter().map(|byte| format!("{byte:02x}")).collect();
-            line["by"] = json!(self.names.get(&id).cloned().unwrap_or_else(|| by.nickname()));
-            line["by_id"] = json!(id);
-        }
-        line
+        let by_id = by.map(|by| by.0.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+        let name = by.zip(by_id.as_ref()).map(|(by, id)| match self.names.get(id) {
+            Some(name) => Cow::Borrowed(name.as_str()),
+            None => Cow::Owned(by.nickname()),
+        });
+        ResultLine { exponent, result, factor, residue, test, by: name, by_id }
     }
 }
 

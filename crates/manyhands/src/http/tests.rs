@@ -186,10 +186,10 @@ async fn the_description_names_every_route_and_every_field() {
     let status: Value = host.get("/api/status").await.json();
 
     assert_eq!(api["info"]["version"], env!("CARGO_PKG_VERSION"));
-    // The routes about files have a test of their own, with files.
-    let is_about_files = |path: &str| path.starts_with("/api/files") || path.starts_with("/api/sets");
-    for (path, methods) in api["paths"].as_object().unwrap().iter().filter(|(path, _)| !is_about_files(path))
-    {
+    // The routes about files and searches have tests of their own, with files and a search.
+    let others = ["/api/files", "/api/sets", "/api/search", "/api/primes", "/api/results"];
+    let is_here = |path: &str| !others.iter().any(|other| path.starts_with(other));
+    for (path, methods) in api["paths"].as_object().unwrap().iter().filter(|(path, _)| is_here(path)) {
         for (method, operation) in methods.as_object().unwrap() {
             let answer = match (method.as_str(), operation.get("requestBody")) {
                 ("get", _) => host.get(path).await.status,
@@ -321,30 +321,30 @@ async fn a_relay_has_no_job() {
 }
 
 /// A server with a node that is only a view.
-struct Fixture {
+pub(super) struct Fixture {
     address: SocketAddr,
     commands: mpsc::Receiver<Command>,
-    choices: mpsc::Receiver<Choice>,
+    pub(super) choices: mpsc::Receiver<Choice>,
     serving: Serving,
     /// The same routes without a connection, to ask from any address.
     routes: Router,
-    views: watch::Sender<View>,
-    progress: watch::Sender<Progress>,
+    pub(super) views: watch::Sender<View>,
+    pub(super) progress: watch::Sender<Progress>,
 }
 
-struct Answer {
-    status: u16,
+pub(super) struct Answer {
+    pub(super) status: u16,
     headers: ureq::http::HeaderMap,
-    body: String,
+    pub(super) body: String,
 }
 
 impl Fixture {
     /// A host that keeps this file, or one in a temporary folder that is gone: most routes do not need it.
-    async fn host(task: Option<PathBuf>) -> Self {
+    pub(super) async fn host(task: Option<PathBuf>) -> Self {
         Self::start(true, task).await
     }
 
-    async fn start(is_host: bool, task: Option<PathBuf>) -> Self {
+    pub(super) async fn start(is_host: bool, task: Option<PathBuf>) -> Self {
         let kind = JobKind::Sum { first: 1, last: 100, unit_size: 50, base: 0 };
         let spec = JobSpec { kind, asked_by: "Liz".into(), salt: [0; 16] };
         let mut ledger = Ledger::new(2);
@@ -405,7 +405,7 @@ impl Fixture {
     }
 
     /// A question as it comes from this address, to this name.
-    async fn ask_from(&self, address: &str, host: &str, path: &str) -> Answer {
+    pub(super) async fn ask_from(&self, address: &str, host: &str, path: &str) -> Answer {
         let from: SocketAddr = address.parse().unwrap();
         let request = Request::get(path)
             .header(header::HOST, host)
@@ -425,17 +425,17 @@ impl Fixture {
         (address, Serving::start(listener, router(web)))
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    pub(super) async fn get(&self, path: &str) -> Answer {
         get(self.address, path).await
     }
 
     /// A saying from the node's own machine.
-    async fn say(&self, path: &str, body: &str) -> Answer {
+    pub(super) async fn say(&self, path: &str, body: &str) -> Answer {
         let (url, body) = (format!("http://{}{path}", self.address), body.to_owned());
         call(move |agent| agent.post(url).header("x-manyhands", "1").send(&body)).await
     }
 
-    async fn post(&self, path: &str, headers: &[(&'static str, &'static str)]) -> Answer {
+    pub(super) async fn post(&self, path: &str, headers: &[(&'static str, &'static str)]) -> Answer {
         let url = format!("http://{}{path}", self.address);
         let headers = headers.to_vec();
         call(move |agent| {
@@ -464,11 +464,11 @@ fn peer(id: &str, me: bool) -> PeerView {
 }
 
 impl Answer {
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
     }
 
-    fn header(&self, name: &str) -> &str {
+    pub(super) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 }

@@ -3,6 +3,9 @@
 //! The file is for people: what became of each exponent is in the sidecar, and only that can be gone on from. So a file
 //! without its sidecar, or one that somebody changed, is kept under another name, and told so.
 
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 
 use manyhands_ledger::{Ledger, SearchFile};
