@@ -14,6 +14,13 @@ use super::vector::{Complex, Row, Vector, rows, rows_mut, transpose};
 /// and would leave the processor idle otherwise.
 const CHAINS: usize = 2;
 
+/// Adding and subtracting it leaves a whole number, as there are no bits for a fraction beside it: 1.5 * 2^52.
+///
+/// It does so below 2^51. Sums beyond have lost bits that matter, and nothing in themselves would tell: they are whole
+/// numbers for want of bits. With this, half of them are rounded to an even number, and come out as errors. Since that
+/// works for the sums of its own sign only, every other sum is rounded by its negative.
+const ROUNDING: f64 = 6_755_399_441_055_744.0;
+
 /// Weighs the digits and does the first step.
 #[inline(always)]
 pub(super) fn forward<V: Vector<L>, const L: usize>(plan: &Plan, digits: &[f64], work: &mut [f64]) {
@@ -46,6 +53,7 @@ pub(super) fn inverse<V: Vector<L>, const L: usize>(
     let blocks = rows_mut::<L>(digits).as_chunks_mut::<L>().0;
     let unweights = rows::<L>(&plan.unweights).as_chunks::<L>().0;
     let bases = Bases::<V>::new(plan);
+    let (rounding, minus_rounding) = (V::splat(ROUNDING), V::splat(-ROUNDING));
     let distance = plan.rows / CHAINS;
     let mut carries = [V::splat(0.0); CHAINS];
     let mut errors = [V::splat(0.0); CHAINS];
@@ -59,8 +67,8 @@ pub(super) fn inverse<V: Vector<L>, const L: usize>(
                 let q = q + chain * distance;
                 let unweight = Complex::load(&unweights[q][i]);
                 let (carry, error) = (&mut carries[chain], &mut errors[chain]);
-                let re = bases.digit(x[chain][i].re, unweight.re, carry, error);
-                let im = bases.digit(x[chain][i].im, unweight.im, carry, error);
+                let re = bases.digit(x[chain][i].re, unweight.re, rounding, carry, error);
+                let im = bases.digit(x[chain][i].im, unweight.im, minus_rounding, carry, error);
                 Complex { re, im }.store(&mut blocks[q][i]);
             }
         }
@@ -137,12 +145,12 @@ impl<V: Copy> Bases<V> {
 
     /// The digits of weighted sums and what is carried to them, and what they carry.
     #[inline(always)]
-    fn digit<const L: usize>(&self, sum: V, unweight: V, carry: &mut V, error: &mut V) -> V
+    fn digit<const L: usize>(&self, sum: V, unweight: V, rounding: V, carry: &mut V, error: &mut V) -> V
     where
         V: Vector<L>,
     {
         let sum = sum.mul(unweight);
-        let whole = sum.round();
+        let whole = sum.add(rounding).sub(rounding);
         *error = error.max(sum.sub(whole).abs());
         split(whole.add(*carry).mul(self.one_in_base(unweight)), carry)
     }
