@@ -190,6 +190,32 @@ fn a_check_believes_proofs_and_computes_the_rest() {
 }
 
 #[test]
+fn a_proven_composite_with_a_small_factor_is_checked_to_be_that() {
+    // 2^2003 - 1 has the factor 4007. To say what is true too, but not what the others will say, is no way to make liars of them.
+    let kind = search(3000, 1000);
+    let unit = u64::from(2003 - FROM);
+    let slice = UnitRange::new(unit, unit + 1);
+    let mut run = Run::without_factors(2003, 1000);
+    while !run.is_done() {
+        run.step(1 << 20);
+    }
+    let Some((finding, Some(proof))) = run.finish() else { panic!("it has a proof") };
+    let Verdict::Composite { residue } = finding.verdict else { panic!("it is a composite") };
+    let mut begun = Run::without_factors(2003, 1000);
+    begun.step(1 << 16);
+    let state = begun.save().expect("a test has a state");
+
+    let mut bench = Bench::new(10_000);
+    let claims = vec![Claim { unit, residue, proof }];
+    bench.handle(Command::Check { kind: kind.clone(), slice, claims });
+    bench.assert_whole(&kind, slice);
+
+    let saved = Some(Saved { unit, state, is_foreign: true });
+    bench.handle(Command::Begin { kind: kind.clone(), slice, saved });
+    bench.assert_whole(&kind, slice);
+}
+
+#[test]
 fn a_prime_is_confirmed_and_a_false_one_is_not() {
     for (exponent, is_prime) in [(1279, true), (2203, true), (2207, false), (4, false), (u32::MAX, false)] {
         let mut bench = Bench::new(10_000);

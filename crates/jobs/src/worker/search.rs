@@ -11,6 +11,7 @@ use manyhands_wire::mersenne::{Finding, Verdict};
 use manyhands_wire::parcel::PARCEL_BYTES_MAX;
 
 use super::message::{Claim, Report, Saved};
+use crate::kernel::mersenne::factor::Factoring;
 use crate::kernel::mersenne::{Run, Verification, exponent_of, run};
 
 /// How often progress is told, in microseconds.
@@ -51,8 +52,15 @@ struct UnderWay {
 #[derive(Debug)]
 enum Work {
     Run(Box<Run>),
-    /// The proof of this residue is verified.
-    Verify(Box<Verification>, u64),
+    Verify(Box<Verify>),
+}
+
+/// The verification of a composite's proof. Who computes it looks for a factor first, and so it is looked for here too.
+#[derive(Debug)]
+struct Verify {
+    factoring: Factoring,
+    verification: Verification,
+    residue: u64,
 }
 
 impl Search {
@@ -85,7 +93,7 @@ impl Search {
         match self.under_way.as_ref().map(|under_way| &under_way.work) {
             Some(Work::Run(run)) => run.work_left(),
             // Verifications are short.
-            Some(Work::Verify(..)) | None => 0,
+            Some(Work::Verify(_)) | None => 0,
         }
     }
 
@@ -155,7 +163,8 @@ impl Search {
             && run::is_proven(exponent, self.proofs_from)
             && let Some(verification) = Verification::new(exponent, claim.residue, &claim.proof)
         {
-            return Work::Verify(Box::new(verification), claim.residue);
+            let factoring = Factoring::new(exponent);
+            return Work::Verify(Box::new(Verify { factoring, verification, residue: claim.residue }));
         }
         let resumed = self
             .saved
@@ -170,9 +179,10 @@ impl UnderWay {
     fn step(&mut self, work: u64, proofs_from: u32) -> u64 {
         match &mut self.work {
             Work::Run(run) => run.step(work),
-            Work::Verify(verification, _) => {
-                let spent = verification.step(work);
-                if verification.verdict() == Some(false) {
+            Work::Verify(verify) if !verify.factoring.is_done() => verify.factoring.step(work),
+            Work::Verify(verify) => {
+                let spent = verify.verification.step(work);
+                if verify.verification.verdict() == Some(false) {
                     self.work = Work::Run(Box::new(Run::new(self.exponent, proofs_from).without_proof()));
                 }
                 spent
@@ -183,7 +193,9 @@ impl UnderWay {
     fn is_done(&self) -> bool {
         match &self.work {
             Work::Run(run) => run.is_done(),
-            Work::Verify(verification, _) => verification.verdict() == Some(true),
+            Work::Verify(verify) => {
+                verify.factoring.found().is_some() || verify.verification.verdict() == Some(true)
+            }
         }
     }
 
@@ -194,8 +206,9 @@ impl UnderWay {
                 Some((finding, proof)) => (Some(finding), proof),
                 None => (None, None),
             },
-            Work::Verify(_, residue) => {
-                let verdict = Verdict::Composite { residue };
+            Work::Verify(verify) => {
+                let residue = Verdict::Composite { residue: verify.residue };
+                let verdict = verify.factoring.found().map_or(residue, Verdict::Factor);
                 (Some(Finding { exponent: self.exponent, verdict }), None)
             }
         }

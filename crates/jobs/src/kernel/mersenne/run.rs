@@ -5,8 +5,9 @@
 //! 3. From there on Fermat's test. A composite's run ends with the making of its proof. What looks prime is tested by
 //!    Lucas-Lehmer too, and is called prime only then.
 //!
-//! What somebody else saved is not believed: a composite's proof is verified before it is given out, a test of Lucas-Lehmer is
-//! always made from the start, and if the two tests disagree, or the proof fails, the run begins anew by itself.
+//! What somebody else saved is not believed: factors are looked for first, a composite's proof is verified before it is given
+//! out, a test of Lucas-Lehmer is always made from the start, and if the two tests disagree, or the proof fails, the tests begin
+//! anew.
 
 use manyhands_wire::mersenne::{Finding, Verdict};
 
@@ -23,6 +24,8 @@ use crate::transform::EXPONENT_MAX;
 pub struct Run {
     exponent: u32,
     proofs_from: u32,
+    /// The search for a factor, until it is over.
+    factoring: Option<Factoring>,
     stage: Stage,
     /// Whether it went on from what somebody else had saved.
     is_foreign: bool,
@@ -34,7 +37,8 @@ pub struct Run {
 
 #[derive(Clone, Debug)]
 enum Stage {
-    Factoring(Factoring),
+    /// No test is begun.
+    Untested,
     Lucas(Box<Lucas>),
     Fermat(Box<Fermat>),
     /// Making the proof.
@@ -62,8 +66,15 @@ impl Run {
     /// If the exponent is not within 2 to [`EXPONENT_MAX`].
     pub fn new(exponent: u32, proofs_from: u32) -> Self {
         assert!((2..=EXPONENT_MAX).contains(&exponent), "{exponent} is no exponent to be tested");
-        let stage = Stage::Factoring(Factoring::new(exponent));
-        Self { exponent, proofs_from, stage, is_foreign: false, wants_proof: true, errors: 0 }
+        Self {
+            exponent,
+            proofs_from,
+            factoring: Some(Factoring::new(exponent)),
+            stage: Stage::Untested,
+            is_foreign: false,
+            wants_proof: true,
+            errors: 0,
+        }
     }
 
     /// A run that looks for no factors: for measurements, and to learn the residues of numbers that have some.
@@ -72,7 +83,8 @@ impl Run {
     /// As [`new`](Self::new).
     pub fn without_factors(exponent: u32, proofs_from: u32) -> Self {
         let mut run = Self::new(exponent, proofs_from);
-        run.begin_test();
+        run.factoring = None;
+        run.stage = first_test(exponent, proofs_from);
         run
     }
 
@@ -105,13 +117,14 @@ impl Run {
                 if proves { Stage::Confirming(lucas, false) } else { Stage::Lucas(lucas) }
             }
         };
-        Ok(Self { exponent, proofs_from, stage, is_foreign, wants_proof: true, errors: 0 })
+        let factoring = is_foreign.then(|| Factoring::new(exponent));
+        Ok(Self { exponent, proofs_from, factoring, stage, is_foreign, wants_proof: true, errors: 0 })
     }
 
     /// Where the run stands, to be resumed on any machine; `None` if there is nothing worth it: before the test, and after.
     pub fn save(&self) -> Option<Vec<u8>> {
         let state = match &self.stage {
-            Stage::Factoring(_) | Stage::Done(..) => return None,
+            Stage::Untested | Stage::Done(..) => return None,
             Stage::Lucas(lucas) | Stage::Confirming(lucas, _) => State::Lucas(lucas.places()),
             Stage::Fermat(fermat) => State::Fermat(fermat.state()),
             Stage::Proving(proven) => {
@@ -135,7 +148,7 @@ impl Run {
         let p = self.exponent;
         let all = if is_proven(p, self.proofs_from) { p } else { p - 2 };
         match &self.stage {
-            Stage::Factoring(_) => (0, all),
+            Stage::Untested => (0, all),
             Stage::Lucas(lucas) => (lucas.iteration(), all),
             Stage::Fermat(fermat) => (fermat.iteration(), all),
             Stage::Proving(_) | Stage::Done(..) => (all, all),
@@ -147,14 +160,16 @@ impl Run {
     pub fn work_left(&self) -> u64 {
         let left = |(done, all): (u32, u32), price: u64| u64::from(all - done.min(all)) * price;
         let making = || proof::making_squarings(self.exponent);
-        match &self.stage {
-            // The digits of a transform have about 18 bits.
-            Stage::Factoring(factoring) => factoring.left() + u64::from(self.exponent).pow(2) / 18,
-            Stage::Lucas(lucas) | Stage::Confirming(lucas, _) => left(self.progress(), lucas.price()),
-            Stage::Fermat(fermat) => left(self.progress(), fermat.price()) + making() * fermat.price(),
-            Stage::Proving(proven) => making() * proven.proving.price(),
-            Stage::Done(..) => 0,
-        }
+        let factoring = self.factoring.as_ref().map_or(0, Factoring::left);
+        factoring
+            + match &self.stage {
+                // The digits of a transform have about 18 bits.
+                Stage::Untested => u64::from(self.exponent).pow(2) / 18,
+                Stage::Lucas(lucas) | Stage::Confirming(lucas, _) => left(self.progress(), lucas.price()),
+                Stage::Fermat(fermat) => left(self.progress(), fermat.price()) + making() * fermat.price(),
+                Stage::Proving(proven) => making() * proven.proving.price(),
+                Stage::Done(..) => 0,
+            }
     }
 
     /// How many errors of the machine, or round-offs that were too large, were noticed and mended.
@@ -163,7 +178,7 @@ impl Run {
             + match &self.stage {
                 Stage::Lucas(lucas) | Stage::Confirming(lucas, _) => lucas.errors(),
                 Stage::Fermat(fermat) => fermat.errors(),
-                Stage::Factoring(_) | Stage::Proving(_) | Stage::Done(..) => 0,
+                Stage::Untested | Stage::Proving(_) | Stage::Done(..) => 0,
             }
     }
 
@@ -176,7 +191,7 @@ impl Run {
     pub fn finish(self) -> Option<(Finding, Option<Vec<u8>>)> {
         match self.stage {
             Stage::Done(verdict, proof) => Some((Finding { exponent: self.exponent, verdict }, proof)),
-            Stage::Factoring(_)
+            Stage::Untested
             | Stage::Lucas(_)
             | Stage::Fermat(_)
             | Stage::Proving(_)
@@ -190,34 +205,41 @@ impl Run {
         let mut spent = 0;
         while spent < work && !self.is_done() {
             let left = work - spent;
+            if let Some(factoring) = &mut self.factoring {
+                spent += factoring.step(left);
+                self.finish_factoring();
+                continue;
+            }
             spent += match &mut self.stage {
-                Stage::Factoring(factoring) => factoring.step(left),
                 Stage::Lucas(lucas) | Stage::Confirming(lucas, _) => lucas.step(left),
                 Stage::Fermat(fermat) => fermat.step(left),
                 Stage::Proving(proven) => proven.step(left),
-                Stage::Done(..) => 0,
+                Stage::Untested | Stage::Done(..) => 0,
             };
             self.go_on();
         }
         spent
     }
 
+    /// Goes on to the test, if there is no factor.
+    fn finish_factoring(&mut self) {
+        if let Some(factoring) = self.factoring.take_if(|factoring| factoring.is_done()) {
+            if let Some(factor) = factoring.found() {
+                self.stage = Stage::Done(Verdict::Factor(factor), None);
+            } else if matches!(self.stage, Stage::Untested) {
+                self.stage = first_test(self.exponent, self.proofs_from);
+            }
+        }
+    }
+
     /// Goes to the next stage, if this one is over.
     fn go_on(&mut self) {
         let errors = self.errors();
         let next = match &mut self.stage {
-            Stage::Factoring(factoring) => {
-                let found = factoring.found();
-                if let Some(factor) = found {
-                    Some(Stage::Done(Verdict::Factor(factor), None))
-                } else {
-                    factoring.is_done().then(|| first_test(self.exponent, self.proofs_from))
-                }
-            }
             Stage::Lucas(lucas) => lucas.end().map(|end| Stage::Done(verdict_of(end), None)),
             Stage::Confirming(lucas, again) => lucas.end().map(|end| match (end.is_zero(), *again) {
                 (true, _) => Stage::Done(Verdict::Prime, None),
-                (false, _) if self.is_foreign => Stage::Factoring(Factoring::new(self.exponent)),
+                (false, _) if self.is_foreign => Stage::Untested,
                 (false, false) => Stage::Confirming(Box::new(Lucas::new(self.exponent, 1, 1)), true),
                 // A composite that passes Fermat's test: nobody has seen one of this form.
                 (false, true) => Stage::Done(Verdict::Composite { residue: 1 }, None),
@@ -234,20 +256,18 @@ impl Run {
                 Stage::Proving(Box::new(Proven { residue, checked, proving, verification: None }))
             }),
             Stage::Proving(proven) => proven.next(self.is_foreign),
-            Stage::Done(..) => None,
+            Stage::Untested | Stage::Done(..) => None,
         };
-        if let Some(next) = next {
-            self.errors = errors;
-            if matches!(next, Stage::Factoring(_)) {
+        self.stage = match next {
+            None => return,
+            Some(Stage::Untested) => {
                 // What came from somebody else was wrong. From here on it is all our own.
                 self.is_foreign = false;
+                first_test(self.exponent, self.proofs_from)
             }
-            self.stage = next;
-        }
-    }
-
-    fn begin_test(&mut self) {
-        self.stage = first_test(self.exponent, self.proofs_from);
+            Some(next) => next,
+        };
+        self.errors = errors;
     }
 }
 
@@ -274,7 +294,7 @@ impl Proven {
         };
         Some(match verification.verdict()? {
             true => Stage::Done(verdict, Some(std::mem::take(proof))),
-            false => Stage::Factoring(Factoring::new(exponent)),
+            false => Stage::Untested,
         })
     }
 }
