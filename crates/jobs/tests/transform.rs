@@ -204,7 +204,10 @@ fn special_numbers_are_no_special_case() {
 #[test]
 fn every_length_is_right_up_to_its_largest_exponent() {
     let mut random = Random(2);
-    for length in Length::all() {
+    // Of those that are longer than any exponent needs, some will do.
+    let is_needed =
+        |length: &Length| length.exponent_max() < EXPONENT_MAX || length.digits().is_power_of_two();
+    for length in Length::all().filter(is_needed) {
         let p = length.exponent_max().min(EXPONENT_MAX);
         let x = random.residue(p);
         let bits = [random.word() as u32 % p, random.word() as u32 % p];
