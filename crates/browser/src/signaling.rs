@@ -3,9 +3,10 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use js_sys::{Array, JSON, Reflect};
 use manyhands_core::SignalingEvent;
-use manyhands_wire::signaling::{ClientMessage, ServerMessage};
-use wasm_bindgen::JsCast as _;
+use manyhands_wire::signaling::{ClientMessage, ErrorCode, Member, ServerMessage};
+use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::{Event, MessageEvent, WebSocket};
 
 use crate::listen::Listener;
@@ -81,7 +82,7 @@ impl Inner {
             self.on(&socket, "message", |inner, event| {
                 let text = event.unchecked_into::<MessageEvent>().data().as_string().unwrap_or_default();
                 // A message this build does not know is of a newer server: passed over.
-                if let Ok(message) = serde_json::from_str::<ServerMessage>(&text) {
+                if let Some(message) = read(&text) {
                     // Only a welcome is a success: a server that refuses is asked less and less often.
                     if matches!(message, ServerMessage::Welcome { .. }) {
                         inner.wait_ms.set(BACK_OFF_MS_MIN);
@@ -120,5 +121,58 @@ impl Inner {
                 react(&inner, event);
             }
         })
+    }
+}
+
+/// The words for why a server refuses.
+const ERROR_CODES: [(&str, ErrorCode); 6] = [
+    ("version", ErrorCode::Version),
+    ("malformed", ErrorCode::Malformed),
+    ("no-such-room", ErrorCode::NoSuchRoom),
+    ("room-full", ErrorCode::RoomFull),
+    ("server-full", ErrorCode::ServerFull),
+    ("too-fast", ErrorCode::TooFast),
+];
+
+/// A message of the server. The browser takes JSON apart, and a parser of our own stays out of the download: this is all that the
+/// page ever reads in that form.
+fn read(text: &str) -> Option<ServerMessage> {
+    let json = JSON::parse(text).ok()?;
+    let field = |name: &str| Reflect::get(&json, &name.into()).ok();
+    let text = |name: &str| field(name)?.as_string();
+    let number = |name: &str| member(&field(name)?);
+    Some(match text("type")?.as_str() {
+        "welcome" => {
+            let members: Array = field("members")?.dyn_into().ok()?;
+            let members = members.iter().map(|value| member(&value)).collect::<Option<_>>()?;
+            ServerMessage::Welcome { you: number("you")?, members }
+        }
+        "joined" => ServerMessage::Joined { member: number("member")? },
+        "left" => ServerMessage::Left { member: number("member")? },
+        "from" => ServerMessage::From { from: number("from")?, body: text("body")? },
+        "error" => {
+            let word = text("code")?;
+            let (_, code) = ERROR_CODES.into_iter().find(|(known, _)| *known == word)?;
+            ServerMessage::Error { code, message: text("message")? }
+        }
+        _ => return None,
+    })
+}
+
+fn member(value: &JsValue) -> Option<Member> {
+    let number = value.as_f64()?;
+    let member = number as Member;
+    (f64::from(member) == number).then_some(member)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_a_server_refuses_is_known_by_the_words_of_the_wire() {
+        for (word, code) in ERROR_CODES {
+            assert_eq!(serde_json::to_string(&code).unwrap(), format!("\"{word}\""));
+        }
     }
 }

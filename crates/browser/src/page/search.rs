@@ -109,8 +109,8 @@ impl Herald {
             *told = Some(all());
             return;
         };
-        let new = search.primes.iter().filter(|prime| !known.contains(&prime.exponent));
-        let (count, Some(largest)) = (new.clone().count(), new.last()) else { return };
+        let mut new = search.primes.iter().filter(|prime| !known.contains(&prime.exponent));
+        let (count, Some(largest)) = (new.clone().count(), new.next_back()) else { return };
         let now = Date::now();
         if now < self.rests_until.get() {
             return;
