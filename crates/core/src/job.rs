@@ -195,3 +195,54 @@ pub(crate) fn is_genuine(me: &Identity, room: &RoomKey, job: &SignedJob) -> bool
         && job.spec.check().is_ok()
         && me.is_signed_by(&job.host, &SignedJob::signed_bytes(&job.spec.id()), &job.signature)
 }
+
+#[cfg(test)]
+mod tests {
+    use manyhands_wire::mersenne::{EXPONENT_MAX, Finding, LEVEL_MAX, Verdict, is_prime};
+    use manyhands_wire::{JobSpec, Outcome};
+
+    use super::*;
+
+    /// An open-ended search of which so many blocks of 256 exponents are finished.
+    fn a_search(blocks: u64) -> Job {
+        let kind = JobKind::Mersenne { from: 2, to: EXPONENT_MAX, proofs_from: 1 << 16 };
+        let spec = JobSpec { kind, asked_by: "Liz".into(), salt: [0; 16] };
+        let host = PeerId([1; 32]);
+        let mut job = Job::new(host, SignedJob { spec, host, signature: Signature([0; 64]) }, None, 1);
+        for block in UnitRange::new(0, blocks << LEVEL_MAX).blocks_up_to(LEVEL_MAX) {
+            finish(&mut job, block);
+        }
+        job
+    }
+
+    fn finish(job: &mut Job, block: manyhands_wire::Block) {
+        let exponents = (block.range().start..block.range().end).map(|unit| unit as u32 + 2);
+        let verdict = Verdict::Composite { residue: 1 };
+        let findings =
+            exponents.filter(|exponent| is_prime(*exponent)).map(|exponent| Finding { exponent, verdict });
+        job.replica.ledger.insert(block, Outcome::Mersenne(findings.collect())).unwrap();
+    }
+
+    #[test]
+    fn an_open_ended_search_goes_on_as_its_prefix_moves() {
+        let mut job = a_search(40);
+        let at_first = job.open();
+
+        job.open_more(true);
+        let opened = job.open();
+
+        assert_eq!(at_first, UnitRange::new(0, 1 << 15));
+        assert_eq!(opened, UnitRange::new(0, (40 << LEVEL_MAX) + (1 << 15)));
+        assert_eq!(job.work.mine.runs().collect::<Vec<_>>(), [UnitRange::new(1 << 15, opened.end)]);
+        assert!(!job.replica.ledger.is_complete());
+    }
+
+    #[test]
+    fn who_is_not_the_host_leaves_new_units_to_it() {
+        let mut job = a_search(40);
+
+        job.open_more(false);
+
+        assert!(job.work.mine.is_empty() && job.open().end > 1 << 15);
+    }
+}

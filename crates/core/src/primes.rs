@@ -172,18 +172,27 @@ impl Primes {
         Vec::new()
     }
 
-    /// Throws out those that nobody but their finders believes in, where this node cannot test them: as many say no as
-    /// say yes and more.
-    pub(crate) fn believe_others(&mut self, can_test: bool) -> Vec<(u32, PeerId)> {
-        let is_false = |prime: &Prime| prime.refuted.len() > prime.confirmed.len().max(1);
+    /// Throws out those that this node has not tested and has reason not to believe: more peers say no than yes, or nobody but
+    /// proven liars told of it and somebody, or the ledger by now, says no. Returns who told of them.
+    pub(crate) fn believe_others(
+        &mut self,
+        is_liar: impl Fn(&PeerId) -> bool,
+        ledger: &Ledger,
+    ) -> Vec<(u32, Vec<PeerId>)> {
+        let kind = &self.kind;
+        let is_false = |exponent: u32, prime: &Prime| {
+            let is_outvoted = prime.refuted.len() > prime.confirmed.len().max(1);
+            let is_liars_word = prime.told.keys().chain(&prime.confirmed).all(&is_liar);
+            let is_denied = || !prime.refuted.is_empty() || denies(kind, ledger, exponent);
+            is_outvoted || (is_liars_word && is_denied())
+        };
         let doubted: Vec<u32> = self
             .known
             .iter()
-            .filter(|(_, prime)| !can_test && prime.mine == Mine::Untested && is_false(prime))
+            .filter(|(exponent, prime)| prime.mine != Mine::Prime && is_false(**exponent, prime))
             .map(|(exponent, _)| *exponent)
             .collect();
-        let refuse = |exponent| self.refuse(exponent).into_iter().map(move |peer| (exponent, peer));
-        doubted.into_iter().flat_map(refuse).collect()
+        doubted.into_iter().map(|exponent| (exponent, self.refuse(exponent))).collect()
     }
 
     fn refuse(&mut self, exponent: u32) -> Vec<PeerId> {
@@ -200,6 +209,13 @@ impl Primes {
     pub(crate) fn finder(&self, ledger: &Ledger, exponent: u32) -> Option<PeerId> {
         finder(&self.kind, ledger, exponent, self.known.get(&exponent)?)
     }
+}
+
+/// Whether the ledger has a result for an exponent that is not a prime's.
+fn denies(kind: &JobKind, ledger: &Ledger, exponent: u32) -> bool {
+    let Some(unit) = kind.unit_of(exponent) else { return false };
+    let mut findings = ledger.findings(UnitRange::new(unit, unit + 1));
+    findings.any(|finding| finding.exponent == exponent && finding.verdict != Verdict::Prime)
 }
 
 fn finder(kind: &JobKind, ledger: &Ledger, exponent: u32, prime: &Prime) -> Option<PeerId> {

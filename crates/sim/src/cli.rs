@@ -37,6 +37,9 @@ enum Command {
         /// Files are put and forgotten, and somebody's disk may be sick.
         #[arg(long)]
         files: bool,
+        /// The job is a search for Mersenne primes, not a sum
+        #[arg(long)]
+        search: bool,
     },
     /// Tells the story of one seed again.
     Replay {
@@ -52,6 +55,9 @@ enum Command {
         /// Files are put and forgotten, and somebody's disk may be sick.
         #[arg(long)]
         files: bool,
+        /// The job is a search for Mersenne primes, not a sum
+        #[arg(long)]
+        search: bool,
     },
     /// Runs a scenario and prints its figures: the same ones each time.
     Scenario {
@@ -87,8 +93,12 @@ enum Command {
 /// Does what the command line says.
 pub(crate) fn run() -> ExitCode {
     match Cli::parse().command {
-        Command::Swarm { seeds, jobs, liars, files } => swarm::run(seeds, jobs, Plot { liars, files }),
-        Command::Replay { seed, log, liars, files } => replay(seed, log, Plot { liars, files }),
+        Command::Swarm { seeds, jobs, liars, files, search } => {
+            swarm::run(seeds, jobs, Plot { liars, files, search })
+        }
+        Command::Replay { seed, log, liars, files, search } => {
+            replay(seed, log, Plot { liars, files, search })
+        }
         Command::Scenario { name, nodes, seed, json } => measure::run(&name, nodes, seed, json),
         Command::List => measure::list(),
         Command::Spread { settings, json, log } => spread::run(&settings, json, log),

@@ -35,10 +35,16 @@ pub struct Plot {
     pub liars: bool,
     /// Files are put and forgotten, and somebody's disk may be sick.
     pub files: bool,
+    /// The job is a search for Mersenne primes, not a sum.
+    pub search: bool,
 }
 
 /// How long a room may take to finish once nothing disturbs it any more.
 const CONVERGENCE: Duration = Duration::from_secs(240);
+/// How long after that false primes may take to be found out.
+const SETTLING: Duration = Duration::from_secs(240);
+/// The exponents up to 2300 that give primes (OEIS A000043).
+pub const PRIMES: [u32; 17] = [2, 3, 5, 7, 13, 17, 19, 31, 61, 89, 107, 127, 521, 607, 1279, 2203, 2281];
 /// The identity of the friend who comes at the end.
 const LAST: u32 = 200;
 
@@ -49,6 +55,11 @@ pub fn sum_job(last: u64, unit_size: u64) -> JobSpec {
         asked_by: "Liz".into(),
         salt: [7; 16],
     }
+}
+
+/// A search for Mersenne primes, with proofs from an exponent on.
+pub fn search_job(from: u32, to: u32, proofs_from: u32) -> JobSpec {
+    JobSpec { kind: JobKind::Mersenne { from, to, proofs_from }, asked_by: "Liz".into(), salt: [7; 16] }
 }
 
 /// Runs the story of a seed.
@@ -69,12 +80,21 @@ pub fn tell_to(seed: u64, plot: Plot, reader: Option<Reader>) -> Story {
     // In a large room the host has no links to all, so it cannot wait for them.
     let wait = if draw.chance(30) && !many { friends as u16 } else { 0 };
     let serve = draw.chance(30);
-    let mut world = World::new(seed, sum_job(units * unit_size, unit_size), conditions);
+    let spec = match plot.search {
+        false => sum_job(units * unit_size, unit_size),
+        // So many exponents that the whole takes about as long; a test may have a proof, and may be long for the slow.
+        true => search_job(2, 300 + (units / 4) as u32, if draw.chance(50) { 250 } else { u32::MAX }),
+    };
+    let mut world = World::new(seed, spec, conditions);
     if let Some(reader) = reader {
         world.log_to(reader);
     }
+    let what = match plot.search {
+        false => format!("{units} units of {unit_size}"),
+        true => format!("{:?}", world.kind()),
+    };
     let settings = format!(
-        "{friends} friends{}, {units} units of {unit_size}, wait {wait}, {conditions:?}",
+        "{friends} friends{}, {what}, wait {wait}, {conditions:?}",
         if serve { " with servers of their own" } else { "" }
     );
     let liar = 1 + draw.below(u64::from(friends)) as u32;
@@ -115,7 +135,20 @@ pub fn tell_to(seed: u64, plot: Plot, reader: Option<Reader>) -> Story {
     let failure = (!world.run_until(CONVERGENCE, World::everybody_knows)).then(|| lag(&world));
     let failure = failure.or_else(|| cast.shelf.as_ref().and_then(|shelf| shelf.lag(&mut world)));
     world.check_all();
+    let failure = failure.or_else(|| if plot.search { wrong_primes(&mut world) } else { None });
     Story { settings, trace: world.trace(), failure }
+}
+
+/// Who knows other primes than there are, some time after all results are known.
+fn wrong_primes(world: &mut World) -> Option<String> {
+    world.run_for(SETTLING);
+    let JobKind::Mersenne { to, .. } = *world.kind() else { return None };
+    let expected: Vec<u32> = PRIMES.into_iter().filter(|exponent| *exponent <= to).collect();
+    let wrong = world.alive().into_iter().filter(|number| world.knows(*number)).find_map(|number| {
+        let found: Vec<u32> = world.view(number).search?.primes.iter().map(|prime| prime.exponent).collect();
+        (found != expected).then(|| format!("node {number} knows the primes {found:?}, not {expected:?}"))
+    });
+    wrong
 }
 
 /// Who does not know the result, for the report of a failure.

@@ -22,8 +22,8 @@ use manyhands_core::{
 };
 use manyhands_jobs::Report;
 use manyhands_ledger::Ledger;
-use manyhands_wire::JobSpec;
 use manyhands_wire::signaling::ServerMessage;
+use manyhands_wire::{JobKind, JobSpec};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
@@ -159,6 +159,11 @@ impl World {
         self.drain(number);
         self.check(number);
         number
+    }
+
+    /// What is computed.
+    pub fn kind(&self) -> &JobKind {
+        &self.spec.kind
     }
 
     /// The virtual time.

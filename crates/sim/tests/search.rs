@@ -7,20 +7,13 @@ use manyhands_core::view::{PrimeState, SearchView};
 use manyhands_core::{Command, Event};
 use manyhands_sim::network::Conditions;
 use manyhands_sim::options::secret;
+use manyhands_sim::story::{PRIMES, search_job};
 use manyhands_sim::{PeerOptions, World};
 use manyhands_wire::flood::{Body, Flood, FloodId};
-use manyhands_wire::{Frame, JobKind, JobSpec, PeerId, Signature};
+use manyhands_wire::{Frame, JobSpec, PeerId, Signature};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
-/// The exponents up to 2300 that give primes (OEIS A000043).
-const PRIMES: [u32; 17] = [2, 3, 5, 7, 13, 17, 19, 31, 61, 89, 107, 127, 521, 607, 1279, 2203, 2281];
-
-fn search_job(from: u32, to: u32, proofs_from: u32) -> JobSpec {
-    let kind = JobKind::Mersenne { from, to, proofs_from };
-    JobSpec { kind, asked_by: "Liz".into(), salt: [0; 16] }
-}
-
 fn a_peer(identity: u32, cost_per_second: u64) -> PeerOptions {
     PeerOptions { threads: 1, speed: cost_per_second * 1000, identity, ..PeerOptions::default() }
 }

@@ -142,11 +142,11 @@ impl Node {
                 job.work.confirm(exponent, salt(me));
             }
         }
-        let refused = job.primes.believe_others(can_test);
+        let refused = job.primes.believe_others(|peer| job.checks.is_liar(peer), &job.replica.ledger);
         self.get_proofs(now);
-        for (exponent, peer) in refused {
+        for (exponent, told) in refused {
             self.gossip.disown(exponent);
-            self.blame(peer, exponent);
+            told.into_iter().for_each(|peer| self.blame(peer, exponent));
         }
     }
 

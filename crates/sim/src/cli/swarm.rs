@@ -51,7 +51,8 @@ fn try_seed(seed: u64, plot: Plot) -> Option<String> {
 fn report(seed: u64, plot: Plot, why: &str) {
     let liars = if plot.liars { " --liars" } else { "" };
     let files = if plot.files { " --files" } else { "" };
-    println!("seed {seed}: {why}\n  again: manyhands-sim replay --seed {seed}{liars}{files} --log");
+    let search = if plot.search { " --search" } else { "" };
+    println!("seed {seed}: {why}\n  again: manyhands-sim replay --seed {seed}{liars}{files}{search} --log");
 }
 
 fn words(panic: &(dyn Any + Send)) -> String {
