@@ -1,4 +1,5 @@
-//! Measures the transform: some exponents of Mersenne primes on every path of this processor, and every transform length.
+//! Measures the transform: some exponents of Mersenne primes on every path of this processor, and every transform
+//! length.
 //!
 //! ```text
 //! cargo run --release -p manyhands-jobs --example transform_speed             tables

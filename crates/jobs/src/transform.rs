@@ -1,34 +1,39 @@
 //! Fast multiplication modulo 2^p - 1: the irrational-base discrete weighted transform.
 //!
-//! After Crandall and Fagin, "Discrete weighted transforms and large-integer arithmetic", Mathematics of Computation 62
-//! (1994). A residue is cut into n digits of floor(p/n) or ceil(p/n) bits. Digit j stands at bit ceil(pj/n) and is given
-//! the weight 2^(ceil(pj/n) - pj/n); with these weights the cyclic convolution that a Fourier transform multiplies by is
-//! multiplication modulo 2^p - 1. Digits are balanced around zero, which keeps the transform's rounding small.
+//! After Crandall and Fagin, "Discrete weighted transforms and large-integer arithmetic", Mathematics of Computation
+//! 62 (1994). A residue is cut into n digits of floor(p/n) or ceil(p/n) bits. Digit j stands at bit ceil(pj/n) and is
+//! given the weight 2^(ceil(pj/n) - pj/n); with these weights the cyclic convolution that a Fourier transform
+//! multiplies by is multiplication modulo 2^p - 1. Digits are balanced around zero, which keeps the transform's
+//! rounding small.
 //!
-//! A number is multiplied by itself in these steps, for n digits and vectors of L lanes of f64 (L is 8, 4 or 2). The n
-//! real digits count as N = n/2 complex numbers x_2j + i x_(2j+1), and a row is L of them: L real parts, L imaginary parts.
+//! A number is multiplied by itself in these steps, for n digits and vectors of L lanes of f64 (L is 8, 4 or 2). The
+//! n real digits count as N = n/2 complex numbers x_2j + i x_(2j+1), and a row is L of them: L real parts, L
+//! imaginary parts.
 //!
-//! 1. *There, first step* (`outer`): lane l of the rows holds the l-th part of the number. L rows at a time, weigh, transpose,
-//!    transform over the parts, multiply by twiddles. Result k of each goes to strand k: L strands of N/L numbers, all
-//!    of whose frequencies are k modulo L.
-//! 2. *There, passes* (`passes`): within a strand, transforms of 2, 3, 4, 5, 7 or 8 rows, the same for all lanes, until
-//!    what belongs together is blocks of L rows. A strand stays in the cache for steps 2 to 4.
-//! 3. *Middle* (`middle`): each block is transformed over its rows and its lanes. Then from pairs of blocks with the frequencies
-//!    k and -k the transform of the real digits is made, squared or multiplied, and unmade; and the block goes back.
-//! 4. *Back, passes*: as step 2, backwards. Nothing is ever put in order: the way back takes the frequencies as they come.
-//! 5. *Back, last step* (`outer`): as step 1, backwards; then take off the weights, round to whole numbers, see how far off
-//!    they were, and carry. Each lane of each of two chains of rows carries by itself; what is left over at the ends is
-//!    handed on.
+//! 1. *There, first step* (`outer`): lane l of the rows holds the l-th part of the number. L rows at a time, weigh,
+//!    transpose, transform over the parts, multiply by twiddles. Result k of each goes to strand k: L strands of N/L
+//!    numbers, all of whose frequencies are k modulo L.
+//! 2. *There, passes* (`passes`): within a strand, transforms of 2, 3, 4, 5, 7 or 8 rows, the same for all lanes,
+//!    until what belongs together is blocks of L rows. A strand stays in the cache for steps 2 to 4.
+//! 3. *Middle* (`middle`): each block is transformed over its rows and its lanes. Then from pairs of blocks with the
+//!    frequencies k and -k the transform of the real digits is made, squared or multiplied, and unmade; and the block
+//!    goes back.
+//! 4. *Back, passes*: as step 2, backwards. Nothing is ever put in order: the way back takes the frequencies as they
+//!    come.
+//! 5. *Back, last step* (`outer`): as step 1, backwards; then take off the weights, round to whole numbers, see how
+//!    far off they were, and carry. Each lane of each of two chains of rows carries by itself; what is left over at
+//!    the ends is handed on.
 //!
-//! All this is written once (`vector`) for any kind of vectors; `steps` and `kernel` compile it for each kind of processor.
+//! All this is written once (`vector`) for any kind of vectors; `steps` and `kernel` compile it for each kind of
+//! processor.
 //!
 //! # Round-off
 //!
-//! The sums are whole numbers but for rounding. In every multiplication the largest distance of any sum from a whole number
-//! is looked at, and above [`ROUND_OFF_MAX`] the result is refused with [`RoundOff`]. [`Length::exponent_max`] is set so that
-//! this hardly ever happens: measured for squares of numbers that look random, at every length and its largest exponent,
-//! the error is about 0.13 as a rule, above 0.25 once in 10^4 squares and above 0.32 less than once in 10^6. Numbers made to
-//! be hard, such as those with all digits alike, are refused or come out right.
+//! The sums are whole numbers but for rounding. In every multiplication the largest distance of any sum from a whole
+//! number is looked at, and above [`ROUND_OFF_MAX`] the result is refused with [`RoundOff`]. [`Length::exponent_max`]
+//! is set so that this hardly ever happens: measured for squares of numbers that look random, at every length and its
+//! largest exponent, the error is 0.06 to 0.17 as a rule, above 0.25 at most once in 10^4 squares and above 0.32 less
+//! than once in 10^6. Numbers made to be hard, such as those with all digits alike, are refused or come out right.
 //!
 //! Results are whole numbers and the same on all paths, though the errors on the way differ.
 
@@ -54,8 +59,9 @@ pub const EXPONENT_MAX: u32 = 1 << 22;
 
 /// The largest round-off error that is accepted.
 ///
-/// An error e beyond 1/2 looks like 1 - e, so this notices all below 0.6. Where the usual is 0.13 and each 1/32 more is seen
-/// ten times less often (measured), one beyond 0.6 without any other sum between 0.4 and 0.6 does not happen.
+/// An error e beyond 1/2 looks like 1 - e, so this notices all below 0.6. Where the usual is 0.06 to 0.17 and each
+/// 1/32 more is seen ten times less often (measured), one beyond 0.6 without any other sum between 0.4 and 0.6 does
+/// not happen.
 pub const ROUND_OFF_MAX: f64 = 0.40;
 
 /// The shortest transform.
@@ -73,8 +79,8 @@ const BITS_LESS_PER_DOUBLING: f64 = 0.28;
 pub struct Length(u32);
 
 impl Length {
-    /// A transform of so many digits: 128 to 2^19 of them, 2^a, 3 2^a, 5 2^a, 7 2^a, 9 2^a or 15 2^a, and a multiple of 128.
-    /// `None` if it is none of these.
+    /// A transform of so many digits: 128 to 2^19 of them, 2^a, 3 2^a, 5 2^a, 7 2^a, 9 2^a or 15 2^a, and a multiple
+    /// of 128. `None` if it is none of these.
     pub fn new(digits: u32) -> Option<Self> {
         let odd = digits.checked_shr(digits.trailing_zeros()).unwrap_or(0);
         let fits = matches!(odd, 1 | 3 | 5 | 7 | 9 | 15) && digits.is_multiple_of(LENGTH_MIN);
@@ -94,8 +100,8 @@ impl Length {
         self.0
     }
 
-    /// The largest exponent whose residues may be cut into so few digits: 22.5 bits a digit for n = 128, 21.1 for 4096,
-    /// 19.95 for 65536.
+    /// The largest exponent whose residues may be cut into so few digits: 22.5 bits a digit for n = 128, 21.1 for
+    /// 4096, 19.95 for 65536.
     ///
     /// Measured: the error grows fourfold with each bit, and a little faster than the root of n.
     pub fn exponent_max(self) -> u32 {
@@ -104,20 +110,21 @@ impl Length {
     }
 }
 
-/// The transform lengths for residues modulo 2^`exponent` - 1, the shortest first, which is the best or nearly so, then longer
-/// and longer ones; none if the exponent is below 2 or above [`EXPONENT_MAX`].
+/// The transform lengths for residues modulo 2^`exponent` - 1, the shortest first, which is the best or nearly so,
+/// then longer and longer ones; none if the exponent is below 2 or above [`EXPONENT_MAX`].
 pub fn lengths(exponent: u32) -> impl Iterator<Item = Length> {
     let supported = (2..=EXPONENT_MAX).contains(&exponent);
     Length::all().filter(move |length| supported && exponent <= length.exponent_max())
 }
 
-/// A result may be wrong, as a sum of the transform was too far from a whole number; neither the result nor the number
-/// it was made of can be used any more.
+/// A result may be wrong, as a sum of the transform was too far from a whole number; neither the result nor the
+/// number it was made of can be used any more.
 ///
 /// The remedy is to start again from the last number known to be right, with a longer transform.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[error("a digit was {error} away from a whole number: the transform is too short for this number")]
 pub struct RoundOff {
-    /// The largest distance of a sum from the nearest whole number, 0 to 1/2; not a number if the sums were not finite.
+    /// The largest distance of a sum from the nearest whole number, 0 to 1/2; not a number if the sums were not
+    /// finite.
     pub error: f64,
 }

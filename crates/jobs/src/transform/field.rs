@@ -20,11 +20,11 @@ pub struct Field {
 }
 
 impl Field {
-    /// The arithmetic modulo 2^`exponent` - 1 by transforms of this length on this path; `None` if the exponent is not
-    /// in `2..=`[`EXPONENT_MAX`] or the processor does not have the path.
+    /// The arithmetic modulo 2^`exponent` - 1 by transforms of this length on this path; `None` if the exponent is
+    /// not in `2..=`[`EXPONENT_MAX`] or the processor does not have the path.
     ///
-    /// The length may be shorter than [`lengths`] has it; then there will be errors of round-off. Digits of more than 30
-    /// bits are too much even for that: `None`.
+    /// The length may be shorter than [`lengths`] has it; then there will be errors of round-off. Digits of more than
+    /// 30 bits are too much even for that: `None`.
     pub fn new(exponent: u32, length: Length, path: Path) -> Option<Self> {
         if !(2..=EXPONENT_MAX).contains(&exponent) || exponent > length.0 * DIGIT_BITS_MAX {
             return None;
@@ -48,8 +48,8 @@ impl Field {
         Self::new(exponent, length, path)
     }
 
-    /// The same arithmetic by the next longer transform: what to go on with after an error of round-off. `None` if there is
-    /// no longer one.
+    /// The same arithmetic by the next longer transform: what to go on with after an error of round-off. `None` if
+    /// there is no longer one.
     pub fn longer(&self) -> Option<Self> {
         let length = lengths(self.exponent()).find(|length| *length > self.length())?;
         Self::new(self.exponent(), length, self.path)

@@ -39,8 +39,8 @@ impl Room {
     }
 }
 
-/// The kernel for transforms of this length on this path, and how many lanes it has; `None` if this processor or this build
-/// does not have the path.
+/// The kernel for transforms of this length on this path, and how many lanes it has; `None` if this processor or this
+/// build does not have the path.
 pub(super) fn kernel(path: Path, length: u32) -> Option<(Kernel, usize)> {
     match path {
         Path::Portable => Some((multiply::<Plain, 2>, 2)),

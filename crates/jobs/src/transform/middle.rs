@@ -1,11 +1,12 @@
-//! The middle of the transform: in each block of L rows the last two steps there, the multiplication, and the first two back.
+//! The middle of the transform: in each block of L rows the last two steps there, the multiplication, and the first
+//! two back.
 //!
-//! A block is transformed over its rows, multiplied by the twist, transposed, and transformed over what were its lanes.
-//! Then number (j, lane) of the block of strand s whose first frequency is f has the frequency
+//! A block is transformed over its rows, multiplied by the twist, transposed, and transformed over what were its
+//! lanes. Then number (j, lane) of the block of strand s whose first frequency is f has the frequency
 //! k = s + L (f + B lane + Q j) of N.
 //!
-//! The numbers are the transform Z of pairs of real numbers, z_j = x_2j + i x_(2j+1). Of them, the transform of the real
-//! numbers is put together and squared, and taken apart again, all in one. With A = Z_k, B = conj Z_(N-k) and
+//! The numbers are the transform Z of pairs of real numbers, z_j = x_2j + i x_(2j+1). Of them, the transform of the
+//! real numbers is put together and squared, and taken apart again, all in one. With A = Z_k, B = conj Z_(N-k) and
 //! c = (1 + e^(-2 pi i k/N))/4, the square's numbers are
 //!
 //! ```text
@@ -13,8 +14,9 @@
 //! conj Z_-k  <-  B^2 - c (A - B)^2
 //! ```
 //!
-//! and likewise those of a product, A A' - c (A - B)(A' - B') and so on. (Write A = E + iO, B = E - iO; the transforms of
-//! the even and the odd digits are E and O, and their product's are E E' + w O O' and E O' + O E', for w = 4c - 1.)
+//! and likewise those of a product, A A' - c (A - B)(A' - B') and so on. (Write A = E + iO, B = E - iO; the
+//! transforms of the even and the odd digits are E and O, and their product's are E E' + w O O' and E O' + O E', for
+//! w = 4c - 1.)
 
 use super::butterfly;
 use super::passes;

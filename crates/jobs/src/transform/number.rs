@@ -21,8 +21,8 @@ impl Number {
 
 /// Where the digits of a number stand: in its bits, and in the list of digits.
 ///
-/// A digit of `width` bits is stored as the fraction digit/2^width, from -1/2 to 1/2. (A digit that something was added to
-/// may be a little beyond, until the next multiplication.)
+/// A digit of `width` bits is stored as the fraction digit/2^width, from -1/2 to 1/2. (A digit that something was
+/// added to may be a little beyond, until the next multiplication.)
 #[derive(Clone, Debug)]
 pub(super) struct Digits {
     pub(super) exponent: u32,

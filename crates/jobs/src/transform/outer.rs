@@ -1,24 +1,25 @@
-//! From digits to strands and back: the first step of the transform, and the last with all that makes digits of its sums.
+//! From digits to strands and back: the first step of the transform, and the last with all that makes digits of its
+//! sums.
 //!
-//! Vectors of digits have in lane l the l-th part of the number, so a carry goes from each vector to the next, for all parts
-//! at once, and only what is left after the last row goes over to the next lane. The first step, L rows at a time:
-//! weigh the digits; transpose, so that the parts stand in vectors of their own, and the lanes are the rows; transform over
-//! the parts; multiply by the twiddles; result k is a row of strand k. The last step is the same backwards, and then each
-//! sum is rounded to a whole number (where the round-off error shows), and carries.
+//! Vectors of digits have in lane l the l-th part of the number, so a carry goes from each vector to the next, for
+//! all parts at once, and only what is left after the last row goes over to the next lane. The first step, L rows at
+//! a time: weigh the digits; transpose, so that the parts stand in vectors of their own, and the lanes are the rows;
+//! transform over the parts; multiply by the twiddles; result k is a row of strand k. The last step is the same
+//! backwards, and then each sum is rounded to a whole number (where the round-off error shows), and carries.
 
 use super::butterfly;
 use super::plan::Plan;
 use super::vector::{Complex, Row, Vector, rows, rows_mut, transpose};
 
-/// How many rows are carried along at a time, each with what is carried over to it: a carry waits for the one before it,
-/// and would leave the processor idle otherwise.
+/// How many rows are carried along at a time, each with what is carried over to it: a carry waits for the one before
+/// it, and would leave the processor idle otherwise.
 const CHAINS: usize = 2;
 
 /// Adding and subtracting it leaves a whole number, as there are no bits for a fraction beside it: 1.5 * 2^52.
 ///
-/// It does so below 2^51. Sums beyond have lost bits that matter, and nothing in themselves would tell: they are whole
-/// numbers for want of bits. With this, half of them are rounded to an even number, and come out as errors. Since that
-/// works for the sums of its own sign only, every other sum is rounded by its negative.
+/// It does so below 2^51. Sums beyond have lost bits that matter, and nothing in themselves would tell: they are
+/// whole numbers for want of bits. With this, half of them are rounded to an even number, and come out as errors.
+/// Since that works for the sums of its own sign only, every other sum is rounded by its negative.
 const ROUNDING: f64 = 6_755_399_441_055_744.0;
 
 /// Weighs the digits and does the first step.

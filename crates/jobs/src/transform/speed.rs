@@ -1,7 +1,7 @@
 //! How fast the transform is.
 //!
-//! What is measured are steps of Lucas and Lehmer on a number that looks random. They run in rounds, and what counts is the
-//! median round: so it matters little if the machine is busy with something else for a while.
+//! What is measured are steps of Lucas and Lehmer on a number that looks random. They run in rounds, and what counts
+//! is the median round: so it matters little if the machine is busy with something else for a while.
 
 use super::{Field, Length, Number, Path};
 
@@ -29,8 +29,8 @@ pub struct Speed {
     pub round_off: f64,
 }
 
-/// Measures the best transform for an exponent on one path, for about 0.2 s or, if that is more, 15 steps of it. `clock_us` reads a
-/// clock in microseconds. `None` if there is no such transform on this processor.
+/// Measures the best transform for an exponent on one path, for about 0.2 s or, if that is more, 15 steps of it.
+/// `clock_us` reads a clock in microseconds. `None` if there is no such transform on this processor.
 pub fn measure(exponent: u32, path: Path, clock_us: &mut dyn FnMut() -> u64) -> Option<Speed> {
     let length = Field::best_on(exponent, path)?.length();
     measure_length(exponent, length, path, clock_us)

@@ -1,8 +1,8 @@
 //! The steps of the transform as functions of their own for each kind of processor.
 //!
-//! A step is written once, for any vectors, and inlined into the function that says which processor it is for. Steps are not
-//! inlined into each other: that would multiply the code, and a browser's compiler does better with functions of a
-//! moderate size.
+//! A step is written once, for any vectors, and inlined into the function that says which processor it is for. Steps
+//! are not inlined into each other: that would multiply the code, and a browser's compiler does better with functions
+//! of a moderate size.
 
 use super::plan::{Pass, Plan};
 use super::vector::{Row, Vector};
@@ -46,27 +46,35 @@ pub(super) trait Steps<const L: usize>: Vector<L> {
     fn pairs(plan: &Plan, strands: Strands<'_, L>);
 }
 
-/// Makes a step: `$call` says how to call the function with the `$feature`.
+/// Makes the steps for vectors of a type, with so many lanes, on processors that have a feature if one is given.
 macro_rules! steps {
     ($vector:ty, $lanes:literal $(, $feature:literal)?) => {
         impl Steps<$lanes> for $vector {
-            steps!(@ fn first(plan: &Plan, digits: &[f64], work: &mut [f64]) = outer::forward, $vector, $lanes $(, $feature)?);
-            steps!(@ fn last(plan: &Plan, work: &mut [f64], digits: &mut [f64]) -> f64 = outer::inverse, $vector, $lanes $(, $feature)?);
-            steps!(@ fn pass(pass: &Pass, rows: &mut [Row<$lanes>]) = passes::forward_pass, $vector, $lanes $(, $feature)?);
-            steps!(@ fn pass_back(pass: &Pass, rows: &mut [Row<$lanes>]) = passes::inverse_pass, $vector, $lanes $(, $feature)?);
-            steps!(@ fn forward_blocks(plan: &Plan, strand: &mut [Row<$lanes>]) = middle::forward_blocks, $vector, $lanes $(, $feature)?);
-            steps!(@ fn cyclic_block(plan: &Plan, strand: &mut [Row<$lanes>], by: Option<&[Row<$lanes>]>, scratch: &mut [f64])
-                = middle::cyclic_block, $vector, $lanes $(, $feature)?);
-            steps!(@ fn pairs(plan: &Plan, strands: Strands<'_, $lanes>) = middle::pairs, $vector, $lanes $(, $feature)?);
+            steps!(@ [$vector, $lanes $(, $feature)?] first = outer::forward(
+                plan: &Plan, digits: &[f64], work: &mut [f64]));
+            steps!(@ [$vector, $lanes $(, $feature)?] last = outer::inverse(
+                plan: &Plan, work: &mut [f64], digits: &mut [f64]) -> f64);
+            steps!(@ [$vector, $lanes $(, $feature)?] pass = passes::forward_pass(
+                pass: &Pass, rows: &mut [Row<$lanes>]));
+            steps!(@ [$vector, $lanes $(, $feature)?] pass_back = passes::inverse_pass(
+                pass: &Pass, rows: &mut [Row<$lanes>]));
+            steps!(@ [$vector, $lanes $(, $feature)?] forward_blocks = middle::forward_blocks(
+                plan: &Plan, strand: &mut [Row<$lanes>]));
+            steps!(@ [$vector, $lanes $(, $feature)?] cyclic_block = middle::cyclic_block(
+                plan: &Plan, strand: &mut [Row<$lanes>], by: Option<&[Row<$lanes>]>, scratch: &mut [f64]));
+            steps!(@ [$vector, $lanes $(, $feature)?] pairs = middle::pairs(
+                plan: &Plan, strands: Strands<'_, $lanes>));
         }
     };
-    (@ fn $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)? = $module:ident::$body:ident, $vector:ty, $lanes:literal) => {
+    (@ [$vector:ty, $lanes:literal] $name:ident = $module:ident::$body:ident(
+        $($argument:ident: $type:ty),*) $(-> $result:ty)?) => {
         #[inline(never)]
         fn $name($($argument: $type),*) $(-> $result)? {
             $module::$body::<$vector, $lanes>($($argument),*)
         }
     };
-    (@ fn $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)? = $module:ident::$body:ident, $vector:ty, $lanes:literal, $feature:literal) => {
+    (@ [$vector:ty, $lanes:literal, $feature:literal] $name:ident = $module:ident::$body:ident(
+        $($argument:ident: $type:ty),*) $(-> $result:ty)?) => {
         #[expect(unsafe_code, reason = "functions for certain processors are called where the processor was asked")]
         fn $name($($argument: $type),*) $(-> $result)? {
             #[target_feature(enable = $feature)]

@@ -1,7 +1,7 @@
 //! Vectors of f64 as the transform wants them, so that it is written once for every kind of processor.
 //!
-//! Everything here is inlined, always: the functions of a path are inlined one into the other up to the path's one entry
-//! point, which says what processor it is for. That is what lets them be methods of a trait at all.
+//! Everything here is inlined, always: the functions of a path are inlined one into the other up to the path's one
+//! entry point, which says what processor it is for. That is what lets them be methods of a trait at all.
 
 #[cfg(target_arch = "x86_64")]
 pub(super) mod avx2;

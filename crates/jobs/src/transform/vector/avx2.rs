@@ -1,7 +1,7 @@
 //! Four lanes: x86-64 with AVX2 and FMA.
 //!
-//! The intrinsics are safe where the processor is known to have them. These methods do not know it by themselves: they are
-//! used by the entry points of `avx2,fma` only, which are called where the processor was asked.
+//! The intrinsics are safe where the processor is known to have them. These methods do not know it by themselves:
+//! they are used by the entry points of `avx2,fma` only, which are called where the processor was asked.
 
 #![expect(unsafe_code, reason = "intrinsics, in methods that only run where the processor has been asked")]
 
