@@ -23,7 +23,8 @@ use crate::commands;
 use crate::wasm_module::Module;
 
 /// The crates whose tests run as wasm.
-const CRATES: [&str; 4] = ["manyhands-wire", "manyhands-ledger", "manyhands-core", "manyhands-sim"];
+const CRATES: [&str; 5] =
+    ["manyhands-wire", "manyhands-jobs", "manyhands-ledger", "manyhands-core", "manyhands-sim"];
 /// How long one test may take in a debug build on a busy machine.
 const TEST_PATIENCE_S: u64 = 300;
 
@@ -47,6 +48,7 @@ pub(crate) fn run() -> Result<String> {
         let module = Module::parse(&bytes).with_context(|| wasm.display().to_string())?;
 
         let mut exports = Vec::new();
+        let mut missing = Vec::new();
         let mut panics = BTreeSet::new();
         for test in list(&native)? {
             let (test, panicking) = match test.strip_suffix(" - should panic") {
@@ -55,7 +57,7 @@ pub(crate) fn run() -> Result<String> {
             };
             let name = format!("{target}::{test}");
             let Some(index) = module.function(&name) else {
-                absent.push(name);
+                missing.push(name);
                 continue;
             };
             if panicking {
@@ -64,8 +66,10 @@ pub(crate) fn run() -> Result<String> {
             exports.push((name, index));
         }
         if exports.is_empty() {
+            // A program of native tests only.
             continue;
         }
+        absent.append(&mut missing);
         let file = format!("/{target}.wasm");
         server.put(&file, "application/wasm", module.with_exports(&exports)?);
         let names = exports.into_iter().map(|(name, _)| name).collect();
