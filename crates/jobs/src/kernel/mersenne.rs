@@ -3,13 +3,13 @@
 //! In reading order:
 //!
 //! 1. [`factor`]: trial factoring. Two of three composites fall here.
-//! 2. [`lucas`]: the test of Lucas and Lehmer, which settles whether 2^p - 1 is prime.
-//! 3. [`fermat`]: Fermat's test to base 3 with the check of R. Gerbicz (mersenneforum.org, 2017), for large exponents: a
+//! 2. `lucas`: the test of Lucas and Lehmer, which settles whether 2^p - 1 is prime.
+//! 3. `fermat`: Fermat's test to base 3 with the check of R. Gerbicz (mersenneforum.org, 2017), for large exponents: a
 //!    flipped bit is noticed and mended, and a composite can be proven.
 //! 4. [`proof`]: that proof, after Pietrzak (2018) and Li and Gallot (arXiv 2209.15623).
 //! 5. [`run`]: all of it for one exponent, in steps, interrupted anywhere and [saved](run::Run::save); [`confirm`]: a prime's
 //!    second test.
-//! 6. [`residue`]: plain integers modulo 2^p - 1, in which states and proofs are written; [`reference`]: the test of Lucas
+//! 6. [`residue`]: plain integers modulo 2^p - 1, in which states and proofs are written; [`mod@reference`]: the test of Lucas
 //!    and Lehmer on these, to compare with.
 //!
 //! The multiplications are those of [`transform`](crate::transform) (Crandall and Fagin, 1994). How a machine does them, with
