@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first thing that is not as it should be")]
 
+#[path = "program/network.rs"]
+mod networks;
 #[expect(dead_code, reason = "each test program uses a part of it")]
 mod program;
 
@@ -10,19 +12,10 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicU16, Ordering};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
-use program::{Ended, Folder, done};
+use networks::{Network, free_ports, wait_until};
+use program::{Folder, done};
 use serde_json::Value;
-
-/// Far longer than anything here takes, also on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How often to look whether something is so.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// Ports below those that the system gives to whoever asks for any.
-const PORTS: std::ops::Range<u16> = 10_000..30_000;
 
 #[test]
 fn twenty_nodes_hear_everything_whichever_three_are_removed() {
@@ -186,7 +179,7 @@ fn a_taken_port_is_told_before_anything_runs() {
 
 #[test]
 fn a_start_that_is_broken_off_leaves_nothing_running_and_can_be_begun_again_at_once() {
-    let network = Network { folder: Folder::new(), base_port: free_ports(24) };
+    let network = Network::not_started(24);
     let port = network.base_port.to_string();
     let break_off = || {
         let mut start = network.folder.start(&["start-network", "--nodes", "24", "--base-port", &port]);
@@ -286,80 +279,6 @@ fn a_node_that_died_is_told_by_its_number_while_the_others_go_on() {
     assert_eq!(network.run(&["remove-node", "2"]).code, 7);
 }
 
-/// A network, stopped at the end of its test, however that ends.
-struct Network {
-    folder: Folder,
-    base_port: u16,
-}
-
-impl Network {
-    /// Starts so many nodes at ports that are free.
-    fn start(nodes: u16) -> Self {
-        let begun = Instant::now();
-        loop {
-            let network = Self { folder: Folder::new(), base_port: free_ports(nodes) };
-            let (nodes, port) = (nodes.to_string(), network.base_port.to_string());
-            let started = network.run(&["start-network", "--nodes", &nodes, "--base-port", &port]);
-            // Another test may have been quicker to take one of the ports.
-            if started.code == 6 && begun.elapsed() < PATIENCE {
-                continue;
-            }
-            assert_eq!(started.code, 0, "{}", started.err);
-            return network;
-        }
-    }
-
-    fn run(&self, arguments: &[&str]) -> Ended {
-        done(self.folder.start(arguments))
-    }
-
-    /// What a command prints that does what it should.
-    fn ok(&self, arguments: &[&str]) -> String {
-        let ended = self.run(arguments);
-        assert_eq!(ended.code, 0, "{arguments:?}: {}", ended.err);
-        ended.out
-    }
-
-    fn json(&self, arguments: &[&str]) -> Value {
-        serde_json::from_str(&self.ok(&[arguments, &["--json"]].concat())).unwrap()
-    }
-
-    /// A message that a node has heard.
-    fn message(&self, node: u16, text: &str) -> Option<Value> {
-        let messages = self.json(&["get-messages", &node.to_string()]);
-        messages.as_array().unwrap().iter().find(|message| message["text"] == text).cloned()
-    }
-
-    /// Waits until a node has heard a message.
-    fn hears(&self, node: u16, text: &str) {
-        wait_until(&format!("node {node} hears {text}"), || self.message(node, text).is_some());
-    }
-
-    /// The processes of all nodes that run, by number.
-    fn processes(&self) -> Vec<u32> {
-        let status = self.json(&["network-status"]);
-        let pids = status["nodes"].as_array().unwrap().iter().filter_map(|node| node["pid"].as_u64());
-        pids.map(|pid| pid.try_into().unwrap()).collect()
-    }
-}
-
-impl Drop for Network {
-    fn drop(&mut self) {
-        // It may be stopped already.
-        let _ = self.run(&["stop-network"]);
-    }
-}
-
-/// The first of so many free ports in a row, elsewhere for each caller.
-fn free_ports(count: u16) -> u16 {
-    static CALLS: AtomicU16 = AtomicU16::new(0);
-    let call = CALLS.fetch_add(1, Ordering::Relaxed);
-    let seed = (std::process::id() as u16).wrapping_mul(13).wrapping_add(call.wrapping_mul(64));
-    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
-    let start = |at: u16| PORTS.start + seed.wrapping_add(at * 64) % (PORTS.end - PORTS.start - count);
-    (0..256).map(start).find(|start| (*start..start + count).all(is_free)).unwrap()
-}
-
 /// The processes that have ever locked something in the network's folder.
 fn recorded_processes(folder: &Folder) -> Vec<u32> {
     let Ok(entries) = fs::read_dir(folder.path("state/manyhands/networks/default")) else { return vec![] };
@@ -398,12 +317,4 @@ fn runs(pid: u32) -> bool {
 fn signal(name: &str, pid: u32) -> bool {
     // The shell has a kill of its own, where the system may have none.
     Command::new("sh").args(["-c", &format!("kill -s {name} {pid} 2>&1")]).status().unwrap().success()
-}
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < PATIENCE, "not in time: {what}");
-        sleep(LOOK_EVERY);
-    }
 }

@@ -91,7 +91,7 @@ impl Outlets {
         self.refresh_files(node, &view, now);
         self.views.send_replace(view);
         if let (Some(spec), Some(ledger)) = (node.job(), node.ledger())
-            && self.ledger_version != Some(ledger.version())
+            && self.is_news(spec, ledger)
         {
             self.publish(spec, ledger, now);
         }
@@ -154,7 +154,7 @@ impl Outlets {
 
     fn refresh_ledger(&mut self, node: &Node, now: Time) -> Time {
         let (Some(spec), Some(ledger)) = (node.job(), node.ledger()) else { return Time::NEVER };
-        if self.ledger_version == Some(ledger.version()) {
+        if !self.is_news(spec, ledger) {
             return Time::NEVER;
         }
         let due_at = self.ledger_made_at + LEDGER_SPACING;
@@ -164,6 +164,12 @@ impl Outlets {
         }
         self.publish(spec, ledger, now);
         Time::NEVER
+    }
+
+    /// Whether nobody was shown this yet. Until a job has begun its host may choose another, whose ledger is as empty.
+    fn is_news(&self, spec: &JobSpec, ledger: &Ledger) -> bool {
+        let is_same = |known: &JobLedger| known.0 == *spec;
+        self.ledger_version != Some(ledger.version()) || !self.ledgers.borrow().as_ref().is_some_and(is_same)
     }
 
     fn publish(&mut self, spec: &JobSpec, ledger: &Ledger, now: Time) {

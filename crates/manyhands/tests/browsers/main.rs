@@ -3,6 +3,7 @@
 //! - [`parties`]: friends work together, come and go, and are told what is wrong.
 //! - [`alone`]: nobody is needed: neither the host, nor anybody's attention.
 //! - [`files`]: files put in one browser are got in others, and are still there after a reload.
+//! - [`search`]: Mersenne primes are found, confirmed and told of.
 //! - [`simulator`]: chunks that spread over servers, in the page alone.
 //! - [`pages`]: what all wait for and look at.
 //!
@@ -15,4 +16,5 @@ mod alone;
 mod files;
 mod pages;
 mod parties;
+mod search;
 mod simulator;

@@ -251,6 +251,7 @@ fn the_network_side_shows_every_node_and_what_the_others_say() {
 
     for (page, text) in pages.iter().zip(["apple", "pear & <b>plum</b>"]) {
         page.click("#tab-network").unwrap();
+        wait_for("the side to be loaded", PATIENCE, || Ok((page.count("#say")? > 0).then_some(()))).unwrap();
         page.type_into("#say", &format!("{text}\n")).unwrap();
     }
 

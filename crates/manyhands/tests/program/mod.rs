@@ -169,10 +169,16 @@ fn command() -> Command {
 
 /// A request as the host's own page sends it, and the whole answer.
 pub(crate) fn post(port: u16, path: &str) -> String {
+    post_json(port, path, "")
+}
+
+/// The same with something to say.
+pub(crate) fn post_json(port: u16, path: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let request = format!(
         "POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\norigin: http://127.0.0.1:{port}\r\n\
-         x-manyhands: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+         x-manyhands: 1\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
     );
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();

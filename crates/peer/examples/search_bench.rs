@@ -1,0 +1,81 @@
+//! How long native peers take to test a range of exponents for Mersenne primes, in one process and on real links.
+//!
+//! All peers lend one thread and the same share of its time. The job starts when all are in, and is measured by the host's own
+//! clock, from the start to the last finding. Prints one line of JSON.
+//!
+//! `cargo run --release -p manyhands-peer --example search_bench -- --to 10000`
+//! `cargo run --release -p manyhands-peer --example search_bench -- --peers 4 --permille 250 --to 10000`
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+use std::time::Duration;
+
+use clap::Parser;
+use common::{Lends, Party, complete, finished, me};
+use manyhands_core::Command;
+use manyhands_peer::Peer;
+use manyhands_wire::JobKind;
+use manyhands_wire::mersenne::{PROOFS_FROM, Verdict};
+
+/// Measures how long native peers take to test exponents.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// How many peers, the host among them.
+    #[arg(long, default_value_t = 1)]
+    peers: u8,
+    /// The share of its thread's time that each peer gives, in thousandths.
+    #[arg(long, default_value_t = 1000)]
+    permille: u16,
+    /// The first exponent.
+    #[arg(long, default_value_t = 2)]
+    from: u32,
+    /// The last exponent.
+    #[arg(long, default_value_t = 10_000)]
+    to: u32,
+}
+
+const PATIENCE: Duration = Duration::from_secs(1800);
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::print_stdout, reason = "the line of JSON is what this program is for")]
+async fn main() {
+    let Arguments { peers, permille, from, to } = Arguments::parse();
+    let party = Party::open().await;
+    let kind = JobKind::Mersenne { from, to, proofs_from: PROOFS_FROM };
+    let lends = Lends { threads: 1, permille };
+    let friends = peers.saturating_sub(1);
+    let mut all = vec![party.host(kind, u16::from(friends), lends)];
+    all.extend((1..=friends).map(|n| party.friend(n, lends)));
+
+    let view = finished(&all[0], PATIENCE).await;
+    let (_, ledger) = &*complete(&all[0], PATIENCE).await;
+    let primes: Vec<u32> = ledger
+        .findings(ledger.range())
+        .filter(|finding| finding.verdict == Verdict::Prime)
+        .map(|finding| finding.exponent)
+        .collect();
+    for peer in &all[1..] {
+        complete(peer, PATIENCE).await;
+    }
+    // Each tells of itself what the others only hear now and then.
+    let mine = |peer: &Peer| me(&peer.views().borrow()).clone();
+    let gross: u64 = all.iter().map(|peer| mine(peer).gross_units).sum();
+    let credit: Vec<u64> = view.peers.iter().map(|peer| peer.credit_cost).collect();
+
+    println!(
+        "{{\"peers\":{},\"permille\":{permille},\"took_s\":{:.3},\"units\":{},\"gross_units\":{gross},\
+         \"checked_units\":{},\"credit_cost\":{credit:?},\"primes\":{primes:?}}}",
+        all.len(),
+        view.room.elapsed_s,
+        ledger.units(),
+        view.room.checked_units,
+    );
+    futures_util::future::join_all(all.into_iter().map(leave)).await;
+    party.close();
+}
+
+async fn leave(peer: Peer) {
+    peer.command(Command::Leave).await;
+    peer.finished().await;
+}
