@@ -86,7 +86,7 @@ enum Measure {
 use Measure::{Native, Program};
 
 /// All that is measured, in the table's order: what it belongs to, what it is called, and how it is measured.
-const PARTS: [(Group, &str, Measure); 13] = [
+const PARTS: [(Group, &str, Measure); 14] = [
     (Group::Kernel, "the native kernel", Native(native_kernel)),
     (Group::Party, "sharing among equals", Native(equals)),
     (Group::Party, "sharing among unequals", Native(unequals)),
@@ -97,6 +97,7 @@ const PARTS: [(Group, &str, Measure); 13] = [
     (Group::Files, "a newcomer's small files", Program(files::newcomer)),
     (Group::Pages, "the page's size", Program(|_| page_size())),
     (Group::Kernel, "the wasm kernel", Program(pages::kernel)),
+    (Group::Kernel, "the search's transform as wasm", Program(pages::squarings)),
     (Group::Pages, "the first block", Program(pages::first_block)),
     (Group::Pages, "ten pages", Program(pages::ten_pages)),
     (Group::Files, "a file between two pages", Program(files::two_pages)),

@@ -24,17 +24,17 @@ pub(crate) fn choose(chosen: impl Fn(RoomInfo) + 'static) -> El {
     let title = told("p", "", "What shall be computed?").id("choose-title");
     let add = el("div").class("choice").with(&[
         &sum,
-        &el("label").attr("for", "job-sum").text("Add the counting numbers 1 to "),
+        &el("label").attr("for", "job-sum").text("Add the counting numbers 1 to"),
         &last,
     ]);
     let find = el("div").class("choice").with(&[
         &search,
-        &el("label").attr("for", "job-search").text("Search for Mersenne primes: exponents "),
+        &el("label").attr("for", "job-search").text("Search for Mersenne primes: exponents"),
         &from,
-        &el("span").text(" to "),
+        &el("span").text("to"),
         &to,
-        &told("span", "why", "Leave the last one empty for a search without an end."),
     ]);
+    let endless = told("p", "why", "Leave the last exponent empty for a search without an end.");
     let button = told("button", "", "Choose this").id("choose").attr("type", "submit");
     let (searches, answer) = (Rc::new(Cell::new(false)), said.clone());
     for (part, is_search) in [(&sum, false), (&last, false), (&search, true), (&from, true), (&to, true)] {
@@ -47,7 +47,7 @@ pub(crate) fn choose(chosen: impl Fn(RoomInfo) + 'static) -> El {
     }
     let chosen = Rc::new(chosen);
     let form = el("form").class("choose").id("choose-form").attr("aria-labelledby", "choose-title");
-    let form = form.with(&[&title, &add, &find, &button, &said]).on("submit", move |event| {
+    let form = form.with(&[&title, &add, &find, &endless, &button, &said]).on("submit", move |event| {
         event.prevent_default();
         let job =
             if searches.get() { search_json(&from.value(), &to.value()) } else { sum_json(&last.value()) };
@@ -89,7 +89,7 @@ fn field(id: &str, value: &str, label: &str) -> El {
 
 /// The request for a sum up to this number; none if it is no whole number.
 fn sum_json(to: &str) -> Option<String> {
-    Some(["{\"job\":\"sum\",\"to\":", &number(to)?, "}"].concat())
+    Some(["{\"job\":\"sum\",\"counting_number\":", &number(to)?, "}"].concat())
 }
 
 /// The request for a search of these exponents, without an end if there is no last one.
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn what_is_typed_becomes_a_request() {
-        assert_eq!(sum_json(" 100,000 ").as_deref(), Some(r#"{"job":"sum","to":100000}"#));
+        assert_eq!(sum_json(" 100,000 ").as_deref(), Some(r#"{"job":"sum","counting_number":100000}"#));
         assert_eq!(search_json("2", "020000").as_deref(), Some(r#"{"job":"mersenne","from":2,"to":20000}"#));
         assert_eq!(search_json("0", "").as_deref(), Some(r#"{"job":"mersenne","from":0,"to":null}"#));
     }

@@ -1,6 +1,6 @@
 //! The total, the progress, and where things are.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use manyhands_core::View;
@@ -24,6 +24,7 @@ pub(crate) struct Hero {
     phase: El,
     title: El,
     lobby: Lobby,
+    choice: Choice,
     label: El,
     total: El,
     shown_total: RefCell<String>,
@@ -37,6 +38,12 @@ struct Lobby {
     el: El,
     count: El,
     seats: El,
+}
+
+/// The choice of the job, on the host's own computer.
+struct Choice {
+    el: El,
+    is_mine: Rc<Cell<bool>>,
 }
 
 struct Progress {
@@ -73,12 +80,13 @@ impl Hero {
         let title = el("h1").attr("tabindex", "-1");
         let (label, total) = (el("p").class("label"), el("p").class("total").id("total"));
         let again = told("button", "primary", "Lend a hand again").id("again").on("click", |_| reload());
-        let (lobby, found) = (Lobby::new(room), Found::new());
+        let (lobby, choice, found) = (Lobby::new(room), Choice::new(), Found::new());
         let (progress, thanks) = (Progress::new(), Thanks::new());
         let el = el("section").class("hero").attr("aria-label", "The job").with(&[
             &phase,
             &title,
             &lobby.el,
+            &choice.el,
             &label,
             &total,
             found.el(),
@@ -91,6 +99,7 @@ impl Hero {
             phase,
             title,
             lobby,
+            choice,
             label,
             total,
             shown_total: RefCell::default(),
@@ -127,6 +136,8 @@ impl Hero {
             None => self.title.say("Looking for the room…"),
         }
         self.lobby.draw(phase);
+        let has_begun = !is_jobless && !matches!(phase, Phase::Lobby { .. });
+        self.choice.el.show_if(!has_begun && self.choice.is_mine.get());
         match scene.view.search.as_ref().and_then(|search| search.primes.last()) {
             Some(largest) => self.draw_largest(scene, largest.exponent),
             None => self.draw_total(scene),
@@ -183,6 +194,19 @@ fn phase_sentence(phase: Phase, job: Option<&JobView>) -> String {
     }
 }
 
+impl Choice {
+    fn new() -> Self {
+        let is_mine = Rc::new(Cell::new(false));
+        if is_own_computers_page() {
+            let is_mine = Rc::clone(&is_mine);
+            spawn_local(async move {
+                is_mine.set(RoomInfo::fetch().await.is_some_and(|info| info.can_choose));
+            });
+        }
+        Self { el: choose(|_| {}), is_mine }
+    }
+}
+
 impl Lobby {
     fn new(room: &Rc<Room>) -> Self {
         let (count, seats) = (el("strong"), el("div").class("seats").attr("aria-hidden", "true"));
@@ -197,14 +221,11 @@ impl Lobby {
             });
         });
         start.show_if(false);
-        let choice = choose(|_| {});
-        let el = el("div").class("lobby").id("lobby").with(&[&sentence, &seats, &start, &choice]);
+        let el = el("div").class("lobby").id("lobby").with(&[&sentence, &seats, &start]);
         if is_own_computers_page() {
-            // A friend's program serves this page too, but only the host's can choose and start the job.
+            // A friend's program serves this page too, but only the host's can start the job.
             spawn_local(async move {
-                let is_hosts = RoomInfo::fetch().await.is_some_and(|info| info.is_host);
-                start.show_if(is_hosts);
-                choice.show_if(is_hosts);
+                start.show_if(RoomInfo::fetch().await.is_some_and(|info| info.is_host));
             });
         }
         Self { el, count, seats }

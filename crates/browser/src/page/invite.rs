@@ -13,8 +13,36 @@ use super::is_own_computers_page;
 use super::later::{SIDES, load, place};
 use super::room_info::RoomInfo;
 
+/// The attribute with the link that is wanted as a code.
+pub(crate) const LINK: &str = "data-link";
+
 /// The panel.
-pub(crate) fn invite() -> El {
+pub(crate) struct Invite {
+    el: El,
+    code: El,
+}
+
+impl Invite {
+    /// Made once.
+    pub(crate) fn new() -> Self {
+        let code = place(SIDES, "qr").class("qr");
+        Self { el: panel(&code), code }
+    }
+
+    /// Its element.
+    pub(crate) fn el(&self) -> &El {
+        &self.el
+    }
+
+    /// Has the code drawn once it is wanted: what draws it is loaded then.
+    pub(crate) fn draw(&self) {
+        if self.code.attribute(LINK).is_some() {
+            load(&self.code);
+        }
+    }
+}
+
+fn panel(code: &El) -> El {
     let field = el("input")
         .id("invite")
         .attr("type", "text")
@@ -38,7 +66,6 @@ pub(crate) fn invite() -> El {
             });
         },
     );
-    let code = place(SIDES, "qr").class("qr");
     code.show_if(false);
     let (picture, shown) = (code.clone(), field.clone());
     let show = told("button", "small", "Show it as a QR code").id("show-qr").attr("type", "button");
@@ -59,11 +86,12 @@ pub(crate) fn invite() -> El {
         &el("div").class("copy").with(&[&field, &copy]),
         &said,
         &show,
-        &code,
+        code,
         &only_here,
         &told("p", "why", "Anyone who has the link can join, so share it with friends only."),
     ]);
     if is_own_computers_page() {
+        let code = code.clone();
         // Here somebody asks for hands: phones are to find it at once.
         show.show_if(false);
         spawn_local(async move {
@@ -79,11 +107,10 @@ pub(crate) fn invite() -> El {
     panel
 }
 
-/// Has the link drawn as a QR code.
+/// Wants the link as a QR code.
 fn draw_qr(place: &El, link: &str) {
     place.show_if(true);
-    place.set("data-link", link);
-    load(place);
+    place.set(LINK, link);
 }
 
 /// A part of the page's address.

@@ -15,7 +15,7 @@ pub(super) fn place(program: &str, id: &str) -> El {
     el("div").id(id).attr("data-program", program).with(&[&moment])
 }
 
-/// Loads the program of this place, which is in the page by now; once.
+/// Loads the program of this place, once; the place is in the page by now, or nothing would hear of it.
 pub(super) fn load(place: &El) {
     if place.is_new("data-loaded", "") {
         // What loads programs stands in index.html, and waits for this.

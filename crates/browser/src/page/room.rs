@@ -11,7 +11,7 @@ use super::dom::{El, el, set_root_data};
 use super::files::Files;
 use super::format::per_mille;
 use super::hero::Hero;
-use super::invite;
+use super::invite::Invite;
 use super::later::{SIDES, SIMULATOR, load, place};
 use super::map::Map;
 use super::numbers::Numbers;
@@ -45,7 +45,8 @@ pub(crate) async fn enter(root: El, key: RoomKey, name: String, threads: u16) {
     let (map, peers, numbers, files) = (Map::new(), Peers::new(), Numbers::new(), Files::new(&room));
     let (primes, network) = (place(SIDES, "primes-place"), place(SIDES, "network-place"));
     let simulation = place(SIMULATOR, SIMULATOR);
-    let pair = el("div").class("pair").with(&[numbers.el(), &invite::invite()]);
+    let invite = Invite::new();
+    let pair = el("div").class("pair").with(&[numbers.el(), invite.el()]);
     let tabs = Tabs::new([&[map.el(), peers.el()], &[&primes], &[&network], &[files.el()], &[&simulation]]);
     trouble.show_if(false);
     lonely.show_if(false);
@@ -94,6 +95,7 @@ pub(crate) async fn enter(root: El, key: RoomKey, name: String, threads: u16) {
         let is_clear = has_job || is_jobless;
         tabs.show_panels([is_clear, is_search, is_clear, true, true]);
         pair.show_if(is_clear);
+        invite.draw();
         numbers.el().show_if(is_clear && tabs.shown() == Side::Job);
         controls.el().show_if(has_job);
         hero.draw(scene, is_jobless);

@@ -8,9 +8,6 @@ use web_sys::{Headers, RequestInit, Response, window};
 /// The status with which a node of the room says that it knows of no job.
 const NO_JOB_KNOWN: u16 = 503;
 
-/// The phase of a room whose host waits for friends.
-const LOBBY: &str = "lobby";
-
 /// The room as its host describes it to a visitor. Every field may be missing: the page then says less.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct RoomInfo {
@@ -28,6 +25,8 @@ pub(crate) struct RoomInfo {
     pub(crate) lan: Vec<String>,
     /// Whether its server is the host, which alone can start the job.
     pub(crate) is_host: bool,
+    /// Whether whoever sees this page may choose the job: on the host's own computer, as long as nothing has begun.
+    pub(crate) can_choose: bool,
 }
 
 impl RoomInfo {
@@ -60,12 +59,8 @@ impl RoomInfo {
             done_units: count("done_units"),
             lan: lan.iter().filter_map(|address| address.as_string()).collect(),
             is_host: field("is_host").is_truthy(),
+            can_choose: field("can_choose").is_truthy(),
         })
-    }
-
-    /// Whether one may choose another job: where it is the host's, and nothing has begun.
-    pub(crate) fn is_open_to_choice(&self) -> bool {
-        self.is_host && (self.is_jobless() || self.phase == LOBBY)
     }
 }
 

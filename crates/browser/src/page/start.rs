@@ -10,7 +10,7 @@ use super::dom::{El, el, set_root_data, told};
 use super::format::{capitalised, percent, whole, with_grouped_numbers};
 use super::room_info::RoomInfo;
 use super::state::threads_max;
-use super::{is_own_computers_page, room, show};
+use super::{room, show};
 use crate::storage;
 
 /// The longest name, in characters; the core cuts it to what fits the wire.
@@ -65,7 +65,7 @@ pub(crate) fn start(root: &El, key: RoomKey) {
     spawn_local(async move {
         if let Some(info) = RoomInfo::fetch().await {
             describe(&info, &lines);
-            choice.show_if(is_own_computers_page() && info.is_open_to_choice());
+            choice.show_if(info.can_choose);
             if info.phase == FINISHED && button.is_enabled() {
                 button.say("See the result");
             } else if info.is_jobless() && button.is_enabled() {

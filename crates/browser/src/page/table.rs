@@ -75,13 +75,13 @@ impl<const N: usize> Row<N> {
         let cells = columns
             .map(|(label, class)| el("td").class(class).attr("role", "cell").attr("data-label", label));
         let row = el("tr").class("peer").attr("role", "row").attr("data-peer", &peer.id).with(&[&who]);
-        row.style("--h", &peer.hue.to_string());
         let row = row.with(&cells.each_ref());
         Self { id: peer.id.clone(), el: row, name, code, tags, cells }
     }
 
     fn draw(&self, peer: &PeerView, texts: [String; N]) {
         self.el.set("data-link", link_word(peer.link));
+        self.el.style("--h", &peer.hue.to_string());
         self.name.say(&peer.name);
         self.code.say(&peer.code);
         self.tags.say(tags(peer));

@@ -23,7 +23,7 @@ const PRIMES: [(&str, &str); 6] = [
     ("Digits", "num digits"),
     ("Found by", "finder"),
     ("When", "when"),
-    ("The way it came", "way"),
+    ("How it came", "way"),
     ("Confirmed", "confirmed"),
 ];
 /// The columns of the peers' table beside who it is.
@@ -54,7 +54,6 @@ pub(super) struct Primes {
     largest: El,
     number: El,
     about: El,
-    way: El,
     nothing: El,
     tests: El,
     no_tests: El,
@@ -89,15 +88,9 @@ impl Primes {
     pub(super) fn new() -> Self {
         let count = el("span").class("count").id("primes-count");
         let title = el("h2").id("primes-title").text("Mersenne primes ").with(&[&count]);
-        let (number, about) = (el("p").class("total").id("largest"), el("p").class("about"));
-        let way = el("p").class("why");
-        number.style("--n", "16");
-        let largest = el("div").class("largest").with(&[
-            &told("p", "label", "The largest known to this room"),
-            &number,
-            &about,
-            &way,
-        ]);
+        let (number, about) = (el("strong").id("largest"), el("span").class("about"));
+        let largest = el("p").class("largest").text("The largest known to this room is ");
+        let largest = largest.with(&[&number, &about]);
         let nothing = told("p", "muted", "None was found yet.");
 
         let no_tests = el("p").class("muted").id("no-tests");
@@ -145,7 +138,6 @@ impl Primes {
             largest,
             number,
             about,
-            way,
             nothing,
             tests,
             no_tests,
@@ -168,10 +160,10 @@ impl Primes {
     pub(super) fn draw(&self, view: &View) {
         let Some(search) = &view.search else { return };
         self.count.say(&count(search));
-        self.draw_largest(search);
+        self.draw_largest(view, search);
         self.draw_tests(view, search);
         self.draw_facts(view, search);
-        self.draw_primes(search);
+        self.draw_primes(view, search);
         let all: u64 = view.peers.iter().map(|peer| peer.credit_cost).sum();
         let shown = view.peers.iter().filter(|peer| is_here(peer) || peer.credit_cost > 0);
         self.credit.draw(shown, |peer| {
@@ -182,7 +174,7 @@ impl Primes {
         });
     }
 
-    fn draw_largest(&self, search: &SearchView) {
+    fn draw_largest(&self, view: &View, search: &SearchView) {
         let largest = search.primes.last();
         self.largest.show_if(largest.is_some());
         self.nothing.show_if(largest.is_none());
@@ -191,8 +183,11 @@ impl Primes {
         if self.number.is_new("data-value", &largest.exponent.to_string()) {
             self.number.markup(&markup(largest.exponent));
         }
-        self.about.say(&[&about(largest), ", ", &ago(largest.heard_ms)].concat());
-        self.way.say_if(way(largest).map(|way| ["It came by ", &way, "."].concat()).as_deref());
+        let way = match way(view, largest) {
+            way if way.is_empty() => way,
+            way => [", ", &way].concat(),
+        };
+        self.about.say(&[": ", &about(largest), ", ", &ago(largest.heard_ms), &way].concat());
     }
 
     fn draw_tests(&self, view: &View, search: &SearchView) {
@@ -260,13 +255,13 @@ impl Primes {
     }
 
     /// The primes, the largest first; a row stays with its prime.
-    fn draw_primes(&self, search: &SearchView) {
+    fn draw_primes(&self, view: &View, search: &SearchView) {
         let mut rows = self.rows.borrow_mut();
         let mut old = std::mem::take(&mut *rows);
         for prime in search.primes.iter().rev() {
             let place = old.iter().position(|row| row.exponent == prime.exponent);
             let row = place.map_or_else(|| Row::new(prime.exponent), |place| old.swap_remove(place));
-            row.draw(prime);
+            row.draw(view, prime);
             rows.push(row);
         }
         self.body.hold(rows.iter().map(|row| &row.el));
@@ -295,14 +290,17 @@ impl Row {
         Self { exponent, el: row.with(&[&name]).with(&cells.each_ref()), cells }
     }
 
-    fn draw(&self, prime: &PrimeView) {
-        let confirmed = confirmation(prime);
+    fn draw(&self, view: &View, prime: &PrimeView) {
+        let confirmed = match prime.confirmed_by.is_empty() {
+            true => "not yet".to_owned(),
+            false => confirmation(prime).trim_start_matches("confirmed ").to_owned(),
+        };
         let texts = [
             whole(prime.digits.into()),
             prime.finder.clone(),
             ago(prime.heard_ms),
-            way(prime).unwrap_or_default(),
-            confirmed.trim_start_matches("confirmed ").to_owned(),
+            way(view, prime),
+            confirmed,
         ];
         self.el.set("data-finder", &prime.finder_id);
         self.el.set("data-confirmed", if prime.confirmed_by.is_empty() { "no" } else { "yes" });
@@ -335,9 +333,15 @@ impl TestRow {
     }
 }
 
-/// Whom the news went through; none if it came straight from its finder, or was found here.
-fn way(prime: &PrimeView) -> Option<String> {
-    (prime.path.len() > 2).then(|| prime.path.join(" → "))
+/// Whom the news went through. It may not have come, where the finder is known from its results.
+fn way(view: &View, prime: &PrimeView) -> String {
+    let is_mine = view.peers.iter().any(|peer| peer.me && peer.id == prime.finder_id);
+    match prime.path.len() {
+        _ if is_mine => "found here".to_owned(),
+        0 | 1 => String::new(),
+        2 => "told by its finder".to_owned(),
+        _ => prime.path.join(" → "),
+    }
 }
 
 /// Saves all results where the person's downloads are; what to say then.

@@ -3,6 +3,7 @@
 use fast_qr::{ECL, Mode, QRBuilder};
 
 use crate::page::dom::by_id;
+use crate::page::invite::LINK;
 
 /// The light border around a code that scanners need, in modules.
 const QUIET_ZONE: usize = 3;
@@ -10,7 +11,7 @@ const QUIET_ZONE: usize = 3;
 /// Draws the code of the link that its place asks for, if it is another than the one shown.
 pub(super) fn draw() {
     let Some(place) = by_id("qr") else { return };
-    let link = place.attribute("data-link").unwrap_or_default();
+    let link = place.attribute(LINK).unwrap_or_default();
     if !link.is_empty() && place.is_new("data-shown", &link) {
         place.markup(&picture(&link).unwrap_or_default());
     }

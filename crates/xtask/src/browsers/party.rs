@@ -62,6 +62,15 @@ impl Host {
     pub fn start_with(program: &Path, task: &str, arguments: &[&str]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("manyhands-host-").tempdir()?;
         std::fs::write(folder.path().join("task.json"), task)?;
+        Self::start_in(folder, 0, program, &[&["task.json"], arguments].concat())
+    }
+
+    /// Starts a host with an empty folder, whose arguments say what its job is.
+    ///
+    /// # Errors
+    /// If it does not start and tell its invite.
+    pub fn start_bare(program: &Path, arguments: &[&str]) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("manyhands-host-").tempdir()?;
         Self::start_in(folder, 0, program, arguments)
     }
 
@@ -71,12 +80,13 @@ impl Host {
     /// If it does not start and tell its invite.
     pub fn start_again(mut self, program: &Path, arguments: &[&str]) -> Result<Self> {
         self.process.kill();
-        Self::start_in(self.folder, self.address.port(), program, arguments)
+        let port = self.address.port();
+        Self::start_in(self.folder, port, program, &[&["task.json"], arguments].concat())
     }
 
     fn start_in(folder: TempDir, port: u16, program: &Path, arguments: &[&str]) -> Result<Self> {
         let mut command = Command::new(program);
-        command.args(["host", "task.json", "--port", &port.to_string(), "--json"]).args(arguments);
+        command.args(["host", "--port", &port.to_string(), "--json"]).args(arguments);
         // A home of its own, so that no key of the person's is touched and hosts are strangers to each other.
         command.current_dir(folder.path()).env("HOME", folder.path()).env("XDG_STATE_HOME", folder.path());
         let mut process = Process::start(command)?;
