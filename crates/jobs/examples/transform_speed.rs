@@ -73,7 +73,7 @@ fn print_table(title: &str, speeds: &[Speed]) {
         println!(
             "{:>9} {:<9} {:>7} {:>10.2} {:>12.0} {:>10.4}",
             speed.exponent,
-            speed.path,
+            speed.path.name(),
             speed.length.digits(),
             f64::from(speed.exponent) / f64::from(speed.length.digits()),
             speed.step_ns,
