@@ -6,6 +6,7 @@
 mod files;
 mod mesh;
 mod pages;
+mod search;
 
 use std::path::{Path, PathBuf};
 
@@ -73,6 +74,8 @@ pub(crate) enum Group {
     Files,
     /// How close a swarm comes to the least time, simulated and live
     Swarm,
+    /// The search for Mersenne primes: beside GMP, in a page, shared, and proven
+    Search,
 }
 
 /// What measures one or several figures.
@@ -86,18 +89,22 @@ enum Measure {
 use Measure::{Native, Program};
 
 /// All that is measured, in the table's order: what it belongs to, what it is called, and how it is measured.
-const PARTS: [(Group, &str, Measure); 14] = [
+const PARTS: [(Group, &str, Measure); 18] = [
     (Group::Kernel, "the native kernel", Native(native_kernel)),
     (Group::Party, "sharing among equals", Native(equals)),
     (Group::Party, "sharing among unequals", Native(unequals)),
     (Group::Mesh, "the mesh in the simulator", Native(mesh::simulated)),
     (Group::Swarm, "the swarm in the simulator", Native(files::simulated)),
     (Group::Swarm, "a live swarm", Native(files::live)),
+    (Group::Search, "steps of the search", Native(search::steps)),
+    (Group::Search, "the transform's lengths", Native(search::lengths)),
+    (Group::Search, "sharing a search", Native(search::sharing)),
+    (Group::Search, "proofs", Native(search::proofs)),
     (Group::Network, "a network of processes", Program(mesh::network)),
     (Group::Files, "a newcomer's small files", Program(files::newcomer)),
     (Group::Pages, "the page's size", Program(|_| page_size())),
     (Group::Kernel, "the wasm kernel", Program(pages::kernel)),
-    (Group::Kernel, "the search's transform as wasm", Program(pages::squarings)),
+    (Group::Search, "the search in a page", Program(search::pages)),
     (Group::Pages, "the first block", Program(pages::first_block)),
     (Group::Pages, "ten pages", Program(pages::ten_pages)),
     (Group::Files, "a file between two pages", Program(files::two_pages)),

@@ -133,6 +133,21 @@ pub(crate) fn schemathesis() -> Result<PathBuf> {
     Ok(program)
 }
 
+/// What the benchmark of the search is compared with: GMP, and the compiler for the loop on it.
+pub(crate) fn gmp() -> Result<()> {
+    let missing = || {
+        if !commands::is_installed("cc") {
+            return vec!["gcc", "libc6-dev", "libgmp-dev"];
+        }
+        let header = ["-E", "-x", "c", "-include", "gmp.h", "/dev/null"];
+        match commands::quiet(commands::program("cc").args(header)) {
+            Some(_) => Vec::new(),
+            None => vec!["libgmp-dev"],
+        }
+    };
+    debian(missing, "the search is compared with")
+}
+
 /// The standard library for wasm.
 pub(crate) fn wasm_target() -> Result<()> {
     target(WASM_TARGET, "the page is built for it", "libstd-rust-dev-wasm32")

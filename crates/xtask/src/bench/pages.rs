@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use xtask::browsers::{Browser, Host, Page, wait_for};
 
-use super::{Figure, Target, example};
+use super::{Figure, Target};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// A job that outlives every measurement.
@@ -44,51 +44,6 @@ pub(super) fn kernel(program: &Path) -> Result<Vec<Figure>> {
         target: Target::AtLeast(3.5),
         note: format!("{kernel:.2e} and {plain:.2e} numbers/s"),
     }])
-}
-
-/// Exponents at which the search's transform is measured: small, middling, large.
-const EXPONENTS: [u64; 3] = [44_497, 86_243, 216_091];
-
-/// One iteration of Lucas and Lehmer's test in a worker against the same by AVX2 natively, one thread each.
-pub(super) fn squarings(program: &Path) -> Result<Vec<Figure>> {
-    println!("    measuring: the search's transform as wasm against AVX2");
-    let host = Host::start(program, ENDLESS, &["--no-work", "--wait", "99"])?;
-    let browser = Browser::chromium()?;
-    let page = browser.stranger()?;
-    page.open(&host.local_invite())?;
-    let script = "
-        const worker = new Worker(document.querySelector('meta[name=searcher]').content);
-        const heard = () => new Promise((done, fail) => {
-            worker.onmessage = event => done(event.data);
-            worker.onerror = () => fail('no searcher');
-        });
-        const ready = await heard();
-        worker.postMessage(`measure ${arguments[0]}`);
-        const [, ns] = (await heard()).split(' ');
-        worker.terminate();
-        return +ns;";
-    let native = example("manyhands-jobs", "transform_speed", &["--json"])?;
-    let mut rows = native["exponents"].as_array().context("exponents")?.iter();
-    let names = [
-        "wasm iteration over AVX2, p = 44497",
-        "wasm iteration over AVX2, p = 86243",
-        "wasm iteration over AVX2, p = 216091",
-    ];
-    let mut figures = Vec::new();
-    for (exponent, name) in EXPONENTS.into_iter().zip(names) {
-        let wasm_ns = page.run_async(script, &[json!(exponent)])?.as_f64().context("nanoseconds")?;
-        let is_wanted = |row: &&Value| row["exponent"] == exponent && row["path"] == "avx2";
-        let row = rows.find(is_wanted).context("this processor has no AVX2")?;
-        let native_ns = row["ns_per_iteration"].as_f64().context("nanoseconds")?;
-        figures.push(Figure {
-            name,
-            measured: native_ns / wasm_ns,
-            unit: "",
-            target: Target::AtLeast(0.4),
-            note: format!("{wasm_ns:.0} and {native_ns:.0} ns an iteration"),
-        });
-    }
-    Ok(figures)
 }
 
 /// How many numbers a second a plain loop adds in this page.
