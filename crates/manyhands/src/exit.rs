@@ -10,7 +10,7 @@ Exit codes:
   2    the command line or the invite link is wrong
   3    nobody answers at that address
   4    the room does not let you in: the link's key is wrong, or the room is full
-  5    task.json cannot be used: it says what is wrong with it
+  5    the job's file (task.json, mersenne.json) cannot be used: it says what is wrong with it
   6    the port cannot be listened on
   7    the network of nodes is not as the command needs it: it runs already, or the node was removed or sleeps
   8    a file cannot be put, found, fetched or kept: it says why

@@ -171,6 +171,7 @@ pub(crate) fn machines(view: &View) -> usize {
 /// How things stand, in one line without the exact total.
 pub(crate) fn line(view: &View, unit_size: Option<u64>) -> String {
     match view.phase {
+        Phase::Connecting if is_to_choose(view) => "the job is still to be chosen".to_owned(),
         Phase::Connecting => "connecting".to_owned(),
         Phase::Lobby { wanted, present } => format!("{present} of {wanted} friends are here"),
         Phase::Finishing => format!("{}, finishing what is under way", done(view)),
@@ -192,6 +193,11 @@ pub(crate) fn line(view: &View, unit_size: Option<u64>) -> String {
             line
         }
     }
+}
+
+/// Whether this is a host whose job is still to be chosen.
+pub(crate) fn is_to_choose(view: &View) -> bool {
+    view.job.is_none() && view.peers.iter().any(|peer| peer.me && peer.host)
 }
 
 /// How much is done: the share where there is an end, and how far a search is.

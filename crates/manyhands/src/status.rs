@@ -121,6 +121,7 @@ pub(crate) fn state(view: &View) -> String {
         return "asleep".to_owned();
     }
     match view.phase {
+        Phase::Connecting if numbers::is_to_choose(view) => "waiting for its job to be chosen".to_owned(),
         Phase::Connecting if has_company(view) => "linked, no job".to_owned(),
         Phase::Connecting => "connecting".to_owned(),
         Phase::Lobby { wanted, present } => format!("lobby, {present} of {wanted} friends are here"),

@@ -2,29 +2,33 @@
 //! output goes into a file or a pipe, one JSON object a line where a program asked for that.
 //!
 //! Lines come at most once a second, and only when something changed. A reader that went away, or that does not read any more, is
-//! no reason to stop working: what cannot be written is dropped, see [`speaker`].
+//! no reason to stop working: what cannot be written is dropped, see [`speaker`]. What happens is put into words in [`events`].
 //!
 //! Much of what is told comes from strangers, and a terminal obeys control characters: [`print`] and [`print_error`], through
 //! which all text goes, leave them out.
 
+mod events;
 mod speaker;
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal as _};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use manyhands_core::view::Phase;
+use manyhands_core::view::{Phase, PrimeState, PrimeView, SearchView};
 use manyhands_core::{Event, View};
-use manyhands_wire::PeerId;
-use manyhands_wire::flood::Body;
 use serde_json::{Value, json};
 
 use crate::numbers;
+use events::describe;
+pub(crate) use events::event;
 pub(crate) use speaker::finish;
 use speaker::{To, Weight, speak};
 
 /// How often a line about progress may come.
 const LINE_EVERY: Duration = Duration::from_secs(1);
+/// How many primes that are confirmed at once are told one by one.
+const CONFIRMED_TOLD_MAX: usize = 3;
 
 /// The output of one command.
 pub(crate) struct Voice {
@@ -32,6 +36,9 @@ pub(crate) struct Voice {
     told_at: Option<Instant>,
     told: String,
     unit_size: Option<u64>,
+    /// The primes that are confirmed, and how much news was refused, as far as the person was told.
+    confirmed: BTreeSet<u32>,
+    false_news: u64,
 }
 
 enum Style {
@@ -54,7 +61,14 @@ impl Voice {
         if !matches!(style, Style::Bar(_)) {
             speaker::start(json);
         }
-        Self { style, told_at: None, told: String::new(), unit_size: None }
+        Self {
+            style,
+            told_at: None,
+            told: String::new(),
+            unit_size: None,
+            confirmed: BTreeSet::new(),
+            false_news: 0,
+        }
     }
 
     /// Whether a person at a terminal listens.
@@ -105,8 +119,37 @@ impl Voice {
         }
     }
 
+    /// Tells a person which primes are confirmed now, and that false ones were told of.
+    fn tell_of_primes(&mut self, search: &SearchView) {
+        let news = self.prime_news(search);
+        news.iter().for_each(|text| self.say(text));
+    }
+
+    fn prime_news(&mut self, search: &SearchView) -> Vec<String> {
+        let is_new = |prime: &&PrimeView| {
+            prime.state == PrimeState::Confirmed && !self.confirmed.contains(&prime.exponent)
+        };
+        let fresh: Vec<&PrimeView> = search.primes.iter().filter(is_new).collect();
+        let mut news = match fresh.as_slice() {
+            // Whoever comes late hears of all at once.
+            [.., last] if fresh.len() > CONFIRMED_TOLD_MAX => {
+                vec![format!("{} primes are confirmed, up to 2^{} - 1", fresh.len(), last.exponent)]
+            }
+            few => few.iter().map(|prime| confirmed(prime)).collect(),
+        };
+        self.confirmed.extend(fresh.iter().map(|prime| prime.exponent));
+        if search.false_news > self.false_news {
+            self.false_news = search.false_news;
+            news.push(format!("a prime was told of that is none, and refused ({} so far)", self.false_news));
+        }
+        news
+    }
+
     /// Shows how things stand now.
     pub(crate) fn show(&mut self, view: &View) {
+        if let Some(search) = &view.search {
+            self.tell_of_primes(search);
+        }
         match &self.style {
             Style::Bar(bar) => {
                 bar.set_position((numbers::share_done(view) * 1000.0) as u64);
@@ -169,6 +212,11 @@ impl Voice {
     }
 }
 
+/// A prime that a second machine found to be one too.
+fn confirmed(prime: &PrimeView) -> String {
+    one_line(&format!("2^{} - 1 is confirmed, by {}", prime.exponent, prime.confirmed_by.join(", ")))
+}
+
 fn bar() -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:24.green/dim} {wide_msg}")
         .expect("the template names only what indicatif knows")
@@ -202,109 +250,6 @@ fn progress(view: &View) -> Value {
         fields.insert("largest".to_owned(), json!(numbers::largest(search).map(|prime| prime.exponent)));
     }
     event
-}
-
-/// An event for a program.
-pub(crate) fn event(event: &Event, view: &View) -> Value {
-    describe(event, view).0
-}
-
-/// An event for a program, and for a person where it matters to one.
-fn describe(event: &Event, view: &View) -> (Value, Option<String>) {
-    let tag = |tag: &str| json!({ "event": tag });
-    let with_peer =
-        |tag: &str, peer: &PeerId| json!({ "event": tag, "peer": hex(peer), "name": name_of(peer, view) });
-    match event {
-        Event::LinkUp { peer } => {
-            (with_peer("link-up", peer), Some(format!("{} is here", name_of(peer, view))))
-        }
-        Event::LinkDown { peer } => {
-            (with_peer("link-down", peer), Some(format!("{} is gone", name_of(peer, view))))
-        }
-        Event::Refused { why } => {
-            (json!({ "event": "refused", "why": why }), Some(format!("somebody was not let in: {why}")))
-        }
-        Event::Misbehaved { peer, what } => {
-            tracing::debug!(%peer, what, "misbehaved");
-            let mut json = with_peer("misbehaved", peer);
-            json["what"] = json!(what);
-            (json, None)
-        }
-        Event::JobKnown => (tag("job-known"), None),
-        Event::Started => (tag("started"), None),
-        Event::TookBack { units } => {
-            (json!({ "event": "took-back", "units": [units.start, units.end] }), None)
-        }
-        Event::Disputed { units, why } => (
-            json!({ "event": "disputed", "units": [units.start, units.end], "why": why }),
-            Some(format!("a friend told another result than this machine found: {why}")),
-        ),
-        Event::Heard { from, path, body } => heard(from, path, body, view),
-        Event::PrimeFound { exponent } => (
-            json!({ "event": "prime-found", "exponent": exponent }),
-            Some(format!("found {}", numbers::mersenne(*exponent))),
-        ),
-        // Whole folders of files arrive at once: what a person asked for is told where they asked.
-        Event::FileHere { file, name } => (json!({ "event": "file-here", "file": file, "name": name }), None),
-        Event::FileFailed { file, name, why } => (
-            json!({ "event": "file-failed", "file": file, "name": name, "why": why }),
-            Some(format!("the file {} cannot be kept: {why}", one_line(name))),
-        ),
-        // Said once it is saved as well.
-        Event::Finished => (tag("computed"), None),
-        Event::SignalingRefused { message } => (
-            json!({ "event": "signaling-refused", "message": message }),
-            Some(format!("the introduction was refused: {message}")),
-        ),
-        Event::Left => (tag("left"), None),
-    }
-}
-
-/// Something that was said to everybody.
-fn heard(from: &PeerId, path: &[PeerId], body: &Body, view: &View) -> (Value, Option<String>) {
-    let name = name_of(from, view);
-    let (said, text) = match body {
-        Body::Message(text) => (text.clone(), format!("{name} says: {text}")),
-        Body::News { what, value } => {
-            let said = format!("found a {what}: {value}");
-            (said.clone(), format!("{name} says: {said}"))
-        }
-        Body::Prime { exponent } => {
-            let prime = numbers::mersenne(*exponent);
-            let through = match path.last().filter(|last| *last != from) {
-                Some(last) => format!(", heard through {}", name_of(last, view)),
-                None => String::new(),
-            };
-            (format!("found {prime}"), format!("{name} found {prime}{through}"))
-        }
-        Body::Checked { exponent, is_prime } => {
-            let verdict = if *is_prime { "is prime" } else { "is not prime" };
-            let said = format!("tested 2^{exponent} - 1 anew: it {verdict}");
-            (said.clone(), format!("{name} {said}"))
-        }
-    };
-    let mut json = json!({ "event": "heard", "peer": hex(from), "name": name, "text": said });
-    json["path"] = path.iter().map(hex).collect();
-    match body {
-        Body::Message(_) | Body::News { .. } => {}
-        Body::Prime { exponent } => json["exponent"] = json!(exponent),
-        Body::Checked { exponent, is_prime } => {
-            json["exponent"] = json!(exponent);
-            json["is_prime"] = json!(is_prime);
-        }
-    }
-    (json, Some(text))
-}
-
-/// The name that a person gave, or the friendly one of the key.
-fn name_of(peer: &PeerId, view: &View) -> String {
-    let id = hex(peer);
-    let known = view.peers.iter().find(|known| known.id == id);
-    known.map_or_else(|| peer.to_string(), |known| format!("{} {}", known.name, known.code))
-}
-
-fn hex(peer: &PeerId) -> String {
-    peer.0.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Prints lines on the standard output, whoever still reads it.
@@ -341,7 +286,8 @@ fn harmless(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use manyhands_wire::UnitRange;
+    use manyhands_wire::flood::Body;
+    use manyhands_wire::{PeerId, UnitRange};
 
     use super::*;
 
@@ -384,12 +330,58 @@ mod tests {
 
     #[test]
     fn a_line_is_told_once_and_not_too_often() {
-        let mut voice = Voice { style: Style::Lines, told_at: None, told: String::new(), unit_size: None };
+        let mut voice = lines();
 
         assert!(voice.is_due("1 of 9"));
         assert!(!voice.is_due("1 of 9"));
         assert!(!voice.is_due("2 of 9"), "within the same second");
         voice.told_at = Some(Instant::now() - LINE_EVERY);
         assert!(voice.is_due("2 of 9"));
+    }
+
+    #[test]
+    fn a_prime_is_told_of_when_it_is_found_and_when_it_is_confirmed() {
+        let ann = PeerId([7; 32]);
+        let prime = |exponent| Body::Prime { exponent };
+        let checked = |is_prime| Body::Checked { exponent: 9941, is_prime };
+        let heard = |body| Event::Heard { from: ann, path: vec![ann], body };
+        let text = |event: &Event| describe(event, &View::default()).1.unwrap_or_default();
+
+        assert_eq!(text(&Event::PrimeFound { exponent: 9941 }), "found 2^9941 - 1 (2,993 digits)");
+        assert!(text(&heard(prime(9941))).ends_with("found 2^9941 - 1 (2,993 digits)"));
+        assert_eq!(text(&heard(checked(true))), "");
+        assert!(text(&heard(checked(false))).ends_with("tested 2^9941 - 1 anew: it is not prime"));
+        assert_eq!(describe(&heard(prime(9941)), &View::default()).0["exponent"], 9941);
+
+        let known = |exponent| PrimeView {
+            exponent,
+            state: PrimeState::Confirmed,
+            confirmed_by: vec!["Ann".into(), "Bob".into()],
+            ..PrimeView::default()
+        };
+        let mut voice = lines();
+        let mut search = SearchView { primes: vec![known(9941)], ..SearchView::default() };
+        assert_eq!(voice.prime_news(&search), ["2^9941 - 1 is confirmed, by Ann, Bob"]);
+        search.primes = [2, 3, 5, 7, 9941].map(known).to_vec();
+        search.false_news = 2;
+        assert_eq!(
+            voice.prime_news(&search),
+            [
+                "4 primes are confirmed, up to 2^7 - 1",
+                "a prime was told of that is none, and refused (2 so far)"
+            ]
+        );
+        assert!(voice.prime_news(&search).is_empty());
+    }
+
+    fn lines() -> Voice {
+        Voice {
+            style: Style::Lines,
+            told_at: None,
+            told: String::new(),
+            unit_size: None,
+            confirmed: BTreeSet::new(),
+            false_news: 0,
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::http::Progress;
 use crate::store::{Kind, TaskStore, WriteError};
@@ -16,6 +16,10 @@ use crate::store::{Kind, TaskStore, WriteError};
 /// The pause after a save that failed, at first and at most.
 const RETRY_MIN: Duration = Duration::from_millis(500);
 const RETRY_MAX: Duration = Duration::from_secs(15);
+/// After each save comes a pause of so many times what it took, and of so long at most: the results of a long search are some
+/// megabytes, which a disk should not write all the time.
+const PAUSE_FACTOR: u32 = 9;
+const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// How often the last save of all is tried.
 const LAST_TRIES: u32 = 3;
 /// How many words may wait to be told; more are dropped, as the newest save counts.
@@ -84,12 +88,18 @@ struct Desk {
 impl Desk {
     async fn run(mut self, mut stopped: oneshot::Receiver<()>) -> Result<(), WriteError> {
         let mut retry_after = None::<Duration>;
+        let mut rested = Instant::now();
         loop {
             tokio::select! {
                 changed = self.progress.changed(), if retry_after.is_none() => if changed.is_err() { break },
                 () = sleep(retry_after.unwrap_or_default()), if retry_after.is_some() => {}
                 _ = &mut stopped => break,
             }
+            tokio::select! {
+                () = sleep_until(rested) => {}
+                _ = &mut stopped => break,
+            }
+            let begun = Instant::now();
             retry_after = match (self.save().await, retry_after) {
                 (Ok(()), None) => None,
                 (Ok(()), Some(_)) => {
@@ -102,6 +112,7 @@ impl Desk {
                 }
                 (Err(_), Some(pause)) => Some((pause * 2).min(RETRY_MAX)),
             };
+            rested = Instant::now() + (begun.elapsed() * PAUSE_FACTOR).min(PAUSE_MAX);
         }
 
         let mut tries = 1;
