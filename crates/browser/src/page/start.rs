@@ -60,7 +60,7 @@ pub(crate) fn start(root: &El, key: RoomKey) {
     let chosen = lines.clone();
     let choice = choose(move |info| describe(&info, &chosen));
     let [who, what, so_far] = &lines;
-    show(root, &[&el("section").class("start").with(&[who, what, so_far, &form, &choice, &promises])]);
+    show(root, &[&el("section").class("start").with(&[who, what, so_far, &choice, &form, &promises])]);
 
     spawn_local(async move {
         if let Some(info) = RoomInfo::fetch().await {
@@ -76,6 +76,11 @@ pub(crate) fn start(root: &El, key: RoomKey) {
 }
 
 fn describe(info: &RoomInfo, [who, what, so_far]: &[El; 3]) {
+    if info.is_jobless() && info.can_choose {
+        who.say("Your room is open");
+        what.say("Choose what your friends are to compute");
+        return;
+    }
     if info.is_jobless() {
         who.say("You are invited");
         what.say("Come into the room");

@@ -41,6 +41,8 @@ const FACTS: [(&str, &str); 6] = [
     ("work", "Work done"),
     ("false-news", "False news refused"),
 ];
+/// How a prime came that this page found.
+const HERE: &str = "found here";
 /// Over which time the rate is taken, in milliseconds, and how many moments are remembered for it at most.
 const RATE_MS: f64 = 10_000.0;
 const MOMENTS_MAX: usize = 64;
@@ -184,7 +186,7 @@ impl Primes {
             self.number.markup(&markup(largest.exponent));
         }
         let way = match way(view, largest) {
-            way if way.is_empty() => way,
+            way if way.is_empty() || way == HERE => String::new(),
             way => [", ", &way].concat(),
         };
         self.about.say(&[": ", &about(largest), ", ", &ago(largest.heard_ms), &way].concat());
@@ -337,7 +339,7 @@ impl TestRow {
 fn way(view: &View, prime: &PrimeView) -> String {
     let is_mine = view.peers.iter().any(|peer| peer.me && peer.id == prime.finder_id);
     match prime.path.len() {
-        _ if is_mine => "found here".to_owned(),
+        _ if is_mine => HERE.to_owned(),
         0 | 1 => String::new(),
         2 => "told by its finder".to_owned(),
         _ => prime.path.join(" → "),

@@ -153,7 +153,7 @@ fn finders(view: &Value) -> Vec<(u64, String)> {
 /// What the button saves, without a file in anybody's downloads.
 fn saved_results(page: &Page) -> Vec<Value> {
     let catch = "const make = URL.createObjectURL;
-        URL.createObjectURL = blob => { window.saved = blob; return make.call(URL, blob); };
+        URL.createObjectURL = blob => { window.saved ??= blob; return make.call(URL, blob); };
         HTMLAnchorElement.prototype.click = () => {};";
     page.run(catch, &[]).unwrap();
     page.click("#save-results").unwrap();
