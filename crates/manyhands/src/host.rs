@@ -137,14 +137,15 @@ fn start_peer(
         host: job.work.map(|(spec, ledger)| HostConfig {
             spec,
             ledger: Some(ledger),
-            saved: Vec::new(),
+            saved: job.saved,
             wait: args.wait,
         }),
         files: None,
     };
     let options = Options { throttle_permille: args.work.throttle.0, threads_max: threads };
     let (peer, files) = files::spawn(config, options, files);
-    let saver = job.store.map(|store: store::TaskStore| Saver::start(store, peer.ledgers()));
+    let saver =
+        job.store.map(|store: store::TaskStore| Saver::start(store, peer.ledgers(), peer.saved_tests()));
     Ok((peer, saver, files))
 }
 

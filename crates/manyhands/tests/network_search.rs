@@ -19,8 +19,17 @@ const PRIMES: [u64; 20] =
     [2, 3, 5, 7, 13, 17, 19, 31, 61, 89, 107, 127, 521, 607, 1279, 2203, 2281, 3217, 4253, 4423];
 
 #[test]
-fn every_node_searches_and_knows_the_largest_prime_and_its_finder() {
-    let network = Network::start_with(4, &["--job", "mersenne", "--to", "5000"]);
+fn four_nodes_all_search_and_know_the_largest_prime_and_its_finder() {
+    all_search_and_agree(4);
+}
+
+#[test]
+fn sixteen_nodes_all_search_and_know_the_largest_prime_and_its_finder() {
+    all_search_and_agree(16);
+}
+
+fn all_search_and_agree(nodes: u16) {
+    let network = Network::start_with(nodes, &["--job", "mersenne", "--to", "5000"]);
 
     let nodes = until_all_are_done(&network);
 
@@ -28,7 +37,7 @@ fn every_node_searches_and_knows_the_largest_prime_and_its_finder() {
         nodes.iter().map(|node| node["search"]["found_by"].as_str().unwrap()).collect();
     assert_eq!(finders.len(), 1, "{nodes:?}");
     for node in &nodes {
-        assert!(node["search"]["share"].as_f64().unwrap() > 0.02, "every node has searched: {nodes:?}");
+        assert!(node["search"]["share"].as_f64().unwrap() > 0.0, "every node has searched: {nodes:?}");
         assert_eq!(node["search"]["largest"], 4423);
         let primes = network.primes(node);
         assert_eq!(exponents(&primes), PRIMES);

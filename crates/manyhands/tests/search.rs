@@ -178,6 +178,47 @@ fn a_search_that_is_killed_again_and_again_misses_no_prime_and_finds_no_other() 
 }
 
 #[test]
+fn a_host_that_is_alone_goes_on_in_the_middle_of_a_long_test() {
+    let folder = Folder::new();
+    // No factor spares this one its test, which takes seconds here.
+    let options =
+        ["--from", "60013", "--to", "60013", "--proofs-from", "1000", "--threads", "1", "--throttle", "50%"];
+    let iteration = |port: u16| {
+        let text = ok(&folder, &["status", &format!("http://127.0.0.1:{port}"), "--json"]);
+        let status: Value = serde_json::from_str(&text).unwrap();
+        status["view"]["search"]["tests"][0]["iteration"].as_u64()
+    };
+    let reaches = |port: u16, wanted: u64| {
+        let begun = Instant::now();
+        loop {
+            match iteration(port) {
+                Some(at) if at >= wanted => return at,
+                Some(_) | None => sleep(Duration::from_millis(20)),
+            }
+            assert!(begun.elapsed() < Duration::from_secs(60), "the test does not get on");
+        }
+    };
+
+    let mut host = search(&folder, &options);
+    let (port, _) = host.listening();
+    let before = reaches(port, 10_000);
+    host.interrupt();
+    assert_eq!(done(host).code, 130);
+    assert!(folder.path("mersenne.json.manyhands-tests").exists());
+    let mut again = search(&folder, &options);
+    let (port, _) = again.listening();
+    let after = reaches(port, 1);
+    again.event("finished");
+    let results = ok(&folder, &["primes", &format!("http://127.0.0.1:{port}"), "--results", "-"]);
+    again.interrupt();
+
+    assert_eq!(done(again).code, 0);
+    assert!(after >= before, "it began again: {before}, then {after}");
+    assert!(results.contains(r#""residue":"f16562f44e798ea2""#), "{results}");
+    assert!(!folder.path("mersenne.json.manyhands-tests").exists(), "it is of no use any more");
+}
+
+#[test]
 fn the_job_can_be_chosen_while_the_host_waits() {
     let folder = Folder::new();
     let mut host = folder.start(&[

@@ -9,14 +9,15 @@
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use common::{Lends, Party, complete, finished, me};
-use manyhands_core::Command;
+use manyhands_core::{Command, View};
 use manyhands_peer::Peer;
-use manyhands_wire::JobKind;
 use manyhands_wire::mersenne::{PROOFS_FROM, Verdict};
+use manyhands_wire::{JobKind, UnitRange};
+use tokio::sync::watch;
 
 /// Measures how long native peers take to test exponents.
 #[derive(Debug, Parser)]
@@ -33,6 +34,9 @@ struct Arguments {
     /// The last exponent.
     #[arg(long, default_value_t = 10_000)]
     to: u32,
+    /// Also tells what each peer is doing, whenever it shows something new: on the error output.
+    #[arg(long)]
+    trace: bool,
 }
 
 const PATIENCE: Duration = Duration::from_secs(1800);
@@ -40,13 +44,18 @@ const PATIENCE: Duration = Duration::from_secs(1800);
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::print_stdout, reason = "the line of JSON is what this program is for")]
 async fn main() {
-    let Arguments { peers, permille, from, to } = Arguments::parse();
+    let Arguments { peers, permille, from, to, trace } = Arguments::parse();
     let party = Party::open().await;
     let kind = JobKind::Mersenne { from, to, proofs_from: PROOFS_FROM };
     let lends = Lends { threads: 1, permille };
     let friends = peers.saturating_sub(1);
     let mut all = vec![party.host(kind, u16::from(friends), lends)];
     all.extend((1..=friends).map(|n| party.friend(n, lends)));
+    if trace {
+        for (nth, peer) in all.iter().enumerate() {
+            tokio::spawn(tell(nth, peer.views()));
+        }
+    }
 
     let view = finished(&all[0], PATIENCE).await;
     let (_, ledger) = &*complete(&all[0], PATIENCE).await;
@@ -73,6 +82,27 @@ async fn main() {
     );
     futures_util::future::join_all(all.into_iter().map(leave)).await;
     party.close();
+}
+
+/// Tells what a peer shows, for as long as it is there.
+async fn tell(nth: usize, mut views: watch::Receiver<View>) {
+    let opened = Instant::now();
+    while views.changed().await.is_ok() {
+        let view = views.borrow_and_update().clone();
+        let Some(mine) = view.peers.iter().find(|peer| peer.me) else { continue };
+        let held: Vec<UnitRange> = view.under_way.iter().map(|(units, _)| *units).collect();
+        eprintln!(
+            "{:>6} ms, peer {nth}: {:?} {:?}, holds {} units, credit {}, gross {}; all: {:.3} s, {} units, under way {held:?}",
+            opened.elapsed().as_millis(),
+            view.phase,
+            mine.activity,
+            mine.holding_units,
+            mine.credit_units,
+            mine.gross_units,
+            view.room.elapsed_s,
+            view.room.useful_units,
+        );
+    }
 }
 
 async fn leave(peer: Peer) {

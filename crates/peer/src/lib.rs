@@ -42,7 +42,7 @@ use tokio::task::JoinHandle;
 
 use clock::Clock;
 use link::Inbox;
-pub use outlets::JobLedger;
+pub use outlets::{JobLedger, SavedTests};
 use outlets::{Outlets, Watchers};
 use rtc::Rtc;
 use run::{Inlets, Question, Run, State};
@@ -147,6 +147,12 @@ impl Peer {
     /// it is complete. The last one of all is there before [`Event::Left`] is told.
     pub fn ledgers(&self) -> watch::Receiver<Option<JobLedger>> {
         self.watchers.ledgers.clone()
+    }
+
+    /// Where long tests stand that are under way: after a change at most every ten seconds. The last of all is there before
+    /// [`Event::Left`] is told.
+    pub fn saved_tests(&self) -> watch::Receiver<Option<SavedTests>> {
+        self.watchers.saved.clone()
     }
 
     /// All files that the node knows, the latest first: made anew at most twice a second, if something about them changed.

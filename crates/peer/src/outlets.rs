@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use manyhands_core::files::FileInfo;
 use manyhands_core::{Event, Node, Time, View};
+use manyhands_jobs::worker::Saved;
 use manyhands_ledger::Ledger;
-use manyhands_wire::JobSpec;
+use manyhands_wire::{JobId, JobSpec};
 use tokio::sync::{broadcast, watch};
 
 /// How many events a slow listener may be behind before it misses some.
@@ -22,6 +23,9 @@ const VIEW_SPACING: Duration = Duration::from_millis(20);
 /// How often the ledger is copied at most.
 const LEDGER_SPACING: Duration = Duration::from_millis(100);
 
+/// How often saved tests are copied at most: they may be megabytes.
+const SAVED_SPACING: Duration = Duration::from_secs(10);
+
 /// How often the list of files is made anew at most.
 const FILES_SPACING: Duration = Duration::from_millis(500);
 /// How many files the list may have for each millisecond that it is not made anew after a person has changed it: copying them must
@@ -31,17 +35,23 @@ const FILES_PER_MS: u32 = 50;
 /// A job and which of its blocks are done.
 pub type JobLedger = Arc<(JobSpec, Ledger)>;
 
+/// Where long tests of a job stand that are under way, for whoever keeps them beyond the program's end.
+pub type SavedTests = Arc<(JobId, Vec<Saved>)>;
+
 /// The sending ends.
 #[derive(Debug)]
 pub(crate) struct Outlets {
     views: watch::Sender<View>,
     ledgers: watch::Sender<Option<JobLedger>>,
+    saved: watch::Sender<Option<SavedTests>>,
     files: watch::Sender<Arc<Vec<FileInfo>>>,
     events: broadcast::Sender<Event>,
     view_made_at: Time,
     view_due_at: Time,
     ledger_made_at: Time,
     ledger_version: Option<u64>,
+    saved_made_at: Time,
+    saved_version: u64,
     files_made_at: Time,
     files_version: Option<u64>,
     /// Whether a person has changed something about the files, and waits to see it.
@@ -55,6 +65,8 @@ pub(crate) struct Watchers {
     pub(crate) views: watch::Receiver<View>,
     /// The newest ledger.
     pub(crate) ledgers: watch::Receiver<Option<JobLedger>>,
+    /// The newest saved tests.
+    pub(crate) saved: watch::Receiver<Option<SavedTests>>,
     /// The newest list of files.
     pub(crate) files: watch::Receiver<Arc<Vec<FileInfo>>>,
     /// The events.
@@ -66,22 +78,33 @@ impl Outlets {
     pub(crate) fn new(node: &Node, now: Time) -> (Self, Watchers) {
         let (views, views_rx) = watch::channel(node.view(now));
         let (ledgers, ledgers_rx) = watch::channel(None);
+        let (saved, saved_rx) = watch::channel(None);
         let (files, files_rx) = watch::channel(Arc::new(node.files()));
         let (events, events_rx) = broadcast::channel(EVENTS_MAX);
         let outlets = Self {
             views,
             ledgers,
+            saved,
             files,
             events,
             view_made_at: now,
             view_due_at: now,
             ledger_made_at: Time::ZERO,
             ledger_version: None,
+            saved_made_at: Time::ZERO,
+            saved_version: 0,
             files_made_at: now,
             files_version: None,
             files_are_awaited: false,
         };
-        (outlets, Watchers { views: views_rx, ledgers: ledgers_rx, files: files_rx, events: events_rx })
+        let watchers = Watchers {
+            views: views_rx,
+            ledgers: ledgers_rx,
+            saved: saved_rx,
+            files: files_rx,
+            events: events_rx,
+        };
+        (outlets, watchers)
     }
 
     /// Makes view, ledger and files anew a last time, whatever their pace: what was finished last is worth as much as the rest.
@@ -95,6 +118,7 @@ impl Outlets {
         {
             self.publish(spec, ledger, now);
         }
+        self.refresh_saved(node, now);
     }
 
     /// Passes an event on, and makes the view anew soon, as it has probably changed.
@@ -131,7 +155,23 @@ impl Outlets {
             }
             self.views.send_replace(view);
         }
+        if now >= self.saved_made_at + SAVED_SPACING {
+            self.refresh_saved(node, now);
+        }
         self.view_due_at.min(self.refresh_ledger(node, now))
+    }
+
+    /// Copies the saved tests if they have changed and somebody wants them.
+    fn refresh_saved(&mut self, node: &Node, now: Time) {
+        let (version, tests) = node.saved_tests();
+        // One that watches is the peer's own handle.
+        if version == self.saved_version || self.saved.receiver_count() < 2 {
+            return;
+        }
+        let Some(spec) = node.job() else { return };
+        self.saved.send_replace(Some(Arc::new((spec.id(), tests.collect()))));
+        self.saved_version = version;
+        self.saved_made_at = now;
     }
 
     fn files_spacing(&self) -> Duration {

@@ -125,7 +125,7 @@ impl Hosting {
         let store = opened.store;
         self.chooser.open = Some((store.said().kind(), false));
         self.chooser.task.send_replace(Some(store.path().to_owned()));
-        let saver = Saver::start(store, self.peer.ledgers());
+        let saver = Saver::start(store, self.peer.ledgers(), self.peer.saved_tests());
         if let Some(old) = self.saver.replace(saver)
             && let Err(error) = old.end().await
         {

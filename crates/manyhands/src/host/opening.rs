@@ -1,5 +1,6 @@
 //! What a host starts from: the job in its file, one made up for a measurement, or none until its person chooses one.
 
+use manyhands_jobs::worker::Saved;
 use manyhands_ledger::Ledger;
 use manyhands_wire::{JobKind, JobSpec};
 
@@ -13,6 +14,8 @@ use crate::store::{OpenOptions, SearchOptions, Statement, TaskStore};
 pub(super) struct Job {
     /// What is to be computed, and what is done of it; none for a job that is still to be chosen.
     pub(super) work: Option<(JobSpec, Ledger)>,
+    /// Where tests stand that were under way last time.
+    pub(super) saved: Vec<Saved>,
     /// The secret half of the host's key.
     pub(super) secret: [u8; 32],
     /// The secret of the invite.
@@ -33,10 +36,11 @@ pub(super) fn open(args: &HostArgs) -> Result<Job, Failure> {
         let spec = JobSpec { kind, asked_by: args.asked_by.clone(), salt: random()? };
         spec.check().map_err(|error| Failure::new(Reason::Usage, error))?;
         let ledger = Ledger::new(spec.units());
-        return Ok(Job { work: Some((spec, ledger)), secret, room_key, store: None, notices: vec![] });
+        let work = Some((spec, ledger));
+        return Ok(Job { work, saved: vec![], secret, room_key, store: None, notices: vec![] });
     }
     if args.job == JobChoice::Choose {
-        return Ok(Job { work: None, secret, room_key, store: None, notices: vec![] });
+        return Ok(Job { work: None, saved: vec![], secret, room_key, store: None, notices: vec![] });
     }
 
     let mut fill = |bytes: &mut [u8]| {
@@ -69,6 +73,7 @@ pub(super) fn open(args: &HostArgs) -> Result<Job, Failure> {
     }
     Ok(Job {
         work: Some((opened.spec, opened.ledger)),
+        saved: opened.saved,
         secret: opened.secret,
         room_key: opened.room_key,
         store: Some(opened.store),

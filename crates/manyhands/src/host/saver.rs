@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use manyhands_peer::SavedTests;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -43,12 +44,23 @@ pub(super) enum Word {
 }
 
 impl Saver {
-    /// Saves to `store` whatever `progress` shows.
-    pub(super) fn start(store: TaskStore, progress: watch::Receiver<Progress>) -> Self {
+    /// Saves to `store` whatever `progress` shows, and where the tests stand that are under way.
+    pub(super) fn start(
+        store: TaskStore,
+        progress: watch::Receiver<Progress>,
+        tests: watch::Receiver<Option<SavedTests>>,
+    ) -> Self {
         let (words_tx, words) = mpsc::channel(WORDS_MAX);
         let (complete_tx, complete) = watch::channel(false);
         let (stop, stopped) = oneshot::channel();
-        let desk = Desk { store: Some(store), progress, words: words_tx, complete: complete_tx };
+        let desk = Desk {
+            store: Some(store),
+            progress,
+            tests,
+            words: words_tx,
+            complete: complete_tx,
+            is_test_due: false,
+        };
         Self { words, complete, stop, task: tokio::spawn(desk.run(stopped)) }
     }
 
@@ -81,8 +93,11 @@ struct Desk {
     /// Away only while a save is under way.
     store: Option<TaskStore>,
     progress: watch::Receiver<Progress>,
+    tests: watch::Receiver<Option<SavedTests>>,
     words: mpsc::Sender<Word>,
     complete: watch::Sender<bool>,
+    /// Whether the newest tests are not on the disk yet.
+    is_test_due: bool,
 }
 
 impl Desk {
@@ -92,6 +107,7 @@ impl Desk {
         loop {
             tokio::select! {
                 changed = self.progress.changed(), if retry_after.is_none() => if changed.is_err() { break },
+                Ok(()) = self.tests.changed(), if retry_after.is_none() => self.is_test_due = true,
                 () = sleep(retry_after.unwrap_or_default()), if retry_after.is_some() => {}
                 _ = &mut stopped => break,
             }
@@ -130,15 +146,25 @@ impl Desk {
         let Some(newest) = self.progress.borrow_and_update().clone() else { return Ok(()) };
         let mut store = self.store.take().expect("one save ends before the next begins");
         // Of another job, which has another file, nothing is saved here.
-        let is_complete = newest.1.is_complete() && Kind::of(&newest.0) == Some(store.said().kind());
+        let is_own = Kind::of(&newest.0) == Some(store.said().kind());
+        let is_complete = newest.1.is_complete() && is_own;
+        self.is_test_due |= self.tests.has_changed().unwrap_or(true);
+        let is_test_due = self.is_test_due;
+        let tests = self.tests.borrow_and_update().clone();
+        let tests = tests.filter(|tests| is_own && is_test_due && tests.0 == newest.0.id());
         let (store, saved) = spawn_blocking(move || {
             let saved = store.save(&newest.0, &newest.1);
+            let saved = saved.and_then(|done| {
+                tests.map_or(Ok(()), |tests| store.save_tests(&tests))?;
+                Ok(done)
+            });
             (store, saved)
         })
         .await
         .expect("saving does not panic");
         self.store = Some(store);
 
+        self.is_test_due = saved.is_err();
         for notice in saved?.notices {
             self.say(notice);
         }
@@ -178,7 +204,7 @@ mod tests {
         };
         let opened = TaskStore::open(&path, options).unwrap();
         let (sender, progress) = watch::channel(None);
-        let mut saver = Saver::start(opened.store, progress);
+        let mut saver = Saver::start(opened.store, progress, watch::channel(None).1);
         let mut ledger = opened.ledger;
         ledger.insert(UnitRange::new(0, 1).first_block().unwrap(), Outcome::Sum(5050)).unwrap();
 
@@ -206,7 +232,7 @@ mod tests {
         };
         let opened = TaskStore::open(&path, options).unwrap();
         let (sender, progress) = watch::channel(None);
-        let mut saver = Saver::start(opened.store, progress);
+        let mut saver = Saver::start(opened.store, progress, watch::channel(None).1);
         let mut ledger = opened.ledger;
         ledger.insert(UnitRange::new(0, 1).first_block().unwrap(), Outcome::Sum(5050)).unwrap();
 
@@ -233,7 +259,7 @@ mod tests {
         };
         let opened = TaskStore::open(&path, options).unwrap();
         let (sender, progress) = watch::channel(None);
-        let saver = Saver::start(opened.store, progress);
+        let saver = Saver::start(opened.store, progress, watch::channel(None).1);
         let mut ledger = opened.ledger;
         ledger.insert(UnitRange::new(0, 1).first_block().unwrap(), Outcome::Sum(1275)).unwrap();
 

@@ -4,6 +4,7 @@
 //!    time, or begin one from what the file says. A total is checked by really adding where that is quick.
 //!    [`TaskStore::open_search`] does the same for a search ([`search`]), whose file it makes if there is none, and
 //!    [`TaskStore::begin`] for a job that the host's person chose while the host runs.
+//!    Where long tests stand is beside it as well ([`under_way`]).
 //! 2. [`TaskStore::save`] writes the sidecar (`task.json.manyhands`), then the file, each in one step. Killed at
 //!    any instruction, both are whole, the file is true, and opening them goes on from there.
 //!
@@ -14,6 +15,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use manyhands_jobs::worker::Saved;
 use manyhands_ledger::{Ledger, TaskFile};
 use manyhands_wire::{JobKind, JobSpec};
 
@@ -23,6 +25,7 @@ mod replace;
 mod search;
 mod sidecar;
 mod statement;
+mod under_way;
 mod verify;
 
 #[cfg(test)]
@@ -58,6 +61,8 @@ pub(crate) struct Opened {
     pub(crate) spec: JobSpec,
     /// What is done of it.
     pub(crate) ledger: Ledger,
+    /// Where tests stand that were under way last time.
+    pub(crate) saved: Vec<Saved>,
     /// The secret half of the host's Ed25519 key, the same as last time.
     pub(crate) secret: [u8; 32],
     /// The secret of the invite, the same as last time.
@@ -70,7 +75,7 @@ pub(crate) struct Opened {
 
 /// What a save did.
 #[derive(Debug)]
-pub(crate) struct Saved {
+pub(crate) struct Done {
     /// What the person should know.
     pub(crate) notices: Vec<String>,
 }
@@ -153,7 +158,7 @@ impl TaskStore {
     ///
     /// # Errors
     /// See [`WriteError`].
-    pub(crate) fn save(&mut self, spec: &JobSpec, ledger: &Ledger) -> Result<Saved, WriteError> {
+    pub(crate) fn save(&mut self, spec: &JobSpec, ledger: &Ledger) -> Result<Done, WriteError> {
         self.save_at(Moment::Running, spec, ledger)
     }
 
@@ -167,12 +172,12 @@ impl TaskStore {
         &self.said
     }
 
-    fn save_at(&mut self, moment: Moment, spec: &JobSpec, ledger: &Ledger) -> Result<Saved, WriteError> {
+    fn save_at(&mut self, moment: Moment, spec: &JobSpec, ledger: &Ledger) -> Result<Done, WriteError> {
         let kind = self.said.kind();
         let mut notices = Vec::new();
         // The host's person may have chosen another job, which has another file.
         let Some(after) = Statement::of(spec, ledger).filter(|after| after.kind() == kind) else {
-            return Ok(Saved { notices });
+            return Ok(Done { notices });
         };
         let on_disk =
             look(&self.place.task, kind).map_err(|error| WriteError::new(&self.place.task, error))?;
@@ -207,7 +212,7 @@ impl TaskStore {
         }
         self.said = after;
         self.attempted = None;
-        Ok(Saved { notices })
+        Ok(Done { notices })
     }
 
     /// Writes the sidecar, unless it says the same already.
@@ -259,6 +264,8 @@ struct Held {
     lock: Option<File>,
     /// What is beside it.
     remembered: Option<Sidecar>,
+    /// Where tests stand that are under way in the job that is remembered.
+    tests: Vec<Saved>,
     hook: Hook,
     notices: Vec<String>,
 }
@@ -277,18 +284,23 @@ impl Held {
             ));
         }
         let remembered = read_sidecar(&place, kind, &mut notices)?;
-        Ok(Self { place, lock, remembered, hook, notices })
+        let tests = match (kind, &remembered) {
+            (Kind::Search, Some(sidecar)) => under_way::read(&place.tests, sidecar.spec.id()),
+            (Kind::Task | Kind::Search, _) => vec![],
+        };
+        Ok(Self { place, lock, remembered, tests, hook, notices })
     }
 
     /// Opens it with this job, and saves it once.
     fn open(self, keys: Keys, spec: JobSpec, ledger: Ledger, resumed: bool) -> Result<Opened, OpenError> {
-        let Self { place, lock, hook, mut notices, .. } = self;
+        let Self { place, lock, hook, mut notices, tests, .. } = self;
         let said = Statement::of(&spec, &ledger).unwrap_or(Statement::Task(TaskFile::new(0)));
         let mut store = TaskStore { place, keys, said, attempted: None, saved: None, hook, _lock: lock };
         let saved = store.save_at(Moment::Opening, &spec, &ledger)?;
         notices.extend(saved.notices);
         let Keys { identity: secret, room: room_key } = keys;
-        Ok(Opened { store, spec, ledger, secret, room_key, resumed, notices })
+        let saved = if resumed { tests } else { vec![] };
+        Ok(Opened { store, spec, ledger, saved, secret, room_key, resumed, notices })
     }
 }
 

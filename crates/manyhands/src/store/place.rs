@@ -16,6 +16,8 @@ pub(super) struct Place {
     pub(super) task: PathBuf,
     /// The file beside it.
     pub(super) sidecar: PathBuf,
+    /// Where the tests of a search stand that are under way.
+    pub(super) tests: PathBuf,
     lock: PathBuf,
 }
 
@@ -56,10 +58,13 @@ impl Place {
         let name = task.file_name().unwrap_or_default().to_owned();
         let mut sidecar = name.clone();
         sidecar.push(".manyhands");
+        let mut tests = name.clone();
+        tests.push(".manyhands-tests");
         let mut lock = OsString::from(".");
         lock.push(name);
         lock.push(".manyhands-lock");
-        Self { sidecar: task.with_file_name(sidecar), lock: task.with_file_name(lock), task }
+        let [sidecar, tests, lock] = [sidecar, tests, lock].map(|name| task.with_file_name(name));
+        Self { task, sidecar, tests, lock }
     }
 
     /// Keeps other hosts away for as long as the result lives; the system lets go of it if the process dies. `None` where
@@ -97,7 +102,7 @@ impl Place {
 
     /// Takes away what a host that was cut short has left.
     pub(super) fn clean(&self) {
-        for path in [&self.task, &self.sidecar] {
+        for path in [&self.task, &self.sidecar, &self.tests] {
             // Whether it is there or not: if it is and stays, the first save says why.
             let _ = fs::remove_file(replace::beside(path));
         }

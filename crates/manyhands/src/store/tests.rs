@@ -472,7 +472,7 @@ fn refusal(folder: &TempDir) -> String {
     open(folder).map(|_| ()).unwrap_err().to_string()
 }
 
-fn save(opened: &mut Opened) -> Result<Saved, WriteError> {
+fn save(opened: &mut Opened) -> Result<Done, WriteError> {
     opened.store.save(&opened.spec, &opened.ledger)
 }
 

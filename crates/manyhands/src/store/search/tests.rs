@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use manyhands_jobs::kernel;
-use manyhands_wire::PeerId;
+use manyhands_jobs::worker::Saved;
+use manyhands_wire::{JobId, PeerId};
 use tempfile::TempDir;
 
 use super::*;
@@ -166,6 +167,37 @@ fn a_file_that_somebody_changed_is_kept_and_written_again() {
     fs::write(path(&folder), "not a search").unwrap();
     let refused = open(&folder, None, None).map(|_| ()).unwrap_err().to_string();
     assert!(refused.contains("not that of a search") && refused.contains("--restart"), "{refused}");
+}
+
+#[test]
+fn tests_under_way_are_kept_for_their_own_job_only_and_damage_costs_no_more_than_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let tests = |unit| vec![Saved { unit, state: vec![7; 100], is_foreign: false }];
+    let file = folder.path().join("mersenne.json.manyhands-tests");
+    let mut first = open(&folder, Some(FROM), Some(TO)).unwrap();
+    let (id, other) = (first.spec.id(), JobId([9; 32]));
+    first.store.save_tests(&(id, tests(3))).unwrap();
+    drop(first);
+
+    let mut again = open(&folder, None, None).unwrap();
+    assert_eq!(again.saved, tests(3));
+    again.store.save_tests(&(other, tests(4))).unwrap();
+    drop(again);
+    let mut of_other = open(&folder, None, None).unwrap();
+    assert!(of_other.saved.is_empty());
+    of_other.store.save_tests(&(id, tests(5))).unwrap();
+    drop(of_other);
+    let further = open(&folder, None, Some(700)).unwrap();
+    assert_eq!(further.saved, tests(5), "units have the same numbers further up");
+    drop(further);
+
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[80] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    let mut damaged = open(&folder, None, None).unwrap();
+    assert!(damaged.resumed && damaged.saved.is_empty());
+    damaged.store.save_tests(&(id, vec![])).unwrap();
+    assert!(!file.exists());
 }
 
 #[test]
