@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_slice_marks_the_unfinished_cells_that_it_touches() {
-        let peer = |hue| PeerView { hue, ..a_peer() };
+        let peer = |hue| PeerView { hue, ..PeerView::default() };
         let full = Cell { done: 1.0, by: Some(0) };
         let view = View {
             job: Some(JobView { units: 100, ..a_job() }),
@@ -174,14 +174,5 @@ mod tests {
             prefix_total: None,
             done_total: None,
         }
-    }
-
-    fn a_peer() -> PeerView {
-        serde_json::from_str(
-            r#"{"id":"","name":"","code":"","me":false,"host":false,"hue":0,"kind":null,"activity":null,"threads":0,
-                "speed":0,"solo_speed":0,"credit_units":0,"gross_units":0,"holding_units":0,"link":"none","links":[],
-                "address":"","heard_ms":0,"round_trip_ms":null}"#,
-        )
-        .unwrap()
     }
 }

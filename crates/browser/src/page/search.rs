@@ -86,6 +86,7 @@ pub(crate) fn confirmation(prime: &PrimeView) -> String {
 /// How many there are, in words.
 pub(crate) fn count(search: &SearchView) -> String {
     match search.primes.len() {
+        0 => "no prime yet".to_owned(),
         1 => "1 prime".to_owned(),
         many => [&many.to_string(), " primes"].concat(),
     }

@@ -44,7 +44,9 @@ const FACTS: [(&str, &str); 6] = [
 /// How a prime came that this page found.
 const HERE: &str = "found here";
 /// Over which time the rate is taken, in milliseconds, and how many moments are remembered for it at most.
-const RATE_MS: f64 = 10_000.0;
+const RATE_MS: f64 = 20_000.0;
+/// The least time that says something of it, in seconds.
+const RATE_S_MIN: f64 = 3.0;
 const MOMENTS_MAX: usize = 64;
 /// How long the last moment is the latest, in milliseconds.
 const MOMENT_MS: f64 = 500.0;
@@ -248,7 +250,7 @@ impl Primes {
         }
         let (since, before) = *moments.front()?;
         let (span_s, more) = ((now - since) / 1000.0, finished.checked_sub(before)?);
-        let per_second = (span_s >= 1.0).then(|| more as f64 / span_s)?;
+        let per_second = (span_s >= RATE_S_MIN && more > 0).then(|| more as f64 / span_s)?;
         let (rate, span) = match per_second {
             rate if rate >= 1.0 => (rate, " exponents a second"),
             rate => (rate * 60.0, " exponents a minute"),
