@@ -103,26 +103,7 @@ async fn serve(orders: Orders, log: &Log) -> Outcome {
     let listener = listen(&ListenArgs { port: orders.port, bind: IpAddr::V4(Ipv4Addr::LOCALHOST) }).await?;
     let own = format!("http://{}", listener.local_addr()?);
     let is_host = orders.host.is_some();
-    let (secret, host) = match orders.host {
-        // Whoever started the network says when all are there.
-        Some(HostOrders { secret, job }) => {
-            (secret, Some(HostConfig { spec: job, ledger: None, saved: Vec::new(), wait: u16::MAX }))
-        }
-        None => (random()?, None),
-    };
-    let config = Config {
-        secret,
-        room,
-        seed: random()?,
-        name: orders.name.clone(),
-        kind: PeerKind::Native,
-        threads: orders.threads,
-        servers: entries(&own, "", &orders.from),
-        address: own,
-        remembered: None,
-        host,
-        files: None,
-    };
+    let config = config(&orders, room, own)?;
     let files = match orders.files {
         Some((args, folder)) => files::open(&args, Some(folder), voice::print_error, &mut signals).await?,
         None => None,
@@ -178,6 +159,30 @@ async fn serve(orders: Orders, log: &Log) -> Outcome {
         files.end().await;
     }
     Ok(())
+}
+
+/// What the node is made from.
+fn config(orders: &Orders, room: RoomKey, own: String) -> anyhow::Result<Config> {
+    let (secret, host) = match &orders.host {
+        // Whoever started the network says when all are there.
+        Some(HostOrders { secret, job }) => {
+            (*secret, Some(HostConfig { spec: job.clone(), ledger: None, saved: Vec::new(), wait: u16::MAX }))
+        }
+        None => (random()?, None),
+    };
+    Ok(Config {
+        secret,
+        room,
+        seed: random()?,
+        name: orders.name.clone(),
+        kind: PeerKind::Native,
+        threads: orders.threads,
+        servers: entries(&own, "", &orders.from),
+        address: own,
+        remembered: None,
+        host,
+        files: None,
+    })
 }
 
 /// Comes true if the input ends before the node was told that it may stay.

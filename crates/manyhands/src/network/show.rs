@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::name;
 use super::state::{Folder, Network, Node};
-use crate::http::node::{Neighbour, NodeState};
+use crate::http::node::{Neighbour, NodeState, SearchState};
 use crate::numbers;
 use crate::voice::{one_line, print, print_error};
 
@@ -154,10 +154,7 @@ pub(super) fn status(folder: &Folder, network: &Network, states: &[Option<NodeSt
             node.url(),
         ];
         if searches {
-            row.push(or_dash(search.map(|search| search.primes.to_string())));
-            row.push(or_dash(search.and_then(|search| Some(format!("2^{} - 1", search.largest?)))));
-            row.push(or_dash(found_by.clone()));
-            row.push(or_dash(search.map(|search| format!("{:.1} %", search.share * 100.0))));
+            row.extend(search_cells(search, found_by.as_deref()));
         }
         rows.push(row);
         nodes.push(json!({
@@ -172,13 +169,7 @@ pub(super) fn status(folder: &Folder, network: &Network, states: &[Option<NodeSt
             "peers": state.map(|state| state.peers),
             "messages": state.map(|state| state.messages),
             "job": state.map(|state| state.state.clone()),
-            "search": search.map(|search| json!({
-                "frontier": search.frontier,
-                "primes": search.primes,
-                "largest": search.largest,
-                "found_by": found_by,
-                "share": search.share,
-            })),
+            "search": search.map(|search| search_json(search, found_by.as_deref())),
         }));
     }
     let open = network.present().find(|node| folder.process(node.number).is_some());
@@ -191,6 +182,27 @@ pub(super) fn status(folder: &Folder, network: &Network, states: &[Option<NodeSt
     if let Some(link) = link {
         print(&format!("\nIn a browser:\n  {link}"));
     }
+}
+
+/// What a node knows of the search, in the table's last columns.
+fn search_cells(search: Option<&SearchState>, found_by: Option<&str>) -> [String; 4] {
+    let Some(search) = search else { return ["-"; 4].map(str::to_owned) };
+    [
+        search.primes.to_string(),
+        search.largest.map_or("-".to_owned(), |largest| format!("2^{largest} - 1")),
+        found_by.unwrap_or("-").to_owned(),
+        format!("{:.1} %", search.share * 100.0),
+    ]
+}
+
+fn search_json(search: &SearchState, found_by: Option<&str>) -> serde_json::Value {
+    json!({
+        "frontier": search.frontier,
+        "primes": search.primes,
+        "largest": search.largest,
+        "found_by": found_by,
+        "share": search.share,
+    })
 }
 
 /// How much memory a process has, where the system tells.
