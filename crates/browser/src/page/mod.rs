@@ -6,8 +6,8 @@
 //! found so far is said here too. Another is the [`files`]: [`intake`] for new ones, the [`chunks`] of one, and [`file_rows`] of
 //! all, to [`save`]. The others are drawn by programs of their own, loaded [`later`]: the network with what is said there, the
 //! primes, and the simulator, which needs no room. [`invite`] is the way for more friends; on the host's own computer one can
-//! [`choose`] what the room computes. All of it is drawn from one value, the core's [`View`](manyhands_core::View), taken some times a second by
-//! [`state`]; [`dom`] makes elements, [`format`] numbers for people.
+//! [`choose`] what the room computes. All of it is drawn from one value, the core's [`View`](manyhands_core::View), taken some
+//! times a second by [`state`]; [`dom`] makes elements, [`format`] numbers for people.
 //!
 //! What a browser without WebRTC, WebAssembly or workers is told stands in `web/index.html`, since this program may not
 //! even load there.
