@@ -101,24 +101,13 @@ impl Primes {
         let tests = el("ul").class("shares").id("tests").attr("aria-labelledby", "tests-title");
 
         let facts = FACTS.map(|(id, _)| el("dd").id(id));
-        let mut list = el("dl").class("numbers");
-        for (value, (_, name)) in facts.iter().zip(FACTS) {
-            list = list.with(&[&el("div").with(&[&el("dt").text(name), value])]);
-        }
+        let list = facts.iter().zip(FACTS).fold(el("dl").class("numbers"), |list, (value, (_, name))| {
+            list.with(&[&el("div").with(&[&el("dt").text(name), value])])
+        });
 
         let body = el("tbody").attr("role", "rowgroup");
         let table = table(&body);
         let credit = Table::new(CREDIT, "peers credit", "credit-title");
-        let said = el("p").class("why").attr("role", "status");
-        let answer = said.clone();
-        let button = told("button", "", "Save all results").id("save-results").on("click", move |_| {
-            answer.say(save_results());
-        });
-        let saving = el("div").class("saving").with(&[
-            &button,
-            &told("span", "why", "One line of JSON for each exponent that is finished."),
-            &said,
-        ]);
 
         let heading = |id: &str, text: &str| el("h3").id(id).text(text);
         let pair = el("div").class("pair").with(&[
@@ -134,7 +123,7 @@ impl Primes {
             &heading("credit-title", "Who did how much"),
             credit.el(),
             &told("p", "why", UNIT),
-            &saving,
+            &saving(),
         ]);
         Self {
             el,
@@ -346,6 +335,17 @@ fn way(view: &View, prime: &PrimeView) -> String {
         2 => "told by its finder".to_owned(),
         _ => prime.path.join(" → "),
     }
+}
+
+/// The button that saves all results, and what comes of it.
+fn saving() -> El {
+    let said = el("p").class("why").attr("role", "status");
+    let answer = said.clone();
+    let button = told("button", "", "Save all results").id("save-results").on("click", move |_| {
+        answer.say(save_results());
+    });
+    let why = told("span", "why", "One line of JSON for each exponent that is finished.");
+    el("div").class("saving").with(&[&button, &why, &said])
 }
 
 /// Saves all results where the person's downloads are; what to say then.
