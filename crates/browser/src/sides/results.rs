@@ -1,6 +1,8 @@
 //! All results of a search as JSON lines, as the API tells them:
-//! `{"exponent":11,"result":"factor","factor":23,"by":"brave-otter","by_id":"…"}`, `{"exponent":13,"result":"prime","test":"ll",…}`, `{"exponent":…,"result":"composite","residue":"16 digits",
-//! "test":"ll" or "prp-3",…}`. Whoever has the credit is named, where that is known.
+//! `{"exponent":11,"result":"factor","factor":23,"by":"brave-otter","by_id":"…"}`,
+//! `{"exponent":13,"result":"prime","test":"ll",…}`,
+//! `{"exponent":…,"result":"composite","residue":"16 digits","test":"ll" or "prp-3",…}`.
+//! Whoever has the credit is named, where that is known.
 
 use manyhands_core::View;
 
