@@ -1,7 +1,8 @@
 //! How long native peers take to test a range of exponents for Mersenne primes, in one process and on real links.
 //!
 //! All peers lend one thread and the same share of its time. The job starts when all are in, and is measured by the host's own
-//! clock, from the start to the last finding. Prints one line of JSON.
+//! clock, from the start to the job's end. The time from the last finding to that end is told apart (`settling_s`). Prints
+//! one line of JSON; what it says of units is their cost, but for `units`, of which there is one for each number.
 //!
 //! `cargo run --release -p manyhands-peer --example search_bench -- --to 10000`
 //! `cargo run --release -p manyhands-peer --example search_bench -- --peers 4 --permille 250 --to 10000`
@@ -57,8 +58,10 @@ async fn main() {
         }
     }
 
-    let view = finished(&all[0], PATIENCE).await;
     let (_, ledger) = &*complete(&all[0], PATIENCE).await;
+    let found = Instant::now();
+    let view = finished(&all[0], PATIENCE).await;
+    let settling = found.elapsed();
     let primes: Vec<u32> = ledger
         .findings(ledger.range())
         .filter(|finding| finding.verdict == Verdict::Prime)
@@ -72,11 +75,15 @@ async fn main() {
     let gross: u64 = all.iter().map(|peer| mine(peer).gross_units).sum();
     let credit: Vec<u64> = view.peers.iter().map(|peer| peer.credit_cost).collect();
 
+    if trace {
+        tell_threads();
+    }
     println!(
-        "{{\"peers\":{},\"permille\":{permille},\"took_s\":{:.3},\"units\":{},\"gross_units\":{gross},\
+        "{{\"peers\":{},\"permille\":{permille},\"took_s\":{:.3},\"settling_s\":{:.3},\"units\":{},\"gross_units\":{gross},\
          \"checked_units\":{},\"credit_cost\":{credit:?},\"primes\":{primes:?}}}",
         all.len(),
         view.room.elapsed_s,
+        settling.as_secs_f64(),
         ledger.units(),
         view.room.checked_units,
     );
@@ -102,6 +109,23 @@ async fn tell(nth: usize, mut views: watch::Receiver<View>) {
             view.room.elapsed_s,
             view.room.useful_units,
         );
+    }
+}
+
+/// Tells how long each thread of this process has run, and how long it waited for a processor, where the system tells.
+fn tell_threads() {
+    for task in std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
+        let read = |name: &str| std::fs::read_to_string(task.path().join(name)).unwrap_or_default();
+        let schedule = read("schedstat");
+        let mut times = schedule.split_whitespace().filter_map(|ns| ns.parse::<f64>().ok());
+        if let Some((ran, waited)) = times.next().zip(times.next()) {
+            eprintln!(
+                "thread {}: ran {:.0} ms, waited {:.0} ms",
+                read("comm").trim(),
+                ran / 1e6,
+                waited / 1e6
+            );
+        }
     }
 }
 
