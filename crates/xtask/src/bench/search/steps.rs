@@ -55,14 +55,10 @@ pub(in crate::bench) fn steps() -> Result<Vec<Figure>> {
         figures.push(measured.figure(name, &version));
     }
     let head = ["exponent", "GMP", "avx512", "avx2", "portable", "iterations/s", "over GMP"];
-    print_table(
-        &format!(
-            "one step of Lucas and Lehmer, one thread, GMP {version}, with the length of the transform (and its \
-             step's share)"
-        ),
-        &head,
-        &rows,
+    let title = format!(
+        "one step of Lucas and Lehmer, one thread (in brackets the transform's length), and GMP {version}"
     );
+    print_table(&title, &head, &rows);
     Ok(figures)
 }
 
