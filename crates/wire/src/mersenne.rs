@@ -14,6 +14,8 @@ pub const EXPONENT_MAX: u32 = 1 << 22;
 /// From which exponent on composites are proven, unless the host says otherwise: computing a smaller one anew takes less than a
 /// second.
 pub const PROOFS_FROM: u32 = 1 << 16;
+/// The least exponent that can have a proof, whatever the host says.
+pub const PROVEN_MIN: u32 = 1 << 6;
 /// The largest block of exponents, as a power of two. Findings of more are not merged into one, so that they fit a frame.
 pub const LEVEL_MAX: u8 = 8;
 /// The most findings of a block: of 256 numbers in a row, 2 to 257 have the most primes.
@@ -53,6 +55,12 @@ impl Finding {
     }
 }
 
+/// Whether the composite of an exponent is to be proven, in a job with proofs from an exponent on: its test is Fermat's then, and
+/// else that of Lucas and Lehmer.
+pub fn is_proven(exponent: u32, proofs_from: u32) -> bool {
+    exponent >= proofs_from.max(PROVEN_MIN)
+}
+
 /// Whether a number is prime, by trial division. At most a thousand divisions for an exponent.
 pub fn is_prime(number: u32) -> bool {
     if number < 4 {
@@ -62,7 +70,7 @@ pub fn is_prime(number: u32) -> bool {
     !number.is_multiple_of(2)
         && !(3..)
             .step_by(2)
-            .take_while(|divisor| divisor * divisor <= number)
+            .take_while(|divisor| u64::from(*divisor).pow(2) <= u64::from(number))
             .any(|divisor| divides(&divisor))
 }
 
@@ -94,6 +102,18 @@ mod tests {
         assert_eq!(primes, [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47]);
         assert!(is_prime(4_194_301) && !is_prime(EXPONENT_MAX) && !is_prime(2039 * 2053));
         assert_eq!((2..258).filter(|number| is_prime(*number)).count(), FINDINGS_MAX);
+    }
+
+    #[test]
+    fn the_largest_numbers_are_told_too() {
+        assert!(is_prime(4_294_967_291) && is_prime(4_294_967_279));
+        assert!(!is_prime(u32::MAX) && !is_prime(65_521 * 65_521) && !is_prime(65_521 * 65_537));
+    }
+
+    #[test]
+    fn short_exponents_are_never_proven() {
+        assert!(is_proven(67, 0) && is_proven(67, 67) && is_proven(u32::MAX, u32::MAX));
+        assert!(!is_proven(61, 0) && !is_proven(67, 68) && !is_proven(67, u32::MAX));
     }
 
     #[test]
