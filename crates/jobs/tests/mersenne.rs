@@ -225,10 +225,51 @@ fn a_foreign_test_of_lucas_and_lehmer_is_not_gone_on_with() {
     let checksum = blake3::hash(&lie[..body]);
     lie[body..].copy_from_slice(checksum.as_bytes());
 
-    let refused = Run::resume(exponent, NONE_PROVEN, &lie, true).err();
+    for proofs_from in [NONE_PROVEN, ALL_PROVEN] {
+        let refused = Run::resume(exponent, proofs_from, &lie, true).err();
+        assert_eq!(refused, Some(SavedError::Unverifiable), "proofs from {proofs_from}");
+    }
+}
+
+#[test]
+fn a_second_test_of_what_looks_prime_goes_on_after_a_pause() {
+    // Fermat's test came from somebody else, Lucas and Lehmer's is our own.
+    let exponent = 521;
+    let mut theirs = Run::without_factors(exponent, ALL_PROVEN);
+    while theirs.progress().0 < 100 {
+        theirs.step(1);
+    }
+    let saved = theirs.save().expect("a test has a state");
+    let mut run = Run::resume(exponent, ALL_PROVEN, &saved, true).expect("the state is whole");
+    while run.progress().0 < exponent + 100 {
+        run.step(1);
+    }
+
+    let saved = run.save().expect("a test has a state");
+    let resumed = Run::resume(exponent, ALL_PROVEN, &saved, false).expect("it is our own");
+    assert_eq!(resumed.progress().0, run.progress().0);
+    assert_eq!(finish(resumed), (Verdict::Prime, None));
+    let refused = Run::resume(exponent, ALL_PROVEN, &saved, true).err();
     assert_eq!(refused, Some(SavedError::Unverifiable));
-    let resumed = Run::resume(exponent, ALL_PROVEN, &lie, true).expect("its form is right");
-    assert_eq!(finish(resumed), finish(Run::new(exponent, ALL_PROVEN)));
+}
+
+#[test]
+fn a_state_of_zeros_is_refused() {
+    // 0 passes Gerbicz' check, and a proof of nothing but zeros would say that a prime is composite.
+    for exponent in [509, 521, 1279] {
+        let mut run = Run::without_factors(exponent, ALL_PROVEN);
+        while run.progress().0 < 64 {
+            run.step(1);
+        }
+        let mut lie = run.save().expect("a test has a state");
+        let body = lie.len() - 32;
+        lie[15..body].fill(0);
+        let checksum = blake3::hash(&lie[..body]);
+        lie[body..].copy_from_slice(checksum.as_bytes());
+
+        let refused = Run::resume(exponent, ALL_PROVEN, &lie, true).err();
+        assert_eq!(refused, Some(SavedError::Damaged), "{exponent}");
+    }
 }
 
 #[test]

@@ -7,12 +7,12 @@
 use std::collections::VecDeque;
 
 use manyhands_wire::JobKind;
-use manyhands_wire::mersenne::{Finding, Verdict};
+use manyhands_wire::mersenne::{Finding, Verdict, is_proven};
 use manyhands_wire::parcel::PARCEL_BYTES_MAX;
 
 use super::message::{Claim, Report, Saved};
 use crate::kernel::mersenne::factor::Factoring;
-use crate::kernel::mersenne::{Run, Verification, exponent_of, run};
+use crate::kernel::mersenne::{Run, Verification, exponent_of};
 
 /// How often progress is told, in microseconds.
 const PROGRESS_EVERY_US: u64 = 1_000_000;
@@ -160,7 +160,7 @@ impl Search {
             self.claims.pop_front();
         }
         if let Some(claim) = self.claims.pop_front_if(|claim| claim.unit == unit)
-            && run::is_proven(exponent, self.proofs_from)
+            && is_proven(exponent, self.proofs_from)
             && let Some(verification) = Verification::new(exponent, claim.residue, &claim.proof)
         {
             let factoring = Factoring::new(exponent);
@@ -218,7 +218,7 @@ impl UnderWay {
 /// Where a unit stands, if that is worth telling.
 fn saved(under_way: &UnderWay, is_check: bool, proofs_from: u32) -> Option<Report> {
     let Work::Run(run) = &under_way.work else { return None };
-    if is_check || !run::is_proven(under_way.exponent, proofs_from) {
+    if is_check || !is_proven(under_way.exponent, proofs_from) {
         return None;
     }
     let state = run.save().filter(|state| state.len() <= PARCEL_BYTES_MAX as usize)?;

@@ -46,3 +46,13 @@ impl Arithmetic {
         Residue::new(self.exponent(), self.field.residue(number)).expect("a field's residues are canonical")
     }
 }
+
+#[cfg(test)]
+impl Arithmetic {
+    /// With so many digits, which may be too few.
+    pub(super) fn with_digits(exponent: u32, digits: u32) -> Self {
+        let length = Length::new(digits).expect("it is one of the lengths");
+        let field = Field::new(exponent, length, Path::best()).expect("digits of 30 bits can be tried");
+        Self { field, nth: 0 }
+    }
+}

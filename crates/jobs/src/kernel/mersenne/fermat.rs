@@ -9,6 +9,7 @@
 //! On the way the run leaves a *trail* of residues, from which the proof will be made.
 
 use super::arithmetic::Arithmetic;
+use super::jacobi::shares_a_factor;
 use super::proof;
 use super::residue::Residue;
 use crate::transform::{Number, RoundOff};
@@ -16,6 +17,8 @@ use crate::transform::{Number, RoundOff};
 /// The exponent the test raises: `3^(2^p)` is this if 2^p - 1 is prime.
 pub(super) const OF_PRIMES: u64 = 9;
 
+/// For how many batches of steps to look whether the residues of a state are powers of 3 at all: some milliseconds.
+const COMMON_FACTOR_BATCHES: usize = 64;
 /// From which exponent on blocks are longer.
 const LONG_FROM: u32 = 1 << 20;
 
@@ -65,8 +68,19 @@ fn check_every(exponent: u32) -> u32 {
 }
 
 impl State {
-    /// Whether a run can be there.
+    /// Whether a run can be there. Residues that are 0, or 0 modulo a large factor of 2^p - 1, are no powers of 3; they pass
+    /// Gerbicz' check, as all its products are 0 with them.
     pub(super) fn is_consistent(&self) -> bool {
+        self.is_regular() && self.is_of_units()
+    }
+
+    fn is_of_units(&self) -> bool {
+        let shares = |residue: &&Residue| shares_a_factor(residue, COMMON_FACTOR_BATCHES);
+        !self.trail.iter().any(Residue::is_zero)
+            && ![&self.now.1, &self.product, &self.checked.1].iter().any(shares)
+    }
+
+    fn is_regular(&self) -> bool {
         let p = self.now.1.exponent();
         let (now, checked) = (self.now.0, self.checked.0);
         let left = (now.min(p) / proof::stride(p)).min(1 << proof::power(p));
@@ -247,6 +261,29 @@ impl Fermat {
 
 #[cfg(test)]
 impl Fermat {
+    /// From the start, with a transform that may be too short.
+    fn with_digits(exponent: u32, digits: u32) -> Self {
+        let three = Residue::small(exponent, 3);
+        let mut fermat = Self::new(exponent);
+        fermat.arithmetic = Arithmetic::with_digits(exponent, digits);
+        fermat.number = fermat.arithmetic.number(&three, 0);
+        fermat.product = fermat.number.clone();
+        fermat.copy = (0, fermat.number.clone(), fermat.number.clone());
+        fermat
+    }
+
+    /// As if a bit had flipped in a residue of the trail, which is not looked at before the proof is made.
+    pub(super) fn flip_trail(&mut self) {
+        let one = Residue::small(self.exponent(), 1);
+        self.trail[10] = self.trail[10].add(&one.shifted(77));
+    }
+
+    /// As if a bit had flipped where it was last known to be right.
+    pub(super) fn flip_checked(&mut self) {
+        let one = Residue::small(self.exponent(), 1);
+        self.checked.1 = self.checked.1.add(&one.shifted(77));
+    }
+
     /// As if a bit had flipped in memory: in the residue, or in the product.
     pub(super) fn flip(&mut self, bit: u32, in_product: bool) {
         let number = if in_product { &mut self.product } else { &mut self.number };
@@ -324,6 +361,44 @@ mod tests {
                     assert_eq!(run(&mut fermat), right);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_transform_too_short_gives_way_to_a_longer_one() {
+        for exponent in [2999, 3181] {
+            let mut long = Fermat::new(exponent);
+            let mut short = Fermat::with_digits(exponent, 128);
+
+            assert_eq!(run(&mut short), plain(exponent));
+            assert!(short.errors() > 0, "{exponent} is too much for so few digits");
+            run(&mut long);
+            assert_eq!(short.take_end(), long.take_end());
+        }
+    }
+
+    #[test]
+    fn residues_that_are_no_powers_of_three_make_no_state() {
+        let exponent = 509;
+        let mut fermat = Fermat::new(exponent);
+        while fermat.iteration() < 100 {
+            fermat.step(1);
+        }
+        let state = fermat.state();
+        let one = Residue::small(exponent, 1);
+        let zero = one.sub(&one);
+        let zeros: [fn(&mut State) -> &mut Residue; 4] = [
+            |state| &mut state.now.1,
+            |state| &mut state.product,
+            |state| &mut state.checked.1,
+            |state| &mut state.trail[3],
+        ];
+
+        assert!(state.is_consistent());
+        for place in zeros {
+            let mut state = state.clone();
+            *place(&mut state) = zero.clone();
+            assert!(!state.is_consistent());
         }
     }
 }

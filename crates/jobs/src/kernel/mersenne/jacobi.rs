@@ -4,37 +4,108 @@
 //! constant-time gcd computation and modular inversion", 2019; the variant whose numbers never get negative is P. Wuille's).
 //! Each step keeps track of the sign by the law of quadratic reciprocity: it needs the lowest three bits only. A symbol of
 //! two numbers of p bits takes about 2.5 p steps, in batches of a few operations on each word.
+//!
+//! That is the square of p in all, seconds for the longest numbers: so it is done in steps.
+
+use super::residue::{Residue, modulus};
 
 /// Bits that one batch of steps takes off.
 const BATCH: u32 = 62;
 
-/// The Jacobi symbol (`upper` over `lower`), for an odd `lower`: `Some(true)` for 1, `Some(false)` for -1; `None` if they have
-/// a common factor (or in the rare case that the steps run in circles, which says nothing).
-pub(super) fn symbol(upper: &[u64], lower: &[u64]) -> Option<bool> {
-    let len = upper.len().max(lower.len());
-    let extended = |words: &[u64]| [words, &vec![0; len - words.len()]].concat();
-    let (mut f, mut g) = (extended(lower), extended(upper));
-    let mut state = Steps { eta: -1, flips: 0 };
-    // Twice what is needed on average, and some for short numbers.
-    for _ in 0..8 + 6 * len {
-        let is_unit = |words: &[u64]| words[0] == 1 && words[1..].iter().all(|word| *word == 0);
-        if is_unit(&f) {
-            return Some(state.flips & 1 == 0);
+/// A Jacobi symbol under way.
+#[derive(Clone, Debug)]
+pub(super) struct Symbol {
+    f: Vec<u64>,
+    g: Vec<u64>,
+    steps: Steps,
+    /// How many batches may still be done.
+    left: usize,
+    outcome: Option<Outcome>,
+}
+
+/// What is found of two numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The symbol is 1.
+    One,
+    /// The symbol is -1.
+    MinusOne,
+    /// The symbol is 0: they have a common factor.
+    CommonFactor,
+    /// Nothing within the batches there were: rarely the steps run in circles.
+    Unknown,
+}
+
+impl Symbol {
+    /// Of `upper` over `lower`, which is odd.
+    fn new(upper: &[u64], lower: &[u64]) -> Self {
+        let len = upper.len().max(lower.len());
+        let extended = |words: &[u64]| [words, &vec![0; len - words.len()]].concat();
+        let (f, g) = (extended(lower), extended(upper));
+        // Twice what is needed on average, and some for short numbers.
+        Self { f, g, steps: Steps { eta: -1, flips: 0 }, left: 8 + 6 * len, outcome: None }
+    }
+
+    /// Of a residue over 2^p - 1.
+    pub(super) fn of(residue: &Residue) -> Self {
+        Self::new(residue.words(), &modulus(residue.exponent()))
+    }
+
+    /// The same, given up after so many batches.
+    pub(super) fn at_most(mut self, batches: usize) -> Self {
+        self.left = self.left.min(batches);
+        self
+    }
+
+    /// The symbol, once it is known.
+    pub(super) fn outcome(&self) -> Option<Outcome> {
+        self.outcome
+    }
+
+    /// Spends about `work`, at least a batch if it is not over; returns how much it was. A word in a batch counts as an element
+    /// of the transform: that takes about as long (measured).
+    pub(super) fn step(&mut self, work: u64) -> u64 {
+        let mut spent = 0;
+        while spent < work && self.outcome.is_none() {
+            spent += self.f.len() as u64;
+            self.advance();
         }
-        if g.iter().all(|word| *word == 0) {
-            return None;
-        }
-        let matrix = state.batch(f[0], g[0]);
-        apply(&matrix, &mut f, &mut g);
-        while f.len() > 1 && f.last() == Some(&0) && g.last() == Some(&0) {
-            f.pop();
-            g.pop();
+        spent
+    }
+
+    fn advance(&mut self) {
+        let (f, g) = (&mut self.f, &mut self.g);
+        let is_one = |words: &[u64]| words[0] == 1 && words[1..].iter().all(|word| *word == 0);
+        if is_one(f) {
+            let is_plus = self.steps.flips & 1 == 0;
+            self.outcome = Some(if is_plus { Outcome::One } else { Outcome::MinusOne });
+        } else if f == g || g.iter().all(|word| *word == 0) {
+            // What numbers with a common factor come to: it, twice, as the steps keep what is not 0 above 0.
+            self.outcome = Some(Outcome::CommonFactor);
+        } else if self.left == 0 {
+            self.outcome = Some(Outcome::Unknown);
+        } else {
+            self.left -= 1;
+            apply(&self.steps.batch(f[0], g[0]), f, g);
+            while f.len() > 1 && f.last() == Some(&0) && g.last() == Some(&0) {
+                f.pop();
+                g.pop();
+            }
         }
     }
-    None
+}
+
+/// Whether so many batches show that a residue has a factor in common with 2^p - 1, as 0 has.
+///
+/// They show any whose cofactor is short, of up to about 25 bits for each batch: what is left then of both numbers is that long.
+pub(super) fn shares_a_factor(residue: &Residue, batches: usize) -> bool {
+    let mut symbol = Symbol::of(residue).at_most(batches);
+    symbol.step(u64::MAX);
+    symbol.outcome() == Some(Outcome::CommonFactor)
 }
 
 /// What is carried from batch to batch.
+#[derive(Clone, Debug)]
 struct Steps {
     /// About how many bits `g` is shorter than `f`, less one.
     eta: i64,
@@ -116,6 +187,7 @@ fn apply(matrix: &Matrix, f: &mut [u64], g: &mut [u64]) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::residue::divide;
     use super::*;
 
     /// The textbook's algorithm.
@@ -132,6 +204,17 @@ mod tests {
             a %= n;
         }
         (n == 1).then_some(sign)
+    }
+
+    fn symbol(upper: &[u64], lower: &[u64]) -> Option<bool> {
+        let mut symbol = Symbol::new(upper, lower);
+        symbol.step(u64::MAX);
+        match symbol.outcome().expect("there is no end to the work") {
+            Outcome::One => Some(true),
+            Outcome::MinusOne => Some(false),
+            Outcome::CommonFactor => None,
+            Outcome::Unknown => panic!("the steps run in circles"),
+        }
     }
 
     #[test]
@@ -163,5 +246,43 @@ mod tests {
         assert_eq!(symbol(&upper(12), &lower), Some(false));
         assert_eq!(symbol(&minus_one, &lower), Some(false));
         assert_eq!(symbol(&lower, &lower), None);
+    }
+
+    #[test]
+    fn a_long_symbol_is_found_in_short_steps() {
+        let exponent = 44_497;
+        let words = u64::from(exponent).div_ceil(64);
+        let x = (0..40).fold(Residue::small(exponent, 3), |x, _| x.square());
+        let mut symbol = Symbol::of(&x);
+        let mut steps = 0;
+        while symbol.outcome().is_none() {
+            assert!(symbol.step(10_000) < 10_000 + words);
+            steps += 1;
+        }
+
+        assert_eq!(symbol.outcome(), Some(Outcome::One), "it is a square");
+        assert!(steps > 20, "{steps} steps");
+    }
+
+    #[test]
+    fn a_few_batches_show_a_common_factor_whose_cofactor_is_short() {
+        let prime = 2203;
+        let one = Residue::small(prime, 1);
+        assert!(shares_a_factor(&one.sub(&one), 1));
+        assert!(!shares_a_factor(&one, 1));
+        assert!(!shares_a_factor(&Residue::small(prime, 3).square(), 1000));
+
+        // 2^1009 - 1 is 3454817 times its cofactor.
+        let exponent = 1009;
+        let (cofactor, rest) = divide(&modulus(exponent), 3_454_817);
+        let cofactor = Residue::new(exponent, cofactor).expect("it is less");
+        assert_eq!(rest, 0);
+        for times in [1, 2, 1_000_003] {
+            let multiple = cofactor.mul(&Residue::small(exponent, times));
+            assert!(shares_a_factor(&multiple, 2), "{times} times the cofactor");
+        }
+        // What has the short factor is not told as quickly.
+        let multiple = Residue::small(exponent, 3_454_817);
+        assert!(!shares_a_factor(&multiple, 2) && shares_a_factor(&multiple, 100));
     }
 }

@@ -4,10 +4,12 @@
 //! goes back some iterations and on with a longer transform. And for every i from 1 on, `s(i) - 2` is no square: its Jacobi
 //! symbol is -1 (A. Krizhanovskii's observation; `s(i + 1) - 2 = (s(i) - 2) s(i - 1)^2`, and `s(1) - 2` is 12). A wrong
 //! residue fails this with a chance of one half, and then the run goes back to where it was right. As it costs about as
-//! much as one iteration in a hundred, it is looked at twice in a run: half-way, and at the end.
+//! much as one iteration in a hundred, it is looked at twice in a run: half-way, and at the end. With it goes a look at
+//! the values that the iteration never leaves again, 0, -2 and 2: their symbols tell nothing, and a residue that a fault
+//! has cleared ends on 2.
 
 use super::arithmetic::Arithmetic;
-use super::jacobi;
+use super::jacobi::{Outcome, Symbol};
 use super::residue::Residue;
 use crate::transform::{Number, RoundOff};
 
@@ -25,6 +27,11 @@ pub(super) struct Lucas {
     copy: (u32, Number),
     /// Where the symbol was last right.
     checked: (u32, Residue),
+    /// The check under way: the residue, and the symbol of what is 2 less.
+    check: Option<(Residue, Symbol)>,
+    /// Whether it went back because of a value that is not left again. The second time such a value is believed: that there can be
+    /// none before the end is not proven.
+    was_stuck: bool,
     /// How often an error was noticed and mended.
     errors: u32,
 }
@@ -44,7 +51,16 @@ impl Lucas {
     fn at(exponent: u32, nth: usize, shift: u32, now: (u32, Residue), checked: (u32, Residue)) -> Self {
         let arithmetic = Arithmetic::new(exponent, nth);
         let number = arithmetic.number(&now.1, shift);
-        Self { arithmetic, iteration: now.0, copy: (now.0, number.clone()), number, checked, errors: 0 }
+        Self {
+            arithmetic,
+            iteration: now.0,
+            copy: (now.0, number.clone()),
+            number,
+            checked,
+            check: None,
+            was_stuck: false,
+            errors: 0,
+        }
     }
 
     pub(super) fn iteration(&self) -> u32 {
@@ -79,6 +95,11 @@ impl Lucas {
     pub(super) fn step(&mut self, work: u64) -> u64 {
         let mut spent = 0;
         while spent < work && self.end().is_none() {
+            if let Some((_, symbol)) = &mut self.check {
+                spent += symbol.step(work - spent);
+                self.finish_check();
+                continue;
+            }
             spent += self.price();
             if self.advance().is_err() {
                 self.go_on_longer();
@@ -88,31 +109,37 @@ impl Lucas {
     }
 
     fn advance(&mut self) -> Result<(), RoundOff> {
-        if self.iteration < self.iterations() {
-            if self.iteration.is_multiple_of(COPY_EVERY) {
-                self.copy = (self.iteration, self.number.clone());
-            }
-            self.arithmetic.field.square_minus_two(&mut self.number)?;
-            self.iteration += 1;
-        }
+        // A run that was saved in the middle of a check begins with it.
         let halves = [self.iterations() / 2, self.iterations()];
         if halves.contains(&self.iteration) && self.iteration > self.checked.0 {
-            self.check();
+            let residue = self.arithmetic.residue(&self.number);
+            let less = residue.sub(&Residue::small(residue.exponent(), 2));
+            self.check = Some((residue, Symbol::of(&less)));
+            return Ok(());
         }
+        if self.iteration.is_multiple_of(COPY_EVERY) {
+            self.copy = (self.iteration, self.number.clone());
+        }
+        self.arithmetic.field.square_minus_two(&mut self.number)?;
+        self.iteration += 1;
         Ok(())
     }
 
-    fn check(&mut self) {
-        let residue = self.arithmetic.residue(&self.number);
-        if is_no_square(&residue) {
+    fn finish_check(&mut self) {
+        let is_over = |(_, symbol): &mut (Residue, Symbol)| symbol.outcome().is_some();
+        let Some((residue, symbol)) = self.check.take_if(is_over) else { return };
+        let is_prime = residue.is_zero() && self.iteration == self.iterations();
+        let is_stuck = !is_prime && !self.was_stuck && is_never_left(&residue);
+        if symbol.outcome() != Some(Outcome::One) && !is_stuck {
             self.checked = (self.iteration, residue);
-        } else {
-            self.errors += 1;
-            let (iteration, residue) = &self.checked;
-            self.number = self.arithmetic.number(residue, self.number.shift());
-            self.iteration = *iteration;
-            self.copy = (self.iteration, self.number.clone());
+            return;
         }
+        self.errors += 1;
+        self.was_stuck |= is_stuck;
+        let (iteration, residue) = &self.checked;
+        self.number = self.arithmetic.number(residue, self.number.shift());
+        self.iteration = *iteration;
+        self.copy = (self.iteration, self.number.clone());
     }
 
     fn go_on_longer(&mut self) {
@@ -126,24 +153,32 @@ impl Lucas {
     }
 }
 
-/// Whether the Jacobi symbol of `s - 2` is -1, or at least not found to be another.
-fn is_no_square(s: &Residue) -> bool {
-    let exponent = s.exponent();
-    let less = s.sub(&Residue::small(exponent, 2));
-    // 2^p - 1 itself, as minus one and one more: its words are all ones.
-    let mut whole = Residue::small(exponent, 0).sub(&Residue::small(exponent, 1)).words().to_vec();
-    whole[0] |= 1;
-    jacobi::symbol(less.words(), &whole) != Some(true)
+/// Whether it is 0, -2 or 2: from 0 the iteration goes to -2 and from there to 2, where it stays.
+fn is_never_left(s: &Residue) -> bool {
+    let two = Residue::small(s.exponent(), 2);
+    s.is_zero() || *s == two || s.add(&two).is_zero()
 }
 
 #[cfg(test)]
 impl Lucas {
+    /// From the start, with a transform that may be too short.
+    fn with_digits(exponent: u32, digits: u32, shift: u32) -> Self {
+        let mut lucas = Self::new(exponent, 0, shift);
+        lucas.arithmetic = Arithmetic::with_digits(exponent, digits);
+        lucas.number = lucas.arithmetic.number(&Residue::small(exponent, 4), shift);
+        lucas.copy = (0, lucas.number.clone());
+        lucas
+    }
+
+    /// As if a fault had put this in the place of the residue.
+    fn put(&mut self, residue: &Residue) {
+        self.number = self.arithmetic.number(residue, self.number.shift());
+    }
+
     /// As if a bit had flipped in memory.
     pub(super) fn flip(&mut self, bit: u32) {
         let residue = self.arithmetic.residue(&self.number);
-        let exponent = residue.exponent();
-        let wrong = residue.add(&Residue::small(exponent, 1).shifted(bit));
-        self.number = self.arithmetic.number(&wrong, self.number.shift());
+        self.put(&residue.add(&Residue::small(residue.exponent(), 1).shifted(bit)));
     }
 }
 
@@ -184,5 +219,65 @@ mod tests {
             noticed += errors;
         }
         assert!((25..=75).contains(&noticed), "{noticed} of 100");
+    }
+
+    #[test]
+    fn a_transform_too_short_gives_way_to_a_longer_one() {
+        for exponent in [2999, 3181] {
+            let plain = super::super::reference::lucas_lehmer(exponent);
+            for shift in [0, 5] {
+                let (end, errors) = run(Lucas::with_digits(exponent, 128, shift));
+                assert_eq!(end, plain, "{exponent}, shift {shift}");
+                assert!(errors > 0, "{exponent} is too much for so few digits");
+            }
+        }
+    }
+
+    #[test]
+    fn values_that_are_never_left_are_noticed_and_mended() {
+        let exponent = 1009;
+        let (right, _) = run(Lucas::new(exponent, 0, 0));
+        let two = Residue::small(exponent, 2);
+        let zero = two.sub(&two);
+        for at in [100, 503, 504, 900, 1005, 1006] {
+            for stuck in [&zero, &two, &zero.sub(&two)] {
+                let mut lucas = Lucas::new(exponent, 0, 3);
+                while lucas.iteration() < at {
+                    lucas.step(1);
+                }
+                lucas.put(stuck);
+                assert_eq!(run(lucas), (right.clone(), 1), "{stuck:?} after {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_check_is_done_in_short_steps_and_may_be_interrupted() {
+        let exponent = 9689;
+        let mut lucas = Lucas::new(exponent, 0, 0);
+        while lucas.check.is_none() {
+            lucas.step(1);
+        }
+        assert_eq!(lucas.iteration(), lucas.iterations() / 2);
+        let mut steps = 0;
+        let mut elsewhere = None;
+        loop {
+            let spent = lucas.step(500);
+            if lucas.check.is_none() {
+                break;
+            }
+            assert!(spent <= 500 + u64::from(exponent.div_ceil(64)));
+            steps += 1;
+            if steps == 3 {
+                let [now, checked] = lucas.places();
+                elsewhere = Some(Lucas::resume(now, checked));
+            }
+        }
+        assert!(steps > 20, "{steps} steps");
+
+        let mut elsewhere = elsewhere.expect("it took more steps");
+        elsewhere.step(1);
+        assert!(elsewhere.check.is_some(), "the check is not left out");
+        assert!(run(elsewhere).0.is_zero() && run(lucas).0.is_zero());
     }
 }

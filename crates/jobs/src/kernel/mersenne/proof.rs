@@ -12,11 +12,26 @@
 //! T has to be a multiple of 2^k, and an exponent is prime: T is the largest multiple below it, and the fewer than 2^k
 //! squarings from there to the end are the verifier's too. So what it accepts is the end itself.
 //!
-//! What it is worth: forging a proof without doing the test takes about 2^64 hashes. Who did all of the test can pass off
-//! the right residue times a number of small order, after some tries: such are known for each modulus, -1 and 2 among
-//! them. That may make a wrong residue out of a right one. It must not make a composite out of a prime, so an end that
-//! is 9 times plus or minus a power of two is refused; for a prime there are other numbers of small order, and against who
-//! would use them only a second run helps.
+//! Modulo 2^p - 1 some numbers are 0 modulo a factor of it, as 0 itself is; a middle like that would make everything that
+//! follows 0 modulo this factor, and every claim true. So the verifier looks, once all turns are made, whether its `x` shares
+//! a factor with 2^p - 1: that shows a middle that did, wherever it was. It looks for [`COMMON_FACTOR_BATCHES`] batches of
+//! steps, which is a look to the end for exponents to about 6000; beyond, what escapes it is a proof that is honest modulo a
+//! factor of thousands of bits at least.
+//!
+//! # What a proof is worth
+//!
+//! A claim that is wrong by a factor of order d becomes a true one in a turn with a chance of about 1/d, or of 2^-64 where d
+//! is larger. Who has not done the test does not know by what his claim is wrong, and as far as is known he has to try about
+//! 2^64 hashes.
+//!
+//! **Who does the whole test can lie about its end**: the right residue times a number of small order passes after some
+//! tries at each turn. Modulo each 2^p - 1 such numbers are known, -1 of order 2 and 2 of order p, and modulo a prime they are
+//! found for any order that divides 2^p - 2, such as 3. So a proof does not show that the residue is right, and **it does
+//! not show that 2^p - 1 is no prime**: somebody who does all the work of its test can hide a prime. An end that is 9
+//! times plus or minus a power of two is refused, which rules out the numbers that lie at hand and no others. Against who
+//! goes further only a second run of the whole test helps, for some proven composites drawn at random. Who knows a factor
+//! beyond the bound of trial factoring can lie in the same way: modulo this factor he says what he likes, and does the test
+//! modulo the rest. But then the number is composite, as he says.
 
 mod power;
 mod prove;
@@ -35,13 +50,15 @@ const POWERS: std::ops::RangeInclusive<u32> = 6..=8;
 /// At least so many iterations for each residue on the trail, if the power is to be more than the least: so making a proof
 /// costs about a twentieth of the run, at about 90 squarings for each residue.
 const ITERATIONS_EACH: u64 = 1600;
+/// For how many batches of steps to look for a common factor. The cost is that of some dozens of squarings.
+const COMMON_FACTOR_BATCHES: usize = 256;
 /// What a proof begins with.
 const VERSION: u8 = 1;
 /// Version, power, exponent.
 const HEADER: usize = 6;
 
 /// The least exponent that can have a proof.
-pub const EXPONENT_MIN: u32 = 1 << 6;
+pub use manyhands_wire::mersenne::PROVEN_MIN as EXPONENT_MIN;
 
 /// A proof: what the prover says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +107,10 @@ fn trail_bytes_by(exponent: u32, power: u32) -> u64 {
 /// About how many squarings verification takes, multiplications counted as one and a half.
 pub fn verification_squarings(exponent: u32) -> u64 {
     let (left, turns) = (u64::from(exponent - squarings(exponent)), u64::from(power(exponent)));
-    u64::from(stride(exponent)) + left + turns * (2 * power::SQUARINGS + 3)
+    // A number of p bits is done for after p / 25 batches, and half as long on average; it has p / 64 words, which count as
+    // elements, of which a squaring has about p / 19.
+    let batches = (COMMON_FACTOR_BATCHES as u64).min(u64::from(exponent) / 50);
+    u64::from(stride(exponent)) + left + turns * (2 * power::SQUARINGS + 3) + batches * 19 / 64
 }
 
 /// About how many squarings the making of a proof takes, reckoned the same way.

@@ -186,6 +186,15 @@ impl Residue {
     }
 }
 
+/// 2^p - 1 itself, in as many words as a residue has.
+pub(super) fn modulus(exponent: u32) -> Vec<u64> {
+    let mut words = vec![u64::MAX; exponent.div_ceil(64) as usize];
+    if let Some(top) = words.last_mut() {
+        *top = top_mask(exponent);
+    }
+    words
+}
+
 /// The bits of the highest word that a residue can have.
 fn top_mask(exponent: u32) -> u64 {
     u64::MAX >> ((64 - exponent % 64) % 64)
@@ -219,7 +228,7 @@ fn add_shifted(words: &mut [u64], more: &[u64], by: u32) {
 }
 
 /// The quotient and the rest.
-fn divide(words: &[u64], divisor: u32) -> (Vec<u64>, u64) {
+pub(super) fn divide(words: &[u64], divisor: u32) -> (Vec<u64>, u64) {
     let mut rest = 0_u128;
     let mut quotient: Vec<u64> = words
         .iter()

@@ -2,14 +2,14 @@
 //!
 //! 1. The smallest [factor](super::factor) below the bound. If there is one, that is all.
 //! 2. Below `proofs_from`: Lucas-Lehmer.
-//! 3. From there on Fermat's test. A composite's run ends with the making of its proof. What looks prime is tested by
-//!    Lucas-Lehmer too, and is called prime only then.
+//! 3. From there on Fermat's test. A composite's run ends with the making of its proof and with its verification, as a bit
+//!    that flips in the trail is noticed by nothing else. What looks prime is tested by Lucas-Lehmer too, and is called
+//!    prime only then.
 //!
-//! What somebody else saved is not believed: factors are looked for first, a composite's proof is verified before it is given
-//! out, a test of Lucas-Lehmer is always made from the start, and if the two tests disagree, or the proof fails, the tests begin
-//! anew.
+//! What somebody else saved is not believed: factors are looked for first, and a test of Lucas-Lehmer is always made from the
+//! start. If the two tests disagree, or the proof fails, the tests begin anew.
 
-use manyhands_wire::mersenne::{Finding, Verdict};
+use manyhands_wire::mersenne::{Finding, Verdict, is_proven};
 
 use super::factor::Factoring;
 use super::fermat::{self, Fermat, OF_PRIMES};
@@ -18,6 +18,9 @@ use super::proof::{self, Proving, Verification};
 use super::residue::Residue;
 use super::saved::{Saved, SavedError, State};
 use crate::transform::EXPONENT_MAX;
+
+/// How often to begin anew because of a proof that fails. A machine that fails more often gives out no proof.
+const AGAIN_MAX: u32 = 2;
 
 /// One exponent's run.
 #[derive(Clone, Debug)]
@@ -33,6 +36,8 @@ pub struct Run {
     wants_proof: bool,
     /// Errors noticed and mended in stages that are over.
     errors: u32,
+    /// How often it began anew.
+    again: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -55,7 +60,7 @@ struct Proven {
     /// To begin the end again from, if it is to be saved.
     checked: (u32, Residue),
     proving: Proving,
-    /// The proof and its verification, where that is needed.
+    /// The proof and its verification, once it is made.
     verification: Option<(Vec<u8>, Verification)>,
 }
 
@@ -74,6 +79,7 @@ impl Run {
             is_foreign: false,
             wants_proof: true,
             errors: 0,
+            again: 0,
         }
     }
 
@@ -105,20 +111,23 @@ impl Run {
         is_foreign: bool,
     ) -> Result<Self, SavedError> {
         let Saved { is_foreign: was_foreign, state } = Saved::from_bytes(exponent, saved)?;
-        let is_foreign = is_foreign || was_foreign;
         let proves = is_proven(exponent, proofs_from);
         let stage = match state {
             State::Fermat(state) if proves => Stage::Fermat(Box::new(Fermat::resume(state))),
             State::Fermat(_) => return Err(SavedError::OfAnother),
-            State::Lucas(_) if is_foreign && !proves => return Err(SavedError::Unverifiable),
-            State::Lucas(_) if is_foreign => Stage::Confirming(Box::new(Lucas::new(exponent, 0, 0)), false),
+            // Of a run that had gone on from somebody else's Fermat test, this one is our own nevertheless, where that comes before it.
+            State::Lucas(_) if is_foreign || was_foreign && !proves => {
+                return Err(SavedError::Unverifiable);
+            }
             State::Lucas([now, checked]) => {
                 let lucas = Box::new(Lucas::resume(now, checked));
                 if proves { Stage::Confirming(lucas, false) } else { Stage::Lucas(lucas) }
             }
         };
+        let is_foreign = is_foreign || was_foreign;
         let factoring = is_foreign.then(|| Factoring::new(exponent));
-        Ok(Self { exponent, proofs_from, factoring, stage, is_foreign, wants_proof: true, errors: 0 })
+        let (wants_proof, errors, again) = (true, 0, 0);
+        Ok(Self { exponent, proofs_from, factoring, stage, is_foreign, wants_proof, errors, again })
     }
 
     /// Where the run stands, to be resumed on any machine; `None` if there is nothing worth it: before the test, and after.
@@ -159,15 +168,19 @@ impl Run {
     /// About how much work is left, in elements of the transform, if no factor is found and nothing looks prime.
     pub fn work_left(&self) -> u64 {
         let left = |(done, all): (u32, u32), price: u64| u64::from(all - done.min(all)) * price;
-        let making = || proof::making_squarings(self.exponent);
+        let proving =
+            || proof::making_squarings(self.exponent) + proof::verification_squarings(self.exponent);
         let factoring = self.factoring.as_ref().map_or(0, Factoring::left);
         factoring
             + match &self.stage {
                 // The digits of a transform have about 18 bits.
                 Stage::Untested => u64::from(self.exponent).pow(2) / 18,
                 Stage::Lucas(lucas) | Stage::Confirming(lucas, _) => left(self.progress(), lucas.price()),
-                Stage::Fermat(fermat) => left(self.progress(), fermat.price()) + making() * fermat.price(),
-                Stage::Proving(proven) => making() * proven.proving.price(),
+                Stage::Fermat(fermat) => left(self.progress(), fermat.price()) + proving() * fermat.price(),
+                Stage::Proving(proven) => match &proven.verification {
+                    Some((_, verification)) => verification.work_left(),
+                    None => proving() * proven.proving.price(),
+                },
                 Stage::Done(..) => 0,
             }
     }
@@ -234,7 +247,8 @@ impl Run {
 
     /// Goes to the next stage, if this one is over.
     fn go_on(&mut self) {
-        let errors = self.errors();
+        let mut errors = self.errors();
+        let may_fail = self.again < AGAIN_MAX;
         let next = match &mut self.stage {
             Stage::Lucas(lucas) => lucas.end().map(|end| Stage::Done(verdict_of(end), None)),
             Stage::Confirming(lucas, again) => lucas.end().map(|end| match (end.is_zero(), *again) {
@@ -255,14 +269,16 @@ impl Run {
                 let proving = Proving::new(self.exponent, trail);
                 Stage::Proving(Box::new(Proven { residue, checked, proving, verification: None }))
             }),
-            Stage::Proving(proven) => proven.next(self.is_foreign),
+            Stage::Proving(proven) => proven.next(may_fail),
             Stage::Untested | Stage::Done(..) => None,
         };
         self.stage = match next {
             None => return,
             Some(Stage::Untested) => {
-                // What came from somebody else was wrong. From here on it is all our own.
+                // What came from somebody else was wrong, or this machine was. From here on it is all our own.
+                errors += u32::from(!self.is_foreign);
                 self.is_foreign = false;
+                self.again += 1;
                 first_test(self.exponent, self.proofs_from)
             }
             Some(next) => next,
@@ -280,28 +296,23 @@ impl Proven {
     }
 
     /// The next stage, if this one is over.
-    fn next(&mut self, is_foreign: bool) -> Option<Stage> {
+    fn next(&mut self, may_fail: bool) -> Option<Stage> {
         let verdict = Verdict::Composite { residue: self.residue };
         let exponent = self.checked.1.exponent();
         let Some((proof, verification)) = &mut self.verification else {
             let proof = self.proving.finished()?.to_bytes();
-            if !is_foreign {
-                return Some(Stage::Done(verdict, Some(proof)));
-            }
-            let verification = Verification::new(exponent, self.residue, &proof)?;
+            let verification = Verification::new(exponent, self.residue, &proof);
+            let verification = verification.expect("a proof just made has the form of one");
             self.verification = Some((proof, verification));
             return None;
         };
         Some(match verification.verdict()? {
             true => Stage::Done(verdict, Some(std::mem::take(proof))),
-            false => Stage::Untested,
+            false if may_fail => Stage::Untested,
+            // Others will have to find out whether it is right.
+            false => Stage::Done(verdict, None),
         })
     }
-}
-
-/// Whether the exponent's composites are proven.
-pub(crate) fn is_proven(exponent: u32, proofs_from: u32) -> bool {
-    exponent >= proofs_from.max(proof::EXPONENT_MIN)
 }
 
 fn first_test(exponent: u32, proofs_from: u32) -> Stage {
@@ -317,4 +328,68 @@ fn first_test(exponent: u32, proofs_from: u32) -> Stage {
 
 fn verdict_of(end: &Residue) -> Verdict {
     if end.is_zero() { Verdict::Prime } else { Verdict::Composite { residue: end.res64() } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::reference;
+    use super::*;
+
+    /// A composite without small factors.
+    const COMPOSITE: u32 = 1289;
+
+    fn fermat(run: &mut Run) -> &mut Fermat {
+        match &mut run.stage {
+            Stage::Fermat(fermat) => fermat,
+            stage => panic!("{stage:?}"),
+        }
+    }
+
+    fn finish(mut run: Run) -> (Verdict, Option<Vec<u8>>, u32) {
+        while !run.is_done() {
+            run.step(1);
+        }
+        let errors = run.errors();
+        let (finding, proof) = run.finish().expect("it is done");
+        (finding.verdict, proof, errors)
+    }
+
+    #[test]
+    fn what_flips_beside_the_number_makes_no_false_proof() {
+        let (verdict, proof, _) = finish(Run::without_factors(COMPOSITE, 0));
+        assert_eq!(verdict, Verdict::Composite { residue: reference::fermat(COMPOSITE).res64() });
+        let flips: [fn(&mut Fermat); 2] = [Fermat::flip_trail, Fermat::flip_checked];
+        for flip in flips {
+            let mut run = Run::without_factors(COMPOSITE, 0);
+            while run.progress().0 < 700 {
+                run.step(1);
+            }
+            flip(fermat(&mut run));
+            let (mended, another, errors) = finish(run);
+
+            assert_eq!((mended, &another), (verdict, &proof));
+            assert!(errors > 0);
+        }
+    }
+
+    #[test]
+    fn a_machine_that_fails_again_and_again_gives_out_no_proof() {
+        let mut run = Run::without_factors(COMPOSITE, 0);
+        let mut spoilt = 0;
+        while !run.is_done() {
+            run.step(1);
+            if let Stage::Fermat(fermat) = &mut run.stage
+                && fermat.iteration() == 700
+            {
+                fermat.flip_trail();
+            }
+            if let Stage::Proving(proven) = &run.stage {
+                spoilt += u32::from(proven.verification.is_none());
+            }
+        }
+
+        assert!(spoilt > AGAIN_MAX);
+        assert_eq!(run.errors(), AGAIN_MAX);
+        assert_eq!(run.finish().expect("it is done").1, None);
+    }
 }

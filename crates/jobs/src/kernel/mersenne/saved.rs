@@ -84,7 +84,7 @@ impl Saved {
         let (header, residues) = body.split_at(HEADER);
         let number =
             |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
-        let in_range = (3..=EXPONENT_MAX).contains(&exponent);
+        let in_range = (3..=EXPONENT_MAX).contains(&exponent) && !exponent.is_multiple_of(2);
         if header[0] != VERSION || header[2] > 1 || number(3) != exponent || !in_range {
             return Err(SavedError::OfAnother);
         }

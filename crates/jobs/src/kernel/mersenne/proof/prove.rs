@@ -81,6 +81,11 @@ impl Proving {
         self.is_done().then(|| Proof { end, middles: self.middles.clone() })
     }
 
+    #[cfg(test)]
+    pub(super) fn with(self, arithmetic: Arithmetic) -> Self {
+        Self { arithmetic, ..self }
+    }
+
     fn begin_turn(&mut self) {
         self.leaves = 0;
         self.trees.clear();

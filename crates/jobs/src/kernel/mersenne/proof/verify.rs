@@ -2,9 +2,10 @@
 
 use super::super::arithmetic::Arithmetic;
 use super::super::fermat::OF_PRIMES;
+use super::super::jacobi::{Outcome, Symbol};
 use super::super::residue::Residue;
 use super::power::Power;
-use super::{Challenges, Proof, squarings, stride};
+use super::{COMMON_FACTOR_BATCHES, Challenges, Proof, power, squarings, stride, verification_squarings};
 use crate::transform::{EXPONENT_MAX, Number, RoundOff};
 
 /// A verification under way: whether `3^(2^p - 2)` modulo 2^p - 1 ends on a residue.
@@ -25,7 +26,10 @@ enum Work {
     OfX { turn: usize, power: Power, y: Number },
     /// The same turn: the new `x`, and the power of the middle under way.
     OfMiddle { turn: usize, x: Number, power: Power, y: Number },
-    /// All turns are made: `x` is to be squared so many times more, and then is to be `y`.
+    /// All turns are made, and it is looked whether `x` has a factor in common with 2^p - 1. Were one of the middles 0 modulo such
+    /// a factor, then so were `x`, and `y` too: modulo this factor any claim would be true.
+    Unit { symbol: Symbol, x: Number, y: Number },
+    /// `x` is to be squared so many times more, and then is to be `y`.
     Rest { x: Number, left: u32, y: Number },
     /// The claim is proven: from its end on so many squarings lead to the end of the test.
     Tail { x: Number, left: u32 },
@@ -33,9 +37,9 @@ enum Work {
 
 impl Verification {
     /// Begins to verify that the test of this exponent ended on a residue with these lowest 64 bits; `None` if the bytes
-    /// are no proof about it at all.
+    /// are no proof about it at all, or the exponent is even: of such no test is made.
     pub fn new(exponent: u32, residue: u64, proof: &[u8]) -> Option<Self> {
-        if exponent > EXPONENT_MAX {
+        if exponent > EXPONENT_MAX || exponent.is_multiple_of(2) {
             return None;
         }
         let proof = Proof::from_bytes(exponent, proof)?;
@@ -49,6 +53,35 @@ impl Verification {
     /// Whether the proof is right, once that is known.
     pub fn verdict(&self) -> Option<bool> {
         self.verdict
+    }
+
+    /// The price of one multiplication.
+    pub(in super::super) fn price(&self) -> u64 {
+        self.arithmetic.price()
+    }
+
+    /// About how much work is left if the proof is right, in elements of the transform.
+    pub(crate) fn work_left(&self) -> u64 {
+        let exponent = self.arithmetic.exponent();
+        let turns = self.challenges.len() as u64;
+        let turn = (2 * power::SQUARINGS + 3) * self.price();
+        let all = verification_squarings(exponent) * self.price();
+        let tail = exponent - squarings(exponent);
+        let squared = |left: u32| u64::from(left) * self.price();
+        match &self.work {
+            _ if self.verdict.is_some() => 0,
+            Work::OfX { turn: made, .. } => all - *made as u64 * turn,
+            Work::OfMiddle { turn: made, .. } => all - *made as u64 * turn - turn / 2,
+            Work::Unit { .. } => all - turns * turn,
+            Work::Rest { left, .. } => squared(left + tail),
+            Work::Tail { left, .. } => squared(*left),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn with(self, arithmetic: Arithmetic) -> Self {
+        let work = first_turn(&arithmetic, &self.proof, &self.challenges);
+        Self { arithmetic, work, ..self }
     }
 
     /// Spends about `work`, in elements of the transform; returns how much it was.
@@ -81,6 +114,17 @@ impl Verification {
                     self.work = turn_or_rest(arithmetic, &self.challenges, *turn + 1, x.clone(), y.clone());
                 }
             }
+            Work::Unit { symbol, x, y } => {
+                symbol.step(arithmetic.price());
+                match symbol.outcome() {
+                    None => {}
+                    Some(Outcome::CommonFactor) => self.verdict = Some(false),
+                    Some(Outcome::One | Outcome::MinusOne | Outcome::Unknown) => {
+                        let left = stride(arithmetic.exponent());
+                        self.work = Work::Rest { x: x.clone(), left, y: y.clone() };
+                    }
+                }
+            }
             Work::Rest { x, left, y } if *left == 0 => {
                 if arithmetic.residue(x) == arithmetic.residue(y) {
                     let exponent = arithmetic.exponent();
@@ -110,7 +154,10 @@ fn first_turn(arithmetic: &Arithmetic, proof: &Proof, challenges: &[u64]) -> Wor
 fn turn_or_rest(arithmetic: &Arithmetic, challenges: &[u64], turn: usize, x: Number, y: Number) -> Work {
     match challenges.get(turn) {
         Some(challenge) => Work::OfX { turn, power: Power::new(x, *challenge), y },
-        None => Work::Rest { x, left: stride(arithmetic.exponent()), y },
+        None => {
+            let symbol = Symbol::of(&arithmetic.residue(&x)).at_most(COMMON_FACTOR_BATCHES);
+            Work::Unit { symbol, x, y }
+        }
     }
 }
 
