@@ -110,11 +110,17 @@ impl Length {
     }
 }
 
-/// The transform lengths for residues modulo 2^`exponent` - 1, the shortest first, which is the best or nearly so,
-/// then longer and longer ones; none if the exponent is below 2 or above [`EXPONENT_MAX`].
+/// The transform lengths for residues modulo 2^`exponent` - 1, the shortest first; none if the exponent is below 2 or above [`EXPONENT_MAX`].
 pub fn lengths(exponent: u32) -> impl Iterator<Item = Length> {
     let supported = (2..=EXPONENT_MAX).contains(&exponent);
     Length::all().filter(move |length| supported && exponent <= length.exponent_max())
+}
+
+/// The same on one path, the best first: the shortest, but for those that the path's vectors do not fill.
+pub fn lengths_by_cost(exponent: u32, path: Path) -> Vec<Length> {
+    let mut fitting: Vec<Length> = lengths(exponent).collect();
+    fitting.sort_by_key(|length| (kernel::cost(path, length.digits()), *length));
+    fitting
 }
 
 /// A result may be wrong, as a sum of the transform was too far from a whole number; neither the result nor the
@@ -124,7 +130,7 @@ pub fn lengths(exponent: u32) -> impl Iterator<Item = Length> {
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[error("a digit was {error} away from a whole number: the transform is too short for this number")]
 pub struct RoundOff {
-    /// The largest distance of a sum from the nearest whole number, 0 to 1/2; not a number if the sums were not
-    /// finite.
+    /// The largest distance of a sum from the nearest whole number, 0 to 1/2; not a number if the sums were beyond all
+    /// that has bits for a fraction, or not finite.
     pub error: f64,
 }

@@ -156,13 +156,9 @@ fn squares_and_products_are_those_of_integers() {
             let squared = product(&xy, &xy, p);
             assert_eq!(field.residue(&a), squared, "{name}");
 
-            field.multiply_small(&mut a, 3_000_000_019);
-            let times = product(&squared, &[3_000_000_019], p);
-            assert_eq!(field.residue(&a), times, "{name}");
-
             field.square_minus_two(&mut a).expect("the length fits");
             field.square_minus_two(&mut a).expect("the length fits");
-            let once = minus_two(&product(&times, &times, p), p);
+            let once = minus_two(&product(&squared, &squared, p), p);
             assert_eq!(field.residue(&a), minus_two(&product(&once, &once, p), p), "{name}");
         }
     }
@@ -273,7 +269,7 @@ fn a_transform_too_short_is_reported_and_never_wrong() {
                     assert!(tenths < 15, "p = {p}, {path}: {}", field.round_off());
                 }
                 Err(round_off) => {
-                    assert!(round_off.error > ROUND_OFF_MAX);
+                    assert!(round_off.error > ROUND_OFF_MAX || round_off.error.is_nan());
                     assert!(tenths > 2, "p = {p}, {path}: {}", round_off.error);
                 }
             }
@@ -429,7 +425,6 @@ mod properties {
             p in 2..3000_u32,
             seed in 1..u64::MAX,
             shifts in any::<[u32; 2]>(),
-            by in any::<u32>(),
         ) {
             let mut random = Random(seed);
             let (x, y) = (random.residue(p), random.residue(p));
@@ -439,10 +434,9 @@ mod properties {
                 prop_assert_eq!(&field.residue(&b), &y);
                 field.square_minus_two(&mut a)?;
                 field.multiply(&mut a, &b)?;
-                field.multiply_small(&mut a, by);
 
                 let squared = minus_two(&product(&x, &x, p), p);
-                let expected = product(&product(&squared, &y, p), &[u64::from(by)], p);
+                let expected = product(&squared, &y, p);
                 prop_assert_eq!(field.residue(&a), expected, "p = {}, {}", p, field.path());
             }
         }

@@ -1,9 +1,9 @@
 //! Multiplication modulo one 2^p - 1, with the tables it needs.
 
-use super::kernel::{Kernel, Room, cost, kernel};
+use super::kernel::{Kernel, Room, kernel};
 use super::number::Digits;
 use super::plan::Plan;
-use super::{EXPONENT_MAX, Length, Number, Path, ROUND_OFF_MAX, RoundOff, lengths};
+use super::{EXPONENT_MAX, Length, Number, Path, ROUND_OFF_MAX, RoundOff, lengths_by_cost};
 
 /// The most bits of a digit, on the average. With more than 23 no transform is exact enough; this many can be tried.
 const DIGIT_BITS_MAX: u32 = 30;
@@ -44,14 +44,15 @@ impl Field {
 
     /// As [`Field::best`], on one path; `None` also if the processor does not have it.
     pub fn best_on(exponent: u32, path: Path) -> Option<Self> {
-        let length = lengths(exponent).min_by_key(|length| cost(path, length.0))?;
+        let length = *lengths_by_cost(exponent, path).first()?;
         Self::new(exponent, length, path)
     }
 
-    /// The same arithmetic by the next longer transform: what to go on with after an error of round-off. `None` if
-    /// there is no longer one.
+    /// The same arithmetic by the best of the longer transforms: what to go on with after an error of round-off. `None`
+    /// if there is no longer one.
     pub fn longer(&self) -> Option<Self> {
-        let length = lengths(self.exponent()).find(|length| *length > self.length())?;
+        let mut fitting = lengths_by_cost(self.exponent(), self.path).into_iter();
+        let length = fitting.find(|length| *length > self.length())?;
         Self::new(self.exponent(), length, self.path)
     }
 
@@ -137,15 +138,53 @@ impl Field {
         Ok(())
     }
 
-    /// Multiplies `x` by a small number, exactly; the shift stays.
-    pub fn multiply_small(&mut self, x: &mut Number, by: u32) {
-        self.digits.scale(&mut x.digits, by);
-    }
-
     fn run(&mut self, x: &mut Number, y: Option<&[f64]>) -> Result<(), RoundOff> {
         assert_eq!(self.plan.weights.len(), x.digits.len(), "the number is of another length");
         let error = (self.kernel)(&self.plan, &mut self.room, &mut x.digits, y);
         self.round_off = error;
         if error <= ROUND_OFF_MAX { Ok(()) } else { Err(RoundOff { error }) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digit_that_is_no_digit_is_reported_and_ends_nothing() {
+        for path in Path::ALL.into_iter().filter(|path| path.is_available()) {
+            for exponent in [2, 607, 9689] {
+                let mut field = Field::best_on(exponent, path).expect("the exponent is supported");
+                let mut sound = field.number(&[4], 0);
+                (0..100).for_each(|_| field.square_minus_two(&mut sound).expect("the length fits"));
+                let wrong = [f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 1e307, -1e160, 1e150, 1e60];
+                for (place, wrong) in
+                    [0, 1, 77, 127].into_iter().flat_map(|place| wrong.map(|wrong| (place, wrong)))
+                {
+                    let mut x = sound.clone();
+                    x.digits[place] = wrong;
+                    // To take the residue of it is no end either.
+                    assert_eq!(field.residue(&x).len(), exponent.div_ceil(64) as usize);
+                    let error = field.square(&mut x);
+                    assert!(error.is_err(), "{wrong} at {place} of {exponent}, {path}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_is_no_end() {
+        for path in Path::ALL.into_iter().filter(|path| path.is_available()) {
+            let mut field = Field::best_on(9689, path).expect("the exponent is supported");
+            let mut sound = field.number(&[4], 0);
+            (0..100).for_each(|_| field.square_minus_two(&mut sound).expect("the length fits"));
+            for bit in 0..64 {
+                let mut x = sound.clone();
+                x.digits[77] = f64::from_bits(x.digits[77].to_bits() ^ 1 << bit);
+                let result = field.square_minus_two(&mut x);
+                // Bit 62 makes it larger than all; others may make another digit of it, which is for the test's checks to notice.
+                assert!(result.is_err() || bit != 62, "{path}");
+            }
+        }
     }
 }

@@ -114,23 +114,6 @@ impl Digits {
         words
     }
 
-    /// Multiplies the number that the digits stand for.
-    pub(super) fn scale(&self, digits: &mut [f64], by: u32) {
-        let mut carry = 0;
-        for digit in self.each() {
-            carry = digit.set(digits, digit.whole(digits) * i64::from(by) + carry);
-        }
-        // After the last digit of all comes the first, as 2^p is 1.
-        while carry != 0 {
-            for digit in self.each() {
-                carry = digit.set(digits, digit.whole(digits) + carry);
-                if carry == 0 {
-                    break;
-                }
-            }
-        }
-    }
-
     /// Subtracts 2^`bit`, without a carry: the next multiplication sees to that.
     pub(super) fn subtract_bit(&self, digits: &mut [f64], bit: u32) {
         let (p, n) = (u64::from(self.exponent), u64::from(self.length.0));
@@ -142,18 +125,14 @@ impl Digits {
 }
 
 impl Digit {
-    /// The digit itself.
+    /// The digit itself. What a fault has made larger than any digit stays within what can be added to.
     fn whole(&self, digits: &[f64]) -> i64 {
-        (digits[self.place] * power(self.width)) as i64
-    }
-
-    /// Makes it a digit with this value, and returns what there is to carry.
-    fn set(&self, digits: &mut [f64], whole: i64) -> i64 {
-        let carry = balanced_carry(whole, self.width);
-        digits[self.place] = fraction(whole - (carry << self.width), self.width);
-        carry
+        (digits[self.place] * power(self.width)).clamp(-WHOLE_MAX, WHOLE_MAX) as i64
     }
 }
+
+/// Far above any digit: 2^60.
+const WHOLE_MAX: f64 = (1_u64 << 60) as f64;
 
 /// 2^width
 fn power(width: u32) -> f64 {

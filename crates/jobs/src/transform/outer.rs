@@ -22,6 +22,9 @@ const CHAINS: usize = 2;
 /// Since that works for the sums of its own sign only, every other sum is rounded by its negative.
 const ROUNDING: f64 = 6_755_399_441_055_744.0;
 
+/// Where sums begin to be too large for it: 2^51.
+const SUM_MAX: f64 = 2_251_799_813_685_248.0;
+
 /// Weighs the digits and does the first step.
 #[inline(always)]
 pub(super) fn forward<V: Vector<L>, const L: usize>(plan: &Plan, digits: &[f64], work: &mut [f64]) {
@@ -43,7 +46,8 @@ pub(super) fn forward<V: Vector<L>, const L: usize>(plan: &Plan, digits: &[f64],
     }
 }
 
-/// Does the last step, rounds and carries. Returns the round-off error.
+/// Does the last step, rounds and carries. Returns the round-off error; not a number if the sums or what they carried
+/// were too large, infinite or no numbers.
 #[inline(always)]
 pub(super) fn inverse<V: Vector<L>, const L: usize>(
     plan: &Plan,
@@ -74,12 +78,18 @@ pub(super) fn inverse<V: Vector<L>, const L: usize>(
             }
         }
     }
+    let mut is_sound = true;
     for (chain, carry) in carries.into_iter().enumerate() {
-        carry_on(plan, &bases, rows_mut::<L>(digits), (chain + 1) * distance * L, carry);
+        is_sound &= carry_on(plan, &bases, rows_mut::<L>(digits), (chain + 1) * distance * L, carry);
     }
     let mut error = [0.0; L];
     errors[0].max(errors[1]).store(&mut error);
-    error.into_iter().fold(0.0, f64::max)
+    error.into_iter().fold(if is_sound { 0.0 } else { f64::NAN }, worse)
+}
+
+/// The larger error; not a number if one of them is none.
+fn worse(error: f64, other: f64) -> f64 {
+    if error.is_nan() || error >= other { error } else { other }
 }
 
 /// The strands, each by itself.
@@ -164,7 +174,11 @@ fn split<V: Vector<L>, const L: usize>(digits: V, carry: &mut V) -> V {
     digits.sub(*carry)
 }
 
-/// Carries what is left after a chain's last row on into the rows from `row` on, until nothing is left.
+/// Carries what is left after a chain's last row on into the rows from `row` on, until nothing is left. `false` if it
+/// is more than sums can carry, or no number.
+///
+/// A vector may have lost a value that is no number among its errors, as its maximum does. It has not lost it here: what
+/// is no number is carried on to the end of the chain.
 #[inline(always)]
 fn carry_on<V: Vector<L>, const L: usize>(
     plan: &Plan,
@@ -172,13 +186,20 @@ fn carry_on<V: Vector<L>, const L: usize>(
     digits: &mut [Row<L>],
     mut row: usize,
     mut carry: V,
-) {
+) -> bool {
     let unweights = rows::<L>(&plan.unweights);
-    loop {
+    // From a sum below the most, and a carry no larger than this, comes a carry no larger than this again.
+    let most = 2.0 * SUM_MAX * plan.one_in_base;
+    // Once around the number and once more is enough for what there is to carry.
+    for _ in 0..2 * L * digits.len() {
         let mut lanes = [0.0; L];
         carry.store(&mut lanes);
         if lanes == [0.0; L] {
-            return;
+            return true;
+        }
+        // What is no number is not within it.
+        if !lanes.iter().all(|lane| (-most..=most).contains(lane)) {
+            return false;
         }
         if row == digits.len() {
             // After the last digit of all comes the first, as 2^p is 1.
@@ -193,4 +214,5 @@ fn carry_on<V: Vector<L>, const L: usize>(
         }
         row += 1;
     }
+    false
 }
