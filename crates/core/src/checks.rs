@@ -28,6 +28,8 @@ const FIRST: u32 = 2;
 pub(crate) const ONE_IN: u64 = 16;
 /// The same of tests in a search, where primes, factors and proven residues are all looked at anyway.
 pub(crate) const ONE_IN_SEARCH: u64 = 32;
+/// Of how many proven results each peer computes one anew, beside all proofs that are verified.
+pub(crate) const ONE_IN_PROVEN: u64 = 256;
 /// How many peers get a result at once, about, where a node does not see them all.
 const RECEIVERS: usize = 6;
 /// How many results of one that accused without reason are checked.
@@ -224,6 +226,11 @@ impl Checks {
             });
         }
         verdicts
+    }
+
+    /// Whether something that this peer said is a lie is being checked.
+    pub(crate) fn is_accuser(&self, peer: &PeerId) -> bool {
+        self.waiting.iter().any(|check| check.accuser == Some(*peer))
     }
 
     /// A check was given up: the result is believed.

@@ -342,6 +342,8 @@ impl Gossip {
 /// What a discovery is, and its value.
 pub(crate) fn discovery(body: &Body) -> Option<(&str, u64)> {
     match body {
+        // What anybody may say is not taken for what is tested.
+        Body::News { what, .. } if what.eq_ignore_ascii_case(PRIME) => None,
         Body::News { what, value } => Some((what, *value)),
         Body::Prime { exponent } => Some((PRIME, u64::from(*exponent))),
         Body::Message(_) | Body::Checked { .. } => None,

@@ -8,6 +8,8 @@
 //!    parcel from any peer that has it, a few parts ahead, and goes to the next when one is silent for [`SILENCE_MAX`].
 //! 4. What is whole must have the hash that its label says. What the test of a finished unit stood at is thrown away.
 //!
+//! Who gives slowly does not hold anybody up for ever: a parcel has to come at [`PACE_MIN`] in the average, and its parts whole.
+//!
 //! A parcel is not to be trusted for that: a saved test may be made up. Who goes on from a foreign one proves its own result
 //! before it is told (see the kernel), and a proof is verified anyway.
 
@@ -35,6 +37,13 @@ const FETCHES_MAX: usize = 8;
 const AHEAD: u32 = 8;
 /// How long a peer may keep silent that was asked for a part.
 const SILENCE_MAX: Duration = Duration::from_secs(4);
+/// How fast a parcel has to come on the average, in bytes per second, after a while to begin.
+const PACE_MIN: u32 = 16 << 10;
+const PACE_FROM: Duration = Duration::from_secs(20);
+/// How long one that nobody gave is not tried again.
+const LOST_FOR: Duration = Duration::from_secs(60);
+/// How long one that a peer fetches is kept although there is a newer one.
+const GIVEN_LATELY: Duration = Duration::from_secs(8);
 
 /// A parcel that is here.
 struct Kept {
@@ -42,8 +51,8 @@ struct Kept {
     bytes: Vec<u8>,
     /// Whether another peer made it.
     is_foreign: bool,
-    /// Whether somebody has fetched all of it from here.
-    was_given: bool,
+    /// How many bytes of it were given to others, and when last.
+    given: (usize, Time),
 }
 
 /// A parcel on its way.
@@ -53,6 +62,7 @@ struct Fetch {
     got: Vec<u8>,
     /// Up to where parts were asked for, in bytes.
     asked: u32,
+    begun: Time,
     heard: Time,
     /// Who was asked and did not have it.
     failed: Set<PeerId>,
@@ -74,8 +84,8 @@ pub(crate) struct Parcels {
     kept: VecDeque<Kept>,
     offers: Table<PeerId, VecDeque<Label>>,
     fetches: Vec<Fetch>,
-    /// What could not be fetched from anybody, the newest.
-    lost: VecDeque<[u8; 32]>,
+    /// What could not be fetched from anybody, the newest, and when that was found out.
+    lost: VecDeque<([u8; 32], Time)>,
     /// Grows whenever the saved tests that are here change.
     version: u64,
 }
@@ -93,10 +103,20 @@ impl Parcels {
     }
 
     /// Keeps a parcel that this node's worker made, and tells everybody.
-    pub(crate) fn make(&mut self, unit: u64, kind: ParcelKind, bytes: Vec<u8>, post: &mut Post) {
+    pub(crate) fn make(&mut self, now: Time, unit: u64, kind: ParcelKind, bytes: Vec<u8>, post: &mut Post) {
         let Ok(len) = u32::try_from(bytes.len()) else { return };
         let label = Label { unit, kind, hash: *blake3::hash(&bytes).as_bytes(), bytes: len };
-        self.keep(label, bytes, false, post);
+        // What this node's own worker says counts, whatever others say they have.
+        let claims: Vec<[u8; 32]> = self
+            .labels(unit)
+            .filter(|other| is_same_sort(other.kind, kind) && other.kind > kind)
+            .map(|other| other.hash)
+            .collect();
+        claims.into_iter().for_each(|hash| self.give_up(now, hash));
+        self.kept.retain(|kept| {
+            !(kept.is_foreign && kept.label.unit == unit && is_same_sort(kept.label.kind, kind))
+        });
+        self.keep(now, label, bytes, false, post);
     }
 
     /// The tests that are saved here, for whoever keeps them beyond the program's end, and a number that grows with every
@@ -118,24 +138,48 @@ impl Parcels {
             let Ok(bytes) = u32::try_from(state.len()) else { continue };
             let hash = *blake3::hash(&state).as_bytes();
             let label = Label { unit, kind: ParcelKind::Saved { iteration: 0 }, hash, bytes };
-            self.kept.push_back(Kept { label, bytes: state, is_foreign, was_given: false });
+            self.kept.push_back(Kept { label, bytes: state, is_foreign, given: (0, Time::ZERO) });
         }
     }
 
-    fn keep(&mut self, label: Label, bytes: Vec<u8>, is_foreign: bool, post: &mut Post) {
+    fn keep(&mut self, now: Time, label: Label, bytes: Vec<u8>, is_foreign: bool, post: &mut Post) {
         let is_further =
             |kept: &Kept| is_same_sort(kept.label.kind, label.kind) && kept.label.kind > label.kind;
         if self.kept.iter().any(|kept| kept.label.unit == label.unit && is_further(kept)) {
             return;
         }
-        self.kept.retain(|kept| kept.label.unit != label.unit || !is_same_sort(kept.label.kind, label.kind));
+        // One that somebody is just fetching stays until that is over.
+        let is_older = |kept: &Kept| {
+            kept.label.unit == label.unit
+                && is_same_sort(kept.label.kind, label.kind)
+                && now.since(kept.given.1) >= GIVEN_LATELY
+        };
+        self.kept.retain(|kept| !is_older(kept));
         self.version += 1;
-        self.kept.push_back(Kept { label, bytes, is_foreign, was_given: false });
-        let mut size: usize = self.kept.iter().map(|kept| kept.bytes.len()).sum();
-        while self.kept.len() > 1 && (self.kept.len() > KEPT_MAX || size > KEPT_BYTES_MAX) {
-            size -= self.kept.pop_front().map_or(0, |kept| kept.bytes.len());
-        }
+        self.kept.push_back(Kept { label, bytes, is_foreign, given: (0, Time::ZERO) });
+        self.make_room();
         post.send_all(Frame::Labels { job: self.job, labels: vec![label] });
+    }
+
+    /// Throws away the oldest while there is too much, but for this node's own tests under way: these are as few as its threads.
+    fn make_room(&mut self) {
+        let mut size: usize = self.kept.iter().map(|kept| kept.bytes.len()).sum();
+        while self.kept.len() > KEPT_MAX || size > KEPT_BYTES_MAX {
+            let is_own =
+                |kept: &Kept| !kept.is_foreign && matches!(kept.label.kind, ParcelKind::Saved { .. });
+            let Some(at) = self.kept.iter().position(|kept| !is_own(kept)) else { return };
+            size -= self.kept.remove(at).map_or(0, |kept| kept.bytes.len());
+        }
+    }
+
+    /// All labels known for a unit.
+    fn labels(&self, unit: u64) -> impl Iterator<Item = &Label> {
+        let kept = self.kept.iter().map(|kept| &kept.label);
+        kept.chain(self.offers.values().flatten()).filter(move |label| label.unit == unit)
+    }
+
+    fn is_lost(&self, hash: &[u8; 32]) -> bool {
+        self.lost.iter().any(|(lost, _)| lost == hash)
     }
 
     /// A new link: the peer is told what is here.
@@ -162,13 +206,11 @@ impl Parcels {
         &mut self,
         now: Time,
         peer: PeerId,
-        labels: Vec<Label>,
+        labels: impl Iterator<Item = Label>,
         is_keeper: impl Fn(&Label) -> bool,
-        is_open: impl Fn(u64) -> bool,
         post: &mut Post,
     ) {
-        for label in labels.into_iter().filter(|label| is_open(label.unit) || label.kind == ParcelKind::Proof)
-        {
+        for label in labels {
             let theirs = self.offers.entry(peer).or_default();
             theirs.retain(|known| known.unit != label.unit || !is_same_sort(known.kind, label.kind));
             theirs.push_back(label);
@@ -189,7 +231,7 @@ impl Parcels {
         let is_usable = |label: &&Label| {
             matches!(label.kind, ParcelKind::Saved { .. })
                 && range.contains(label.unit)
-                && !self.lost.contains(&label.hash)
+                && !self.is_lost(&label.hash)
         };
         labels.filter(is_usable).map(|label| label.unit).min()
     }
@@ -210,8 +252,7 @@ impl Parcels {
         if let Some(kept) = self.kept.iter().find(|kept| is_it(&&kept.label)) {
             return Ok(kept.bytes.clone());
         }
-        let offered =
-            self.offers.values().flatten().filter(is_it).find(|label| !self.lost.contains(&label.hash));
+        let offered = self.offers.values().flatten().filter(is_it).find(|label| !self.is_lost(&label.hash));
         let Some(label) = offered.copied() else { return Err(false) };
         Err(self.fetch(now, label, post))
     }
@@ -234,7 +275,7 @@ impl Parcels {
     /// Whether a saved test that this node made is still nowhere else.
     pub(crate) fn has_ungiven(&self) -> bool {
         let is_saved = |kept: &&Kept| matches!(kept.label.kind, ParcelKind::Saved { .. });
-        self.kept.iter().filter(is_saved).any(|kept| !kept.is_foreign && !kept.was_given)
+        self.kept.iter().filter(is_saved).any(|kept| !kept.is_foreign && kept.given.0 < kept.bytes.len())
     }
 
     /// Whether something is on its way.
@@ -243,13 +284,13 @@ impl Parcels {
     }
 
     /// A peer asks for a part.
-    pub(crate) fn on_ask(&mut self, peer: PeerId, hash: [u8; 32], from: u32, post: &mut Post) {
+    pub(crate) fn on_ask(&mut self, now: Time, peer: PeerId, hash: [u8; 32], from: u32, post: &mut Post) {
         let kept = self.kept.iter_mut().find(|kept| kept.label.hash == hash);
         let at = usize::try_from(from).unwrap_or(usize::MAX);
         let part = kept.as_ref().and_then(|kept| kept.bytes.get(at..)).unwrap_or_default();
         let bytes = part[..part.len().min(PART_BYTES_MAX)].to_vec();
         if let Some(kept) = kept {
-            kept.was_given |= at + bytes.len() >= kept.bytes.len();
+            kept.given = (kept.given.0.saturating_add(bytes.len()), now);
         }
         post.send(peer, Frame::Piece { hash, from, bytes });
     }
@@ -274,7 +315,8 @@ impl Parcels {
         let whole = fetch.label.bytes as usize;
         fetch.heard = now;
         fetch.got.extend(bytes);
-        if bytes.is_empty() || fetch.got.len() > whole {
+        let is_part = bytes.len() == PART_BYTES_MAX || fetch.got.len() == whole;
+        if !is_part || fetch.got.len() > whole {
             let fetch = self.fetches.swap_remove(at);
             return self.fetch_elsewhere(now, fetch, post);
         }
@@ -283,18 +325,22 @@ impl Parcels {
         }
         let Fetch { label, got, .. } = self.fetches.swap_remove(at);
         if *blake3::hash(&got).as_bytes() == label.hash {
-            self.keep(label, got, true, post);
+            self.keep(now, label, got, true, post);
         } else {
             // One of those that gave parts gave a wrong one: all of it comes from another.
             let failed = Set::from_iter([peer]);
-            let fetch = Fetch { label, from: peer, got: Vec::new(), asked: 0, heard: now, failed };
+            let fetch =
+                Fetch { label, from: peer, got: Vec::new(), asked: 0, begun: now, heard: now, failed };
             self.fetch_elsewhere(now, fetch, post);
         }
     }
 
     /// Goes to somebody else where a peer keeps silent.
     pub(crate) fn on_tick(&mut self, now: Time, post: &mut Post) {
-        while let Some(at) = self.fetches.iter().position(|fetch| now.since(fetch.heard) >= SILENCE_MAX) {
+        while self.lost.front().is_some_and(|(_, at)| now.since(*at) >= LOST_FOR) {
+            self.lost.pop_front();
+        }
+        while let Some(at) = self.fetches.iter().position(|fetch| fetch.is_stuck(now)) {
             let fetch = self.fetches.swap_remove(at);
             self.fetch_elsewhere(now, fetch, post);
         }
@@ -302,27 +348,26 @@ impl Parcels {
 
     /// The furthest that is known of a unit's test, and not lost.
     fn furthest(&self, unit: u64) -> Option<Label> {
-        let kept = self.kept.iter().map(|kept| &kept.label);
-        let labels = kept.chain(self.offers.values().flatten());
-        let of_unit = labels.filter(|label| label.unit == unit && !self.lost.contains(&label.hash));
+        let of_unit = self.labels(unit).filter(|label| !self.is_lost(&label.hash));
         of_unit
             .filter(|label| matches!(label.kind, ParcelKind::Saved { .. }))
             .max_by_key(|label| label.kind)
             .copied()
     }
 
-    /// Sees to it that a parcel comes. `false` if nobody has it, or too many are on their way.
+    /// Sees to it that a parcel comes, as soon as not too many others do. `false` if nobody has it.
     fn fetch(&mut self, now: Time, label: Label, post: &mut Post) -> bool {
         if self.kept.iter().any(|kept| kept.label == label)
             || self.fetches.iter().any(|fetch| fetch.label == label)
         {
             return true;
         }
-        let Some(from) = self.who_has(&label, &Set::new()).filter(|_| self.fetches.len() < FETCHES_MAX)
-        else {
-            return false;
-        };
-        let mut fetch = Fetch { label, from, got: Vec::new(), asked: 0, heard: now, failed: Set::new() };
+        let Some(from) = self.who_has(&label, &Set::new()) else { return false };
+        if self.fetches.len() >= FETCHES_MAX {
+            return true;
+        }
+        let mut fetch =
+            Fetch { label, from, got: Vec::new(), asked: 0, begun: now, heard: now, failed: Set::new() };
         fetch.ask(post);
         self.fetches.push(fetch);
         true
@@ -332,17 +377,17 @@ impl Parcels {
     fn fetch_elsewhere(&mut self, now: Time, mut fetch: Fetch, post: &mut Post) {
         fetch.failed.insert(fetch.from);
         let Some(from) = self.who_has(&fetch.label, &fetch.failed) else {
-            return self.give_up(fetch.label.hash);
+            return self.give_up(now, fetch.label.hash);
         };
         fetch.from = from;
-        fetch.heard = now;
+        (fetch.begun, fetch.heard) = (now, now);
         fetch.asked = fetch.got.len() as u32;
         fetch.ask(post);
         self.fetches.push(fetch);
     }
 
-    fn give_up(&mut self, hash: [u8; 32]) {
-        self.lost.push_back(hash);
+    fn give_up(&mut self, now: Time, hash: [u8; 32]) {
+        self.lost.push_back((hash, now));
         if self.lost.len() > OFFERS_MAX {
             self.lost.pop_front();
         }
@@ -355,6 +400,14 @@ impl Parcels {
 }
 
 impl Fetch {
+    /// Whether another should give it: this one is silent, or slower than one may be.
+    fn is_stuck(&self, now: Time) -> bool {
+        let due = self.got.len() as f64 / f64::from(PACE_MIN);
+        let took = now.since(self.begun);
+        now.since(self.heard) >= SILENCE_MAX
+            || (took >= PACE_FROM && took.as_secs_f64() > due + PACE_FROM.as_secs_f64())
+    }
+
     /// Asks for what comes next.
     fn ask(&mut self, post: &mut Post) {
         let part = PART_BYTES_MAX as u32;
@@ -377,162 +430,4 @@ fn is_same_sort(a: ParcelKind, b: ParcelKind) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::post::To;
-
-    const JOB: JobId = JobId([1; 32]);
-    const GIVER: PeerId = PeerId([1; 32]);
-    const TAKER: PeerId = PeerId([2; 32]);
-    const OTHER: PeerId = PeerId([3; 32]);
-    const SAVED: ParcelKind = ParcelKind::Saved { iteration: 7 };
-
-    /// The parcels of some peers, and the frames between them.
-    struct Room {
-        now: Time,
-        peers: Vec<(PeerId, Parcels, Post)>,
-        /// Who does not answer.
-        mute: Option<PeerId>,
-        /// Who gives other bytes than it has.
-        liar: Option<PeerId>,
-    }
-
-    impl Room {
-        fn new() -> Self {
-            let peer = |id| (id, Parcels::new(JOB), Post::default());
-            Self { now: Time::ZERO, peers: [GIVER, TAKER, OTHER].map(peer).into(), mute: None, liar: None }
-        }
-
-        fn of(&mut self, id: PeerId) -> (&mut Parcels, &mut Post) {
-            let (_, parcels, post) =
-                self.peers.iter_mut().find(|(peer, ..)| *peer == id).expect("it is here");
-            (parcels, post)
-        }
-
-        fn make(&mut self, id: PeerId, bytes: &[u8]) {
-            let (parcels, post) = self.of(id);
-            parcels.make(5, SAVED, bytes.to_vec(), post);
-            self.settle();
-        }
-
-        /// Whether the taker has the saved test, or may have it.
-        fn standing(&mut self) -> Standing {
-            let now = self.now;
-            let (parcels, post) = self.of(TAKER);
-            let standing = parcels.standing(now, 5, post);
-            self.settle();
-            standing
-        }
-
-        fn settle(&mut self) {
-            while let Some((from, to, frame)) = self.next_frame() {
-                let receivers: Vec<PeerId> = match to {
-                    To::One(peer) => vec![peer],
-                    To::Many(peers) => peers,
-                    To::All => [GIVER, TAKER, OTHER].into_iter().filter(|peer| *peer != from).collect(),
-                };
-                let mute = self.mute;
-                for to in receivers.into_iter().filter(|to| mute != Some(*to)) {
-                    self.deliver(from, to, frame.clone());
-                }
-            }
-        }
-
-        fn next_frame(&mut self) -> Option<(PeerId, To, Frame)> {
-            self.peers.iter_mut().find_map(|(id, _, post)| {
-                let (to, frame) = post.0.pop_front()?;
-                Some((*id, to, frame))
-            })
-        }
-
-        fn deliver(&mut self, from: PeerId, to: PeerId, frame: Frame) {
-            let (now, lies) = (self.now, self.liar == Some(from));
-            let (parcels, post) = self.of(to);
-            match frame {
-                Frame::Labels { labels, .. } => {
-                    parcels.on_labels(now, from, labels, |_| false, |_| true, post)
-                }
-                Frame::AskPart { hash, from: at } => parcels.on_ask(from, hash, at, post),
-                Frame::Piece { hash, from: at, mut bytes } => {
-                    bytes.iter_mut().for_each(|byte| *byte ^= u8::from(lies));
-                    parcels.on_piece(now, from, hash, at, &bytes, post);
-                }
-                other => panic!("parcels do not speak of {other:?}"),
-            }
-        }
-    }
-
-    fn state(bytes: usize) -> Vec<u8> {
-        (0..bytes).map(|at| (at * 7) as u8).collect()
-    }
-
-    #[test]
-    fn who_is_to_go_on_fetches_what_another_saved() {
-        for bytes in [1, PART_BYTES_MAX, PART_BYTES_MAX * 30 + 5] {
-            let mut room = Room::new();
-            room.make(GIVER, &state(bytes));
-
-            assert!(matches!(room.standing(), Standing::Coming));
-            let Standing::Here(saved) = room.standing() else { panic!("{bytes} bytes did not come") };
-
-            assert!(saved.is_foreign && saved.unit == 5 && saved.state == state(bytes));
-            assert!(!room.of(GIVER).0.has_ungiven());
-        }
-    }
-
-    #[test]
-    fn a_silent_giver_is_passed_over_for_the_next() {
-        let mut room = Room::new();
-        room.make(GIVER, &state(40_000));
-        room.make(OTHER, &state(40_000));
-        room.mute = Some(GIVER);
-
-        room.standing();
-        room.now = room.now + SILENCE_MAX;
-        let now = room.now;
-        let (parcels, post) = room.of(TAKER);
-        parcels.on_tick(now, post);
-        room.settle();
-
-        assert!(matches!(room.standing(), Standing::Here(_)));
-    }
-
-    #[test]
-    fn wrong_bytes_are_not_taken() {
-        let mut room = Room::new();
-        room.make(GIVER, &state(40_000));
-        room.liar = Some(GIVER);
-
-        room.standing();
-
-        assert!(matches!(room.standing(), Standing::Unknown), "nobody else has it");
-    }
-
-    #[test]
-    fn of_a_test_only_the_furthest_is_kept_and_of_a_finished_one_none() {
-        let mut room = Room::new();
-        let (parcels, post) = room.of(GIVER);
-        for iteration in [3, 9, 6] {
-            parcels.make(5, ParcelKind::Saved { iteration }, state(iteration as usize), post);
-        }
-        let kept: Vec<usize> = parcels.kept.iter().map(|kept| kept.bytes.len()).collect();
-
-        parcels.on_finished(&[UnitRange::new(0, 6)]);
-
-        assert_eq!(kept, [9]);
-        assert!(parcels.first_saved(UnitRange::new(0, 100)).is_none());
-    }
-
-    #[test]
-    fn what_is_kept_is_bounded() {
-        let mut room = Room::new();
-        let (parcels, post) = room.of(GIVER);
-        for unit in 0..2 * KEPT_MAX as u64 {
-            parcels.make(unit, ParcelKind::Proof, vec![0; 300_000], post);
-            post.0.clear();
-        }
-
-        assert!(parcels.kept.iter().map(|kept| kept.bytes.len()).sum::<usize>() <= KEPT_BYTES_MAX);
-        assert!(parcels.kept.len() <= KEPT_MAX);
-    }
-}
+mod tests;

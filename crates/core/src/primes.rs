@@ -7,8 +7,9 @@
 //!    tells the others). The second test uses another transform and another shift than the first, so that the same slip of
 //!    arithmetic cannot befall both.
 //! 3. What proves false is thrown out and counted; the results of who told it are looked at.
-//! 4. The finder is who has the credit for the exponent in the ledger, where the ledger knows it: whoever else signs the news.
-//!    Until then it is the one with the smallest id of those that told, so that all nodes agree.
+//! 4. The finder is who signed the result that says so, whoever else tells of it. A node to which the result came merged takes
+//!    the one of those that told who has the credit, and if none of them has it the one with the smallest id. So all nodes
+//!    agree, unless somebody makes up credit: of those who come late, it may deceive some.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -28,14 +29,21 @@ const PRIMES_MAX: usize = 128;
 const VOICES_MAX: usize = 32;
 /// How many false primes are remembered, the newest.
 const REFUSED_MAX: usize = 256;
+/// How many primes one peer may have told of that neither a result nor a test has borne out yet.
+const UNPROVEN_MAX: usize = 32;
+/// How many peers are remembered that told of primes that are none.
+const FALSE_TELLERS_MAX: usize = 64;
 /// How long each that the lot falls on has before the next may try, beside the time that the test takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A prime as this node knows it.
 #[derive(Debug, Default)]
 pub(crate) struct Prime {
-    /// When this node heard of it first.
+    /// When this node heard of it first, and whether that was after it began.
     pub(crate) heard: Time,
+    pub(crate) is_news: bool,
+    /// Who signed the results that have it, the smallest id.
+    signed: Option<PeerId>,
     /// Who told of it, and those the news went through up to this node.
     pub(crate) told: Table<PeerId, Vec<PeerId>>,
     /// Who else says that they tested it: that it is one, or not.
@@ -65,6 +73,8 @@ pub(crate) struct Primes {
     kind: JobKind,
     pub(crate) known: Table<u32, Prime>,
     refused: VecDeque<u32>,
+    /// Who told of primes that are none: what they tell is not listened to any more.
+    false_tellers: Set<PeerId>,
     /// How often something was told that is not so.
     pub(crate) false_news: u64,
 }
@@ -72,21 +82,43 @@ pub(crate) struct Primes {
 impl Primes {
     /// Those of a job that the ledger has.
     pub(crate) fn of(spec: &JobSpec, ledger: &Ledger) -> Self {
-        let mut primes =
-            Self { kind: spec.kind.clone(), known: Table::new(), refused: VecDeque::new(), false_news: 0 };
+        let mut primes = Self {
+            kind: spec.kind.clone(),
+            known: Table::new(),
+            refused: VecDeque::new(),
+            false_tellers: Set::new(),
+            false_news: 0,
+        };
         for finding in ledger.findings(ledger.range()).filter(|finding| finding.verdict == Verdict::Prime) {
-            primes.learn(Time::ZERO, finding.exponent);
+            primes.learn(Time::ZERO, finding.exponent, None);
+        }
+        for prime in primes.known.values_mut() {
+            prime.is_news = false;
         }
         primes
     }
 
-    /// A result says that this is one. `false` if it was known.
-    pub(crate) fn learn(&mut self, now: Time, exponent: u32) -> bool {
-        let is_new = !self.known.contains_key(&exponent);
-        if is_new && self.known.len() < PRIMES_MAX {
-            self.known.insert(exponent, Prime { heard: now, ..Prime::default() });
+    /// A result says that this is one, perhaps signed by who computed it.
+    pub(crate) fn learn(&mut self, now: Time, exponent: u32, by: Option<PeerId>) {
+        if !self.known.contains_key(&exponent) {
+            self.make_room();
+            self.known.insert(exponent, Prime { heard: now, is_news: true, ..Prime::default() });
         }
-        is_new
+        let Some(prime) = self.known.get_mut(&exponent) else { return };
+        prime.signed = match (prime.signed, by) {
+            (Some(known), Some(by)) => Some(known.min(by)),
+            (known, by) => known.or(by),
+        };
+    }
+
+    /// What a result says comes before what was only told: of that, the largest goes.
+    fn make_room(&mut self) {
+        if self.known.len() >= PRIMES_MAX {
+            let is_only_told = |prime: &Prime| prime.signed.is_none() && prime.mine != Mine::Prime;
+            let largest =
+                self.known.iter().rev().find(|(_, prime)| is_only_told(prime)).map(|(exponent, _)| *exponent);
+            largest.and_then(|exponent| self.known.remove(&exponent));
+        }
     }
 
     /// Somebody told of a prime; `path` is whom it went through, up to this node.
@@ -99,20 +131,48 @@ impl Primes {
         finder: PeerId,
         exponent: u32,
         path: Vec<PeerId>,
+        open: UnitRange,
     ) -> Result<(), Refusal> {
-        if self.kind.unit_of(exponent).is_none() {
+        // Where others are ahead, their finds may lie somewhat beyond what this node knows to be open.
+        let is_open = self.kind.unit_of(exponent).is_some_and(|unit| unit < open.end.saturating_mul(2));
+        let refusal = match () {
+            () if !is_open => Some("news of a prime that the job has nothing to do with"),
+            () if self.refused.contains(&exponent) => Some("news of a prime that is none"),
+            () if self.known.contains_key(&exponent) => None,
+            () if self.false_tellers.contains(&finder) => {
+                Some("news of a prime from one who told of others that are none")
+            }
+            () if self.unproven(&finder) >= UNPROVEN_MAX || self.known.len() >= PRIMES_MAX => {
+                Some("news of a prime beside many others that are not tested yet")
+            }
+            () => None,
+        };
+        if let Some(refusal) = refusal {
             self.false_news += 1;
-            return Err("news of a prime that the job has nothing to do with");
+            return Err(refusal);
         }
-        if self.refused.contains(&exponent) {
-            self.false_news += 1;
-            return Err("news of a prime that is none");
+        if !self.known.contains_key(&exponent) {
+            self.known.insert(exponent, Prime { heard: now, is_news: true, ..Prime::default() });
         }
-        self.learn(now, exponent);
         if let Some(prime) = self.known.get_mut(&exponent).filter(|prime| prime.told.len() < VOICES_MAX) {
             prime.told.entry(finder).or_insert(path);
         }
         Ok(())
+    }
+
+    /// How many primes a peer told of that nothing has borne out yet.
+    fn unproven(&self, teller: &PeerId) -> usize {
+        let is_unproven = |prime: &&Prime| {
+            let is_borne_out =
+                prime.signed.is_some() || prime.mine == Mine::Prime || !prime.confirmed.is_empty();
+            prime.told.contains_key(teller) && !is_borne_out
+        };
+        self.known.values().filter(is_unproven).count()
+    }
+
+    /// Whether this node has told of a prime itself.
+    pub(crate) fn has_told(&self, me: &PeerId, exponent: u32) -> bool {
+        self.known.get(&exponent).is_some_and(|prime| prime.told.contains_key(me))
     }
 
     /// Somebody tested a prime too.
@@ -138,7 +198,8 @@ impl Primes {
         for (exponent, prime) in self.known.iter_mut() {
             let Some(unit) = kind.unit_of(*exponent) else { continue };
             let finder = finder(kind, ledger, *exponent, prime);
-            if prime.mine != Mine::Untested || finder == Some(me) {
+            // Whose own find others deny has a machine that slips.
+            if prime.mine != Mine::Untested || (finder == Some(me) && prime.refuted.is_empty()) {
                 continue;
             }
             let is_small = *exponent <= CONFIRM_ALL_MAX;
@@ -162,7 +223,12 @@ impl Primes {
     }
 
     /// This node tested a prime, or was kept from it. Returns who told of it, if it is none.
-    pub(crate) fn on_tested(&mut self, exponent: u32, is_prime: Option<bool>) -> Vec<PeerId> {
+    pub(crate) fn on_tested(&mut self, now: Time, exponent: u32, is_prime: Option<bool>) -> Vec<PeerId> {
+        if is_prime == Some(true) && self.refused.contains(&exponent) {
+            // Others said that it is none, and this node knows better.
+            self.refused.retain(|refused| *refused != exponent);
+            self.learn(now, exponent, None);
+        }
         let Some(prime) = self.known.get_mut(&exponent) else { return Vec::new() };
         match is_prime {
             None => prime.mine = Mine::Untested,
@@ -172,19 +238,23 @@ impl Primes {
         Vec::new()
     }
 
-    /// Throws out those that this node has not tested and has reason not to believe: more peers say no than yes, or nobody but
-    /// proven liars told of it and somebody, or the ledger by now, says no. Returns who told of them.
+    /// Throws out those that this node has not tested and has reason not to believe: nobody but proven liars told of it and
+    /// somebody says no, or the ledger by now does; or, where this node cannot test for itself, more peers say no than yes. Returns
+    /// who told of them.
     pub(crate) fn believe_others(
         &mut self,
+        can_test: bool,
         is_liar: impl Fn(&PeerId) -> bool,
         ledger: &Ledger,
     ) -> Vec<(u32, Vec<PeerId>)> {
         let kind = &self.kind;
         let is_false = |exponent: u32, prime: &Prime| {
-            let is_outvoted = prime.refuted.len() > prime.confirmed.len().max(1);
-            let is_liars_word = prime.told.keys().chain(&prime.confirmed).all(&is_liar);
-            let is_denied = || !prime.refuted.is_empty() || denies(kind, ledger, exponent);
-            is_outvoted || (is_liars_word && is_denied())
+            let is_outvoted = !can_test && prime.refuted.len() > prime.confirmed.len().max(1);
+            let is_liars_word =
+                prime.signed.iter().chain(prime.told.keys()).chain(&prime.confirmed).all(&is_liar);
+            let is_told = !prime.told.is_empty() || prime.signed.is_some();
+            let is_denied = (is_told && !prime.refuted.is_empty()) || denies(kind, ledger, exponent);
+            is_outvoted || (is_liars_word && is_denied)
         };
         let doubted: Vec<u32> = self
             .known
@@ -197,6 +267,9 @@ impl Primes {
 
     fn refuse(&mut self, exponent: u32) -> Vec<PeerId> {
         let told = self.known.remove(&exponent).map_or_else(Table::new, |prime| prime.told);
+        for teller in told.keys().take(FALSE_TELLERS_MAX.saturating_sub(self.false_tellers.len())) {
+            self.false_tellers.insert(*teller);
+        }
         self.false_news += (told.len() as u64).max(1);
         self.refused.push_back(exponent);
         if self.refused.len() > REFUSED_MAX {
@@ -221,7 +294,8 @@ fn denies(kind: &JobKind, ledger: &Ledger, exponent: u32) -> bool {
 fn finder(kind: &JobKind, ledger: &Ledger, exponent: u32, prime: &Prime) -> Option<PeerId> {
     let unit = kind.unit_of(exponent)?;
     let credited = ledger.credit_runs(UnitRange::new(unit, unit + 1)).next().map(|run| run.by);
-    credited.or_else(|| prime.told.keys().next().copied())
+    let credited = credited.filter(|peer| prime.told.contains_key(peer));
+    prime.signed.or(credited).or_else(|| prime.told.keys().next().copied())
 }
 
 /// How many of the peers come before this node by lot, where an exponent is to be tested.
@@ -242,74 +316,4 @@ pub(crate) fn digits(exponent: u32) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ME: PeerId = PeerId([9; 32]);
-    const FINDER: PeerId = PeerId([1; 32]);
-    const OTHER: PeerId = PeerId([2; 32]);
-
-    fn search() -> (Primes, Ledger) {
-        let kind = JobKind::Mersenne { from: 2, to: 100_000, proofs_from: 1 << 16 };
-        let spec = JobSpec { kind, asked_by: "Liz".into(), salt: [0; 16] };
-        let ledger = Ledger::new(spec.units());
-        (Primes::of(&spec, &ledger), ledger)
-    }
-
-    #[test]
-    fn a_small_prime_is_tested_by_everybody_and_a_large_one_by_lot() {
-        let (mut primes, ledger) = search();
-        for exponent in [31, 86_243] {
-            primes.on_told(Time::ZERO, FINDER, exponent, vec![FINDER, ME]).unwrap();
-        }
-        let others: Vec<PeerId> = (10..30).map(|id| PeerId([id; 32])).collect();
-
-        let first = primes.due(Time::ZERO, ME, &others, &ledger, |_| 1.0);
-        let later = primes.due(Time::ZERO + Duration::from_secs(3600), ME, &others, &ledger, |_| 1.0);
-
-        assert_eq!((first, later), (vec![31], vec![86_243]));
-    }
-
-    #[test]
-    fn a_prime_that_another_confirmed_is_left_alone() {
-        let (mut primes, ledger) = search();
-        primes.on_told(Time::ZERO, FINDER, 86_243, vec![FINDER, ME]).unwrap();
-
-        primes.on_checked(OTHER, 86_243, true);
-
-        assert!(primes.due(Time::ZERO + Duration::from_secs(3600), ME, &[], &ledger, |_| 1.0).is_empty());
-    }
-
-    #[test]
-    fn what_proves_false_is_thrown_out_and_refused_from_then_on() {
-        let (mut primes, _) = search();
-        primes.on_told(Time::ZERO, FINDER, 37, vec![FINDER, ME]).unwrap();
-
-        let told = primes.on_tested(37, Some(false));
-
-        assert_eq!(told, [FINDER]);
-        assert!(primes.on_told(Time::ZERO, OTHER, 37, vec![OTHER, ME]).is_err());
-        assert!(primes.on_told(Time::ZERO, OTHER, 1_257_787, vec![OTHER, ME]).is_err());
-        assert_eq!((primes.known.len(), primes.false_news), (0, 3));
-    }
-
-    #[test]
-    fn the_finder_is_who_has_the_credit_whoever_else_says_so() {
-        let (mut primes, mut ledger) = search();
-        primes.on_told(Time::ZERO, FINDER, 31, vec![FINDER, ME]).unwrap();
-        let before = primes.finder(&ledger, 31);
-
-        ledger.credit(UnitRange::new(29, 30), OTHER);
-
-        assert_eq!((before, primes.finder(&ledger, 31)), (Some(FINDER), Some(OTHER)));
-    }
-
-    #[test]
-    fn digits_are_counted_as_the_lists_have_them() {
-        for (exponent, count) in
-            [(2, 1), (7, 3), (127, 39), (1279, 386), (44_497, 13_395), (1_257_787, 378_632)]
-        {
-            assert_eq!(digits(exponent), count);
-        }
-    }
-}
+mod tests;

@@ -13,6 +13,7 @@
 //! Runs of finished units are few even in a long job, as finished siblings become one block: naming them costs less than
 //! walking a tree of digests, and one message each way settles the difference.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use manyhands_ledger::{Ledger, LedgerError};
@@ -68,6 +69,10 @@ pub(crate) struct Replica {
     told: Table<PeerId, Time>,
     /// The same of the credit.
     credit_told: Table<PeerId, Time>,
+    /// From which of its runs on the next peer is told of the credit.
+    credit_from: usize,
+    /// The ledger's version, and the hash of the credit in it.
+    digest: Cell<(u64, u64)>,
     relay: Relay,
 }
 
@@ -99,6 +104,8 @@ impl Replica {
             shadow: Table::new(),
             told: Table::new(),
             credit_told: Table::new(),
+            credit_from: 0,
+            digest: Cell::new((u64::MAX, 0)),
             relay: Relay::default(),
         }
     }
@@ -357,8 +364,16 @@ impl Replica {
         None
     }
 
-    /// A hash of who has the credit for what.
+    /// A hash of who has the credit for what, reckoned anew when the ledger has changed.
     pub(crate) fn credit_digest(&self) -> u64 {
+        let version = self.ledger.version();
+        if self.digest.get().0 != version {
+            self.digest.set((version, self.hash_credit()));
+        }
+        self.digest.get().1
+    }
+
+    fn hash_credit(&self) -> u64 {
         let mut hasher = blake3::Hasher::new_derive_key("manyhands credit v1");
         for CreditRun { units, by } in self.ledger.credit_runs(self.ledger.range()) {
             hasher.update(&units.start.to_le_bytes()).update(&units.end.to_le_bytes()).update(&by.0);
@@ -385,7 +400,12 @@ impl Replica {
             return;
         }
         self.credit_told.insert(peer, now);
-        let runs: Vec<CreditRun> = self.computers(self.ledger.range()).take(ANSWER_CREDIT_MAX).collect();
+        // Where there are more runs than fit, the next ones come next time.
+        let all = self.computers(self.ledger.range()).count();
+        let runs: Vec<CreditRun> =
+            self.computers(self.ledger.range()).skip(self.credit_from).take(ANSWER_CREDIT_MAX).collect();
+        self.credit_from =
+            if self.credit_from + runs.len() < all { self.credit_from + runs.len() } else { 0 };
         for runs in runs.chunks(RUNS_MAX) {
             post.send(peer, Frame::Credit { job: self.job, runs: runs.to_vec() });
         }

@@ -17,6 +17,7 @@
 //! neighbours before it runs out, so that work spreads from the host over several hops.
 
 mod orphans;
+mod theirs;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -32,6 +33,7 @@ use crate::table::{Set, Table};
 use crate::time::Time;
 use crate::unit_set::UnitSet;
 use crate::work::{Mode, Work, cost_in, seconds, unspared};
+use theirs::{STUCK_MAX_S, Theirs, is_further};
 
 /// How long an answer to a request for work may take.
 const ASK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -42,10 +44,8 @@ const CUT_MIN_S: f64 = 0.03;
 /// A slice is computed by a second peer if its own needs this many times longer than the second would, and some seconds more.
 const OVERTAKE: f64 = 2.0;
 const OVERTAKE_MIN_S: f64 = 0.5;
-/// How much longer than its slice should take a peer may finish nothing before it is stuck, and the bounds of that, in seconds.
-const STUCK_FACTOR: f64 = 3.0;
-const STUCK_MIN_S: f64 = 10.0;
-const STUCK_MAX_S: f64 = 300.0;
+/// How many times slower than a thread of this node one may be at a long unit.
+const SLOWER_MAX: f64 = 32.0;
 /// How often beginning to hold units is taken for getting on.
 const BEGIN_PAUSE: Duration = Duration::from_secs(310);
 /// How often a peer that holds the same units is yielded to.
@@ -75,24 +75,6 @@ struct Pending {
     peer: PeerId,
     request: u64,
     since: Time,
-}
-
-/// What another peer last said of itself, and what passed since.
-pub(crate) struct Theirs {
-    pub(crate) status: Status,
-    pub(crate) holding: UnitSet,
-    /// What it says others hold that this node may have no link to, and since when nothing of that was finished.
-    vouched: UnitSet,
-    vouched_since: Time,
-    at: Time,
-    /// When it last finished units, or began to hold some.
-    advanced: Time,
-    /// When it last began to hold some, as far as that was counted.
-    began: Time,
-    /// It had nothing to give when last asked.
-    refused: bool,
-    /// Units granted to it by this node, finished or not.
-    granted: UnitSet,
 }
 
 /// What a peer says it has computed.
@@ -202,8 +184,10 @@ impl Sharing {
             }
             Some(_) | None => (now, now),
         };
-        let is_further = before.as_ref().is_some_and(|before| is_further(&before.status, &status));
-        let advanced = if is_further { now } else { advanced };
+        let finished = before.as_ref().map_or(now, |before| before.finished.max(began));
+        let gets_on = before.as_ref().is_some_and(|before| is_further(&before.status, &status, &self.kind));
+        let is_plausible = now.since(finished).as_secs_f64() < self.longest(now, &holding, work);
+        let advanced = if gets_on && is_plausible { now } else { advanced };
         let vouched_since = match &before {
             Some(before) if !before.vouched.is_empty() => before.vouched_since,
             Some(_) | None => now,
@@ -211,8 +195,18 @@ impl Sharing {
         let may_yield = before.as_ref().is_none_or(|before| now.since(before.at) >= YIELD_EVERY);
         let granted = before.map(|before| before.granted).unwrap_or_default();
         let at = now;
-        let theirs =
-            Theirs { status, holding, vouched, vouched_since, at, advanced, began, refused: false, granted };
+        let theirs = Theirs {
+            status,
+            holding,
+            vouched,
+            vouched_since,
+            at,
+            advanced,
+            finished,
+            began,
+            refused: false,
+            granted,
+        };
         if peer > self.me && may_yield && !theirs.is_stuck(now, &self.kind) {
             yield_to(&theirs.holding, &self.kind, now, work);
         }
@@ -250,7 +244,7 @@ impl Sharing {
         work: &mut Work,
     ) {
         if let Some(theirs) = by.and_then(|peer| self.theirs.get_mut(&peer)).filter(|_| !units.is_empty()) {
-            theirs.advanced = now;
+            (theirs.advanced, theirs.finished) = (now, now);
         }
         for range in units {
             work.mine.remove(*range);
@@ -384,7 +378,7 @@ impl Sharing {
     fn grant(&mut self, now: Time, peer: PeerId, request: u64, runs: Vec<UnitRange>, post: &mut Post) {
         if let Some(theirs) = self.theirs.get_mut(&peer) {
             if theirs.holding.is_empty() {
-                theirs.advanced = now;
+                (theirs.advanced, theirs.finished) = (now, now);
             }
             for run in &runs {
                 theirs.granted.insert(*run);
@@ -420,6 +414,7 @@ impl Sharing {
         &mut self,
         peer: PeerId,
         grant: &Grant,
+        open: UnitRange,
         ledger: &Ledger,
         work: &mut Work,
     ) -> Result<(), String> {
@@ -444,8 +439,8 @@ impl Sharing {
             theirs.refused = grant.runs.is_empty();
             runs.iter().for_each(|run| theirs.holding.remove(*run));
         }
-        for run in &runs {
-            ledger.missing(*run).for_each(|missing| work.mine.insert(missing));
+        for run in runs.iter().filter_map(|run| run.intersection(&open)) {
+            ledger.missing(run).for_each(|missing| work.mine.insert(missing));
         }
         for slice in work.under_way().collect::<Vec<_>>() {
             work.mine.remove(slice);
@@ -516,6 +511,15 @@ impl Sharing {
         self.theirs.values().flat_map(held).collect()
     }
 
+    /// How long a peer may be at its longest unit, in seconds, whatever it says of its speed: so many times what this node
+    /// would need, at least a while.
+    fn longest(&self, now: Time, holding: &UnitSet, work: &Work) -> f64 {
+        let longest =
+            holding.last().map_or(0, |unit| self.kind.cost(unit)).saturating_mul(unspared(&self.kind));
+        let ours = work.capacity(now) / u64::from(work.threads().max(1));
+        STUCK_MAX_S + SLOWER_MAX * seconds(longest, ours.max(1))
+    }
+
     /// How many peers say that they hold units of `range`.
     fn holders(&self, range: UnitRange) -> usize {
         self.theirs.values().filter(|theirs| !theirs.holding.within(range).is_empty()).count()
@@ -550,45 +554,6 @@ fn yield_to(holding: &UnitSet, kind: &JobKind, now: Time, work: &mut Work) {
         let part = UnitRange::new(run.start, kind.cut_front(run, budget));
         budget = budget.saturating_sub(kind.cost(part));
         work.mine.remove(part);
-    }
-}
-
-/// Whether a long unit has got on between two statuses.
-fn is_further(before: &Status, after: &Status) -> bool {
-    after.progress.iter().any(|now| {
-        let then = before.progress.iter().find(|then| then.unit == now.unit);
-        now.iteration <= now.iterations && then.is_none_or(|then| now.iteration > then.iteration)
-    })
-}
-
-impl Theirs {
-    /// Whether it holds units and has finished none for much longer than a slice of them should take: what it says it holds does
-    /// not count any more.
-    fn is_stuck(&self, now: Time, kind: &JobKind) -> bool {
-        let slice = self.status.under_way.iter().map(|slice| kind.cost(*slice)).max().unwrap_or(1);
-        let speed = self.status.speed.max(self.status.solo_speed);
-        let slice = slice.saturating_mul(unspared(kind));
-        let patience = (STUCK_FACTOR * seconds(slice, speed)).clamp(STUCK_MIN_S, STUCK_MAX_S);
-        !self.holding.is_empty() && now.since(self.advanced).as_secs_f64() > patience
-    }
-
-    /// Whether it computes, as far as one can see.
-    fn works(&self, now: Time, kind: &JobKind) -> bool {
-        self.status.activity == Activity::Working && !self.is_stuck(now, kind)
-    }
-
-    fn is_idle(&self) -> bool {
-        self.holding.is_empty() && matches!(self.status.activity, Activity::Working | Activity::Ready)
-    }
-
-    /// Seconds until it has computed what it holds; infinite for one that holds units and does not compute. One that should have
-    /// finished already is expected to be late as long again.
-    fn seconds_left(&self, now: Time, kind: &JobKind) -> f64 {
-        let speed = match self.status.activity {
-            Activity::Working => self.status.speed.max(self.status.solo_speed / 4),
-            Activity::Ready | Activity::Paused | Activity::Watching | Activity::Finished => 0,
-        };
-        (seconds(self.holding.cost(kind), speed) - now.since(self.at).as_secs_f64()).abs()
     }
 }
 

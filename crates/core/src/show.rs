@@ -12,7 +12,6 @@ use crate::gossip::discovery;
 use crate::job::Job;
 use crate::link::Profile;
 use crate::node::Node;
-use crate::show::search::search;
 use crate::table::Table;
 use crate::time::Time;
 use crate::view::{
@@ -60,7 +59,7 @@ pub(crate) fn view(node: &Node, now: Time) -> View {
         room,
         messages: messages(node, now),
         news: news(node),
-        search: node.job.as_ref().and_then(|job| search(node, job, &position, now)),
+        search: node.job.as_ref().and_then(|job| search::search(node, job, &position, now)),
         files: node.files.as_ref().map(|files| files.swarm.summary()),
     }
 }
@@ -90,12 +89,18 @@ fn news(node: &Node) -> Vec<NewsView> {
         .filter(|kept| best.contains(&kept.flood.id))
         .filter_map(|kept| {
             let (what, value) = discovery(&kept.flood.body)?;
+            // Who says so first need not be who found a prime.
+            let prime = match kept.flood.body {
+                Body::Prime { exponent } => node.job.as_ref().and_then(|job| search::way(job, exponent)),
+                Body::Message(_) | Body::News { .. } | Body::Checked { .. } => None,
+            };
+            let (finder, path) = prime.unwrap_or_else(|| (kept.flood.id.originator, path(node, &kept.flood)));
             Some(NewsView {
                 what: what.to_owned(),
                 value,
-                finder: name(node, &kept.flood.id.originator),
-                path: path(node, &kept.flood).iter().map(|peer| name(node, peer)).collect(),
-                path_ids: path(node, &kept.flood).iter().map(hex).collect(),
+                finder: name(node, &finder),
+                path: path.iter().map(|peer| name(node, peer)).collect(),
+                path_ids: path.iter().map(hex).collect(),
             })
         })
         .collect();

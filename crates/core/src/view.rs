@@ -244,8 +244,8 @@ pub struct PrimeView {
     pub finder: String,
     /// The id of the same.
     pub finder_id: String,
-    /// Milliseconds since this node heard of it.
-    pub heard_ms: u64,
+    /// Milliseconds since this node heard of it; none if it was known when the node began.
+    pub heard_ms: Option<u64>,
     /// The names of those the news went through, the finder first, this node last.
     pub path: Vec<String>,
     /// The ids of the same.

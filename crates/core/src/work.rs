@@ -73,6 +73,8 @@ struct SlotState {
     solo: u64,
     /// Thousandths of cost per second in the work itself, smoothed.
     speed: u64,
+    /// Whether what it did last, or does, is not the job's own work.
+    has_checked: bool,
     /// How far it is with a unit that takes long.
     progress: Option<Progress>,
     /// What slices cost that were over too soon to be measured: it is counted with the next one.
@@ -186,24 +188,29 @@ impl Work {
         }
     }
 
-    /// Gives idle threads what is to be checked and confirmed: before the job's own work, since everybody builds on it.
+    /// Gives idle threads what is to be checked and confirmed: before the job's own work, since everybody builds on it, but never
+    /// twice in a row to a thread that has work of the job to do, and only one confirmation at a time.
     pub(crate) fn begin_checks(&mut self, now: Time, out: &mut VecDeque<Output>) {
+        let is_confirming =
+            |slot: &SlotState| slot.slice.is_some_and(|slice| matches!(slice.task, Task::Confirm(_)));
+        let mut may_confirm = !self.slots.iter().any(is_confirming);
         for index in 0..usize::from(self.threads) {
-            if self.slots[index].slice.is_none()
-                && !self.slots[index].calibrating
-                && self.mode == Mode::Working
-            {
-                if let Some((range, claims)) = self.checks.pop_front() {
-                    let check = jobs::Command::Check { kind: self.kind.clone(), slice: range, claims };
-                    self.begin(now, index, range, Task::Check, check, out);
-                } else if let Some((exponent, salt)) = self.confirmations.pop_front() {
-                    let confirm = jobs::Command::Confirm { exponent, salt };
-                    let unit = self.kind.unit_of(exponent).unwrap_or(0);
-                    let range = UnitRange::new(unit, unit + 1);
-                    self.begin(now, index, range, Task::Confirm(exponent), confirm, out);
-                } else {
-                    break;
-                }
+            let slot = &self.slots[index];
+            let is_turn = !slot.has_checked || self.mine.is_empty();
+            if slot.slice.is_some() || slot.calibrating || self.mode != Mode::Working || !is_turn {
+                continue;
+            }
+            if let Some((range, claims)) = self.checks.pop_front() {
+                let check = jobs::Command::Check { kind: self.kind.clone(), slice: range, claims };
+                self.begin(now, index, range, Task::Check, check, out);
+            } else if let Some((exponent, salt)) = self.confirmations.pop_front_if(|_| may_confirm) {
+                may_confirm = false;
+                let confirm = jobs::Command::Confirm { exponent, salt };
+                let unit = self.kind.unit_of(exponent).unwrap_or(0);
+                let range = UnitRange::new(unit, unit + 1);
+                self.begin(now, index, range, Task::Confirm(exponent), confirm, out);
+            } else {
+                break;
             }
         }
     }
@@ -217,6 +224,7 @@ impl Work {
         command: jobs::Command,
         out: &mut VecDeque<Output>,
     ) {
+        self.slots[index].has_checked = task != Task::Job;
         self.slots[index].slice = Some(Slice { range, begun: now, cutting: false, task });
         out.push_back(work(index, command));
     }

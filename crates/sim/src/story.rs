@@ -144,11 +144,10 @@ fn wrong_primes(world: &mut World) -> Option<String> {
     world.run_for(SETTLING);
     let JobKind::Mersenne { to, .. } = *world.kind() else { return None };
     let expected: Vec<u32> = PRIMES.into_iter().filter(|exponent| *exponent <= to).collect();
-    let wrong = world.alive().into_iter().filter(|number| world.knows(*number)).find_map(|number| {
+    world.alive().into_iter().filter(|number| world.knows(*number)).find_map(|number| {
         let found: Vec<u32> = world.view(number).search?.primes.iter().map(|prime| prime.exponent).collect();
         (found != expected).then(|| format!("node {number} knows the primes {found:?}, not {expected:?}"))
-    });
-    wrong
+    })
 }
 
 /// Who does not know the result, for the report of a failure.

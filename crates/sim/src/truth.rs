@@ -25,14 +25,13 @@ pub fn compute(kind: &JobKind, units: UnitRange) -> Outcome {
 
 /// What became of one unit of a search; none for a composite exponent.
 pub fn finding(kind: &JobKind, unit: u64) -> Option<Finding> {
-    let JobKind::Mersenne { from, to, proofs_from } = *kind else { return None };
-    let exponent = u32::try_from(u64::from(from) + unit).ok().filter(|exponent| *exponent <= to)?;
+    let exponent = kind.exponent_of(unit)?;
     if !is_prime(exponent) {
         return None;
     }
     // A thread that panicked did so outside: every entry is whole.
     let findings = || FINDINGS.lock().unwrap_or_else(PoisonError::into_inner);
-    let key = (exponent, exponent >= proofs_from);
+    let key = (exponent, kind.is_proven(exponent));
     if let Some(known) = findings().get(&key) {
         return *known;
     }

@@ -11,7 +11,7 @@ use manyhands_sim::options::secret;
 use manyhands_sim::story::sum_job;
 use manyhands_sim::{PeerOptions, World};
 use manyhands_wire::flood::{Body, Flood, FloodId};
-use manyhands_wire::frame::{Activity, Ask, CreditRun, Grant, Record, Status};
+use manyhands_wire::frame::{Activity, Ask, CreditRun, Grant, Progress, Record, Status};
 use manyhands_wire::{Block, Frame, JobId, Outcome, PeerId, Signature, SignedJob, UnitRange};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -201,6 +201,25 @@ fn one_that_says_it_holds_everything_slows_the_job_and_cannot_stop_it() {
         let told: Vec<_> = views.iter().map(|view| (&view.phase, &view.peers, &view.under_way)).collect();
         assert!(finished, "node {hostile} stopped the job: {told:#?}");
     }
+}
+
+#[test]
+fn one_that_says_it_gets_on_with_a_unit_for_ever_does_not_stop_the_job() {
+    let mut world = a_room_in_which_all_work_but(Some(2));
+    let job = job(&world);
+    let knows = |world: &World| world.node(0).ledger().is_some_and(|ledger| ledger.is_complete());
+
+    let finished = (0..600).any(|second| {
+        let mut status = a_status(job, UnitRange::new(0, 4000), UnitRange::new(3999, 4000));
+        if let Frame::Status(status) = &mut status {
+            status.progress = vec![Progress { unit: 3999, iteration: second, iterations: u32::MAX }];
+        }
+        world.forge(HOSTILE, 0, &status);
+        world.forge(HOSTILE, 1, &status);
+        world.run_until(Duration::from_secs(1), knows)
+    });
+
+    assert!(finished);
 }
 
 #[test]

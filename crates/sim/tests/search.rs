@@ -7,10 +7,13 @@ use manyhands_core::view::{PrimeState, SearchView};
 use manyhands_core::{Command, Event};
 use manyhands_sim::network::Conditions;
 use manyhands_sim::options::secret;
-use manyhands_sim::story::{PRIMES, search_job};
+use manyhands_sim::story::{PRIMES, Plot, search_job, tell_to};
 use manyhands_sim::{PeerOptions, World};
-use manyhands_wire::flood::{Body, Flood, FloodId};
-use manyhands_wire::{Frame, JobSpec, PeerId, Signature};
+use manyhands_wire::flood::{Body, Flood, FloodId, Hop};
+use manyhands_wire::frame::{CreditRun, Record};
+use manyhands_wire::mersenne::{Finding, Verdict};
+use manyhands_wire::parcel::{Label, ParcelKind};
+use manyhands_wire::{Block, Frame, JobId, JobSpec, Outcome, PeerId, Signature, UnitRange};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -184,7 +187,12 @@ fn a_flood(originator: u32, signer: u32, body: Body) -> Frame {
     let key = |identity: u32| SigningKey::from_bytes(&secret(identity));
     let id = FloodId { originator: PeerId(key(originator).verifying_key().to_bytes()), sequence: 77 };
     let signature = Signature(key(signer).sign(&Flood::signed_bytes(&id, &body)).to_bytes());
-    Frame::Flood(Box::new(Flood { id, ttl: 8, path: Vec::new(), body, signature }))
+    let mut flood = Flood { id, ttl: 8, path: Vec::new(), body, signature };
+    // The signer carries it, as it may.
+    let carrier = PeerId(key(signer).verifying_key().to_bytes());
+    let hop = Signature(key(signer).sign(&flood.hop_bytes(0, &carrier)).to_bytes());
+    flood.path.push(Hop { peer: carrier, signature: hop });
+    Frame::Flood(Box::new(flood))
 }
 
 #[test]
@@ -194,6 +202,7 @@ fn news_of_a_prime_that_is_none_is_refused_and_counted() {
 
     world.command(2, Command::Say(Body::Prime { exponent: 1_997 }));
     world.command(2, Command::Say(Body::Prime { exponent: 86_243 }));
+    world.command(2, Command::Say(Body::News { what: "Mersenne prime".into(), value: 999_999_999 }));
     world.run_for(MINUTE);
 
     for number in [0, 1, 3] {
@@ -213,8 +222,7 @@ fn a_forged_finder_is_refused() {
     world.run_for(Duration::from_secs(20));
 
     assert!(exponents(&world, 0).iter().all(|exponent| *exponent != 2_281));
-    let refused =
-        |event: &Event| matches!(event, Event::Misbehaved { what, .. } if what.contains("path does not end"));
+    let refused = |event: &Event| matches!(event, Event::Misbehaved { what, .. } if what.contains("originator did not sign"));
     assert!(world.events(0).iter().any(refused));
 }
 
@@ -230,10 +238,113 @@ fn who_tells_of_anothers_prime_does_not_become_its_finder() {
 
     let unit = 2_281 - 2;
     let ledger = world.node(0).ledger().unwrap();
-    let credited = ledger.credit_runs(manyhands_wire::UnitRange::new(unit, unit + 1)).next().unwrap().by;
+    let credited = ledger.credit_runs(UnitRange::new(unit, unit + 1)).next().unwrap().by;
     for number in 0..4 {
         let largest = search(&world, number).primes.into_iter().next_back().unwrap();
         let finder: String = credited.0.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!((largest.exponent, largest.finder_id), (2_281, finder));
+    }
+}
+
+#[test]
+fn credit_that_somebody_made_up_makes_nobody_a_finder() {
+    let (mut world, _) = a_room(3, search_job(2, 2_300, 1 << 16), 2_000);
+    assert!(world.run_until(HOUR, World::everybody_knows));
+    let finders = |world: &World, number| -> Vec<String> {
+        search(world, number).primes.into_iter().map(|prime| prime.finder_id).collect()
+    };
+    let before = finders(&world, 0);
+    let job = world.node(0).job().unwrap().id();
+    let units = world.node(0).ledger().unwrap().range();
+
+    world.forge(2, 0, &Frame::Credit { job, runs: vec![CreditRun { units, by: PeerId([0; 32]) }] });
+    world.run_for(MINUTE);
+
+    for number in 0..4 {
+        assert_eq!(finders(&world, number), before);
+    }
+}
+
+/// A result as the peer with this identity signs it.
+fn a_record(identity: u32, job: JobId, block: Block, outcome: Outcome) -> Record {
+    let key = SigningKey::from_bytes(&secret(identity));
+    let signature = Signature(key.sign(&Record::signed_bytes(&job, block, &outcome, true)).to_bytes());
+    Record { block, outcome, computed: true, signer: PeerId(key.verifying_key().to_bytes()), signature }
+}
+
+#[test]
+fn accusations_without_reason_keep_nobody_from_work() {
+    let (mut world, _) = a_room(3, search_job(2, 2_300, 1 << 16), 2_000);
+    world.run_for(Duration::from_secs(2));
+    let job = world.node(0).job().unwrap().id();
+    let start = world.now();
+
+    // Results of peers that nobody ever met: one larger than any slice, one of what is not open, true ones.
+    let nothing = |level, index| (Block::new(level, index).unwrap(), Outcome::Mersenne(Vec::new()));
+    for (identity, (block, outcome)) in (50..).zip([nothing(11, 0), nothing(21, 0), nothing(0, 2_296)]) {
+        for to in [0, 1, 3] {
+            let record = a_record(identity, job, block, outcome.clone());
+            world.forge(2, to, &Frame::Lie { job, record });
+        }
+    }
+    // The accuser is left alone, and has to do it all by itself.
+    assert!(world.run_until(HOUR, |world| world.knows(0) && world.knows(1) && world.knows(3)));
+
+    let took = world.now().since(start);
+    assert!(took < Duration::from_secs(40), "{took:?}");
+}
+
+#[test]
+fn a_parcel_that_never_comes_holds_nobody_up() {
+    let (mut world, numbers, whole) = a_long_test();
+    let job = world.node(0).job().unwrap().id();
+    world.run_for(Duration::from_secs(2));
+    let busy = who_tests(&world);
+    // It says that it saved a test that is nearly over, and sends nothing of it.
+    let label = |bytes| Label { unit: 0, kind: ParcelKind::Saved { iteration: 1_276 }, hash: [7; 32], bytes };
+    let hostile = numbers.into_iter().find(|number| *number != busy && *number != 0).unwrap();
+    for to in world.alive().into_iter().filter(|to| *to != hostile) {
+        world.forge(hostile, to, &Frame::Labels { job, labels: vec![label(36 << 20)] });
+    }
+    world.run_for(whole / 2);
+
+    world.command(busy, Command::Pause);
+    world.run_for(Duration::from_secs(1));
+    world.command(busy, Command::Resume);
+    assert!(world.run_until(HOUR, World::everybody_knows));
+
+    assert!(world.now().as_micros() < 660_000_000, "{} s", world.now().as_micros() / 1_000_000);
+}
+
+#[test]
+fn a_made_up_residue_without_a_proof_is_found_out() {
+    let (mut world, _) = a_room(3, search_job(900, 1_500, 1_000), 2_000);
+    world.run_for(Duration::from_secs(1));
+    let job = world.node(0).job().unwrap().id();
+    let unit = 1_279 - 900;
+    let residue = Verdict::Composite { residue: 77 };
+    let outcome = Outcome::Mersenne(vec![Finding { exponent: 1_279, verdict: residue }]);
+
+    let record = a_record(2, job, Block::new(0, unit).unwrap(), outcome);
+    world.forge(2, 0, &Frame::Records { job, records: vec![record.clone()] });
+    world.forge(2, 1, &Frame::Records { job, records: vec![record] });
+    assert!(world.run_until(HOUR, |world| world.knows(0) && world.knows(1) && world.knows(3)));
+    world.run_for(Duration::from_secs(30));
+
+    assert_eq!(exponents(&world, 0), [1_279], "the prime that it would hide");
+}
+
+#[test]
+fn random_faults_never_cost_a_prime() {
+    for (seeds, liars) in [(0..30, false), (0..10, true)] {
+        let plot = Plot { search: true, liars, ..Plot::default() };
+        let failed: Vec<String> = seeds
+            .filter_map(|seed| {
+                let story = tell_to(seed, plot, None);
+                story.failure.map(|why| format!("seed {seed}: {why}\n  {}", story.settings))
+            })
+            .collect();
+
+        assert!(failed.is_empty(), "{}", failed.join("\n"));
     }
 }

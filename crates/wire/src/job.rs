@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::id::{JobId, PeerId, Signature};
-use crate::mersenne::{EXPONENT_MAX, EXPONENT_MIN, Finding, LEVEL_MAX, is_prime};
+use crate::mersenne::{self, EXPONENT_MAX, EXPONENT_MIN, Finding, LEVEL_MAX, is_prime};
 use crate::outcome::Outcome;
 use crate::units::UnitRange;
 
@@ -200,8 +200,8 @@ impl JobKind {
     ///
     /// Testing an exponent `p` squares a number of `p` bits `p` times, at a price that grows about as `p (p + 3000)`
     /// for short and long transforms alike (measured); one number in a dozen is a prime that no small factor spares, more
-    /// among the small, about as the price per bit is lower there (a guess). So the sum over all numbers up to `x`, `x^3 / 3 + 1500 x^2`, is the shape; 2^-16
-    /// makes it small, and 1 for each unit stands for looking at it.
+    /// among the small, about as the price per bit is lower there (a guess). So the sum over all numbers up to `x`,
+    /// `x^3 / 3 + 1500 x^2`, is the shape; 2^-16 makes it small, and 1 for each unit stands for looking at it.
     pub fn cost(&self, units: UnitRange) -> u64 {
         match *self {
             Self::Sum { .. } | Self::Delay { .. } => units.len(),
@@ -213,6 +213,25 @@ impl JobKind {
                 let squared = up_to(units.end) - up_to(units.start);
                 u64::try_from(squared).unwrap_or(u64::MAX).saturating_add(units.len())
             }
+        }
+    }
+
+    /// Whether a composite with this exponent is told with a proof, in this job.
+    pub fn is_proven(&self, exponent: u32) -> bool {
+        match *self {
+            Self::Mersenne { proofs_from, .. } => mersenne::is_proven(exponent, proofs_from),
+            Self::Sum { .. } | Self::Delay { .. } => false,
+        }
+    }
+
+    /// The exponent that a unit is, in a search that has it.
+    pub fn exponent_of(&self, unit: u64) -> Option<u32> {
+        match *self {
+            Self::Mersenne { from, to, .. } => {
+                let exponent = u32::try_from(u64::from(from).checked_add(unit)?).ok()?;
+                (exponent <= to).then_some(exponent)
+            }
+            Self::Sum { .. } | Self::Delay { .. } => None,
         }
     }
 

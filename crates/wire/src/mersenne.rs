@@ -11,6 +11,9 @@ pub const EXPONENT_MIN: u32 = 2;
 /// The largest exponent that can be searched. At this size a test takes a day of one thread (an estimate), and a proof
 /// some megabytes.
 pub const EXPONENT_MAX: u32 = 1 << 22;
+/// About how many squared bits a unit of cost ([`JobKind::cost`](crate::JobKind::cost)) stands for: cost is given by the average to all
+/// numbers, of which about one in twenty-two is tested to the end (measured from 2 to 20000).
+pub const SQUARED_BITS_PER_COST: u64 = 3000;
 /// From which exponent on composites are proven, unless the host says otherwise: computing a smaller one anew takes less than a
 /// second.
 pub const PROOFS_FROM: u32 = 1 << 16;

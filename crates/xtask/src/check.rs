@@ -219,7 +219,8 @@ fn swarm() -> Result<String> {
     let simulator = build::target_folder().join("debug/manyhands-sim");
     commands::run(std::process::Command::new(&simulator).args(["swarm", "--seeds", "0..1000"]))?;
     commands::run(std::process::Command::new(&simulator).args(["swarm", "--files", "--seeds", "0..200"]))?;
-    Ok("1000 seeds, and 200 with files".to_owned())
+    commands::run(std::process::Command::new(&simulator).args(["swarm", "--search", "--seeds", "0..100"]))?;
+    Ok("1000 seeds, 200 with files, 100 of searches".to_owned())
 }
 
 fn doc() -> Result<String> {

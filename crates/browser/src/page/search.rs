@@ -42,7 +42,7 @@ impl Found {
         self.el.show_if(search.is_some());
         let Some(search) = search else { return };
         self.about.say_if(search.primes.last().map(about).as_deref());
-        let fresh = search.primes.iter().rev().find(|prime| prime.heard_ms < NEWS_MS);
+        let fresh = search.primes.iter().rev().find(|prime| prime.heard_ms.is_some_and(|ms| ms < NEWS_MS));
         let fresh = fresh.filter(|_| scene.view.phase != Phase::Finished);
         self.news.say_if(fresh.map(sentence).as_deref());
     }

@@ -180,7 +180,9 @@ impl Primes {
             way if way.is_empty() || way == HERE => String::new(),
             way => [", ", &way].concat(),
         };
-        self.about.say(&[": ", &about(largest), ", ", &ago(largest.heard_ms), &way].concat());
+        self.about.say(
+            &[": ", &about(largest), ", ", &largest.heard_ms.map_or_else(String::new, ago), &way].concat(),
+        );
     }
 
     fn draw_tests(&self, view: &View, search: &SearchView) {
@@ -291,7 +293,7 @@ impl Row {
         let texts = [
             whole(prime.digits.into()),
             prime.finder.clone(),
-            ago(prime.heard_ms),
+            prime.heard_ms.map_or_else(|| "before".to_owned(), ago),
             way(view, prime),
             confirmed,
         ];

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use manyhands_wire::flood::Flood;
 use manyhands_wire::frame::{Activity, Contact, Record};
-use manyhands_wire::{Frame, PeerId};
+use manyhands_wire::{Frame, PeerId, UnitRange};
 
 use super::Node;
 use super::search::primes_of;
@@ -138,7 +138,11 @@ impl Node {
                 None
             }
             Frame::Grant(grant) => {
-                job.sharing.on_grant(peer, &grant, &job.replica.ledger, &mut job.work).err()
+                {
+                    // Others may be somewhat ahead of what this node knows to be open.
+                    let open = UnitRange::new(0, job.open().end.saturating_mul(2));
+                    job.sharing.on_grant(peer, &grant, open, &job.replica.ledger, &mut job.work).err()
+                }
             }
             Frame::Records { mut records, .. } => {
                 // What a liar signed does not count, nor what was merged by one who does not know the liar.
@@ -158,7 +162,11 @@ impl Node {
                     let why = format!("a result for units {:?}, too many at once", large.block.range());
                     return self.on_fault(now, id, why);
                 }
-                let primes: Vec<u32> = records.iter().flat_map(|record| primes_of(&record.outcome)).collect();
+                let found = |record: &Record| -> Vec<(u32, Option<PeerId>)> {
+                    let by = Some(record.signer).filter(|_| record.computed);
+                    primes_of(&record.outcome).map(|exponent| (exponent, by)).collect()
+                };
+                let primes = records.iter().flat_map(found).collect();
                 let (fresh, fault, disputed) = job.replica.on_records(&self.me, records);
                 job.parcels.on_finished(&fresh);
                 job.sharing.on_finished(now, &fresh, by, &mut job.work);
@@ -167,7 +175,7 @@ impl Node {
                 job.work.stop_where(|slice| ledger.is_done(slice), &mut self.out);
                 let is_disputed = disputed.is_some();
                 if fault.is_none() {
-                    self.learn_primes(now, primes.into_iter());
+                    self.learn_primes(now, primes);
                 }
                 self.on_signed_results(now, signed, fault.is_none(), disputed);
                 if is_disputed {

@@ -136,6 +136,7 @@ impl Node {
 
     pub(super) fn set_mode(&mut self, mode: Mode) {
         self.mode = mode;
+        self.handing_over = None;
         let Some(job) = &mut self.job else { return };
         job.work.mode = mode;
         job.sharing.news = true;

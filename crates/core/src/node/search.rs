@@ -22,6 +22,8 @@ const PROOF_LABEL_MAX: Duration = Duration::from_secs(3);
 const PROOF_MAX: Duration = Duration::from_secs(60);
 /// How long a node that leaves waits until another has taken what its tests stand at.
 const HANDOVER_MAX: Duration = Duration::from_secs(10);
+/// How many steps a test has at most, for each step of Lucas and Lehmer's: Fermat's, and theirs after it.
+const STEPS_MAX: u32 = 3;
 /// How many checks wait for proofs; further ones compute.
 const WAITING_MAX: usize = 32;
 
@@ -48,10 +50,10 @@ impl Node {
             }
             jobs::Report::Saved { unit, iteration, state, .. } => {
                 let kind = ParcelKind::Saved { iteration: *iteration };
-                job.parcels.make(*unit, kind, state.clone(), &mut self.post);
+                job.parcels.make(now, *unit, kind, state.clone(), &mut self.post);
             }
             jobs::Report::Proved { unit, proof } => {
-                job.parcels.make(*unit, ParcelKind::Proof, proof.clone(), &mut self.post);
+                job.parcels.make(now, *unit, ParcelKind::Proof, proof.clone(), &mut self.post);
             }
             jobs::Report::Confirmed { exponent, is_prime } => {
                 self.on_confirmed(now, slot, *exponent, *is_prime)
@@ -66,12 +68,15 @@ impl Node {
     /// This node's worker finished blocks: a prime among them is told to everybody.
     pub(super) fn tell_of_primes(&mut self, now: Time, blocks: &[(Block, Outcome)]) {
         let me = self.me.id();
-        let Some(job) = &mut self.job else { return };
-        let found = blocks.iter().flat_map(|(_, outcome)| primes_of(outcome));
-        let news: Vec<u32> = found.filter(|exponent| job.primes.learn(now, *exponent)).collect();
-        for exponent in news {
+        let found: Vec<u32> = blocks.iter().flat_map(|(_, outcome)| primes_of(outcome)).collect();
+        for exponent in found {
             let Some(job) = &mut self.job else { return };
-            job.primes.on_told(now, me, exponent, vec![me]).ok();
+            job.primes.learn(now, exponent, Some(me));
+            if job.primes.has_told(&me, exponent) {
+                continue;
+            }
+            job.primes.on_told(now, me, exponent, vec![me], job.open()).ok();
+            self.hear_of_checks(exponent);
             self.say(now, Body::Prime { exponent });
             self.out.push_back(Output::Event(Event::PrimeFound { exponent }));
         }
@@ -83,11 +88,25 @@ impl Node {
         self.gossip.say(now, &self.me, &room, body, &mut self.post);
     }
 
-    /// Others' results came: primes among them are known, if nobody told of them.
-    pub(super) fn learn_primes(&mut self, now: Time, findings: impl Iterator<Item = u32>) {
+    /// Others' results came: primes among them are known, if nobody told of them, and who signed the result found them.
+    pub(super) fn learn_primes(&mut self, now: Time, found: Vec<(u32, Option<PeerId>)>) {
+        for (exponent, by) in found {
+            let Some(job) = &mut self.job else { return };
+            job.primes.learn(now, exponent, by);
+            self.hear_of_checks(exponent);
+        }
+    }
+
+    /// What was said of tests of a prime before it was known itself.
+    fn hear_of_checks(&mut self, exponent: u32) {
         let Some(job) = &mut self.job else { return };
-        for exponent in findings {
-            job.primes.learn(now, exponent);
+        for kept in self.gossip.kept() {
+            match kept.flood.body {
+                Body::Checked { exponent: of, is_prime } if of == exponent => {
+                    job.primes.on_checked(kept.flood.id.originator, exponent, is_prime);
+                }
+                _ => {}
+            }
         }
     }
 
@@ -99,9 +118,13 @@ impl Node {
             Body::Prime { exponent } => {
                 let me = (by != self.me.id()).then(|| self.me.id());
                 let path = std::iter::once(by).chain(path.iter().copied()).chain(me).collect();
-                if let Err(why) = job.primes.on_told(now, by, exponent, path) {
-                    self.gossip.disown(exponent);
-                    self.out.push_back(Output::Event(Event::Misbehaved { peer: by, what: why.to_owned() }));
+                match job.primes.on_told(now, by, exponent, path, job.open()) {
+                    Ok(()) => self.hear_of_checks(exponent),
+                    Err(why) => {
+                        self.gossip.disown(exponent);
+                        let what = why.to_owned();
+                        self.out.push_back(Output::Event(Event::Misbehaved { peer: by, what }));
+                    }
                 }
             }
             Body::Checked { exponent, is_prime } => job.primes.on_checked(by, exponent, is_prime),
@@ -142,7 +165,8 @@ impl Node {
                 job.work.confirm(exponent, salt(me));
             }
         }
-        let refused = job.primes.believe_others(|peer| job.checks.is_liar(peer), &job.replica.ledger);
+        let refused =
+            job.primes.believe_others(can_test, |peer| job.checks.is_liar(peer), &job.replica.ledger);
         self.get_proofs(now);
         for (exponent, told) in refused {
             self.gossip.disown(exponent);
@@ -160,7 +184,7 @@ impl Node {
         job.work.on_check_done(slot);
         let able: Vec<PeerId> = job.sharing.workers().collect();
         let is_to_tell = job.primes.is_to_tell(me, &able, &job.replica.ledger, exponent);
-        let liars = job.primes.on_tested(exponent, is_prime);
+        let liars = job.primes.on_tested(now, exponent, is_prime);
         if let Some(is_prime) = is_prime.filter(|is_prime| is_to_tell || !is_prime) {
             self.say(now, Body::Checked { exponent, is_prime });
         }
@@ -229,13 +253,26 @@ impl Node {
         let me = self.me.id();
         let near = self.calls.directory.links_of(&peer);
         let Some(job) = &mut self.job else { return };
-        let ledger = &job.replica.ledger;
-        let is_open = |unit: u64| unit < ledger.units() && !ledger.is_done(UnitRange::new(unit, unit + 1));
+        let (ledger, open, kind) = (&job.replica.ledger, job.open(), &job.signed.spec.kind);
+        // Only long tests are saved and proven, and none has more steps than two tests of its exponent.
+        let is_plausible = |label: &Label| {
+            let exponent = kind.exponent_of(label.unit).filter(|exponent| kind.is_proven(*exponent));
+            let steps = exponent.map_or(0, |exponent| exponent.saturating_mul(STEPS_MAX));
+            match label.kind {
+                ParcelKind::Saved { iteration } => {
+                    iteration <= steps
+                        && label.unit < 2 * open.end
+                        && !ledger.is_done(UnitRange::new(label.unit, label.unit + 1))
+                }
+                ParcelKind::Proof => steps > 0,
+            }
+        };
         let is_keeper = |label: &Label| {
             let ours = keeper_lot(label, &me);
             near.iter().filter(|other| **other != me && keeper_lot(label, other) > ours).count() < KEEPERS
         };
-        job.parcels.on_labels(now, peer, labels, is_keeper, is_open, &mut self.post);
+        let labels = labels.into_iter().filter(is_plausible);
+        job.parcels.on_labels(now, peer, labels, is_keeper, &mut self.post);
         self.get_proofs(now);
     }
 
@@ -243,7 +280,7 @@ impl Node {
     pub(super) fn on_parcel_frame(&mut self, now: Time, peer: PeerId, frame: Frame) {
         let Some(job) = &mut self.job else { return };
         match frame {
-            Frame::AskPart { hash, from } => job.parcels.on_ask(peer, hash, from, &mut self.post),
+            Frame::AskPart { hash, from } => job.parcels.on_ask(now, peer, hash, from, &mut self.post),
             Frame::Piece { hash, from, bytes } => {
                 job.parcels.on_piece(now, peer, hash, from, &bytes, &mut self.post);
                 self.get_proofs(now);
@@ -277,11 +314,9 @@ pub(super) fn primes_of(outcome: &Outcome) -> impl Iterator<Item = u32> + '_ {
 
 /// The units of a result that have a proof, and their residues.
 pub(super) fn proven(kind: &JobKind, record: &Record) -> Vec<(u64, u64)> {
-    let (JobKind::Mersenne { proofs_from, .. }, Outcome::Mersenne(findings)) = (kind, &record.outcome) else {
-        return Vec::new();
-    };
+    let Outcome::Mersenne(findings) = &record.outcome else { return Vec::new() };
     let claim = |finding: &Finding| match finding.verdict {
-        Verdict::Composite { residue } if finding.exponent >= *proofs_from => {
+        Verdict::Composite { residue } if kind.is_proven(finding.exponent) => {
             Some((kind.unit_of(finding.exponent)?, residue))
         }
         Verdict::Composite { .. } | Verdict::Prime | Verdict::Factor(_) => None,

@@ -63,11 +63,16 @@ pub(super) fn search(
     })
 }
 
+/// Who found a prime, and the way that its news took, as far as they came.
+pub(super) fn way(job: &Job, exponent: u32) -> Option<(PeerId, Vec<PeerId>)> {
+    let finder = job.primes.finder(&job.replica.ledger, exponent)?;
+    let path = job.primes.known.get(&exponent).and_then(|prime| prime.told.get(&finder)).cloned();
+    Some((finder, path.unwrap_or_else(|| vec![finder])))
+}
+
 fn prime_view(node: &Node, job: &Job, exponent: u32, prime: &Prime, now: Time) -> PrimeView {
-    let finder = job.primes.finder(&job.replica.ledger, exponent);
-    // Who has the credit may not have told of it, or its news not have come: then there is no way to show.
-    let path = finder.and_then(|finder| prime.told.get(&finder)).cloned();
-    let path = path.unwrap_or_else(|| finder.into_iter().collect());
+    let (finder, path) = way(job, exponent).unzip();
+    let path = path.unwrap_or_default();
     let mine = Some(node.me.id()).filter(|me| prime.mine == Mine::Prime && finder != Some(*me));
     let others = prime.confirmed.iter().copied().filter(|peer| Some(*peer) != finder);
     let confirmed_by: Vec<String> = mine
@@ -80,7 +85,9 @@ fn prime_view(node: &Node, job: &Job, exponent: u32, prime: &Prime, now: Time) -
         digits: digits(exponent),
         finder: finder.map(|finder| name(node, &finder)).unwrap_or_default(),
         finder_id: finder.map(|finder| hex(&finder)).unwrap_or_default(),
-        heard_ms: u64::try_from(now.since(prime.heard).as_millis()).unwrap_or(u64::MAX),
+        heard_ms: prime
+            .is_news
+            .then(|| u64::try_from(now.since(prime.heard).as_millis()).unwrap_or(u64::MAX)),
         path: path.iter().map(|peer| name(node, peer)).collect(),
         path_ids: path.iter().map(hex).collect(),
         state: if confirmed_by.is_empty() { PrimeState::Claimed } else { PrimeState::Confirmed },

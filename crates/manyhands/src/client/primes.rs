@@ -109,7 +109,9 @@ fn primes_table(primes: &[PrimeView]) -> String {
             numbers::grouped(&prime.exponent.to_string()),
             numbers::grouped(&prime.digits.to_string()),
             one_line(&prime.finder),
-            format!("{} ago", numbers::span(prime.heard_ms as f64 / 1000.0)),
+            prime
+                .heard_ms
+                .map_or("before".to_owned(), |ms| format!("{} ago", numbers::span(ms as f64 / 1000.0))),
             path(&prime.path),
             confirmed_by(prime),
         ]
@@ -168,7 +170,7 @@ mod tests {
             exponent: 9941,
             digits: 2993,
             finder: "Ann".into(),
-            heard_ms: 12_400,
+            heard_ms: Some(12_400),
             path: names(&["Ann", "Bob", "me"]),
             state: PrimeState::Confirmed,
             confirmed_by: names(&["Bob", "me", "Cid", "Dee"]),

@@ -48,9 +48,9 @@ pub(crate) struct FoundPrime {
     /// The id of the same.
     pub(crate) finder_id: String,
     /// When this node heard of it, by its own clock: as RFC 3339 has it.
-    pub(crate) found_at: String,
+    pub(crate) found_at: Option<String>,
     /// The same in milliseconds since 1970.
-    pub(crate) found_ms: u64,
+    pub(crate) found_ms: Option<u64>,
     /// The names of those the news went through, the finder first, this node last.
     pub(crate) path: Vec<String>,
     /// The ids of the same.
@@ -111,13 +111,13 @@ async fn primes(State(web): State<Arc<Web>>) -> Result<Json<Vec<FoundPrime>>, Pr
     let since = UNIX_EPOCH.elapsed().unwrap_or_default();
     let now_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
     let found = |prime: &PrimeView| {
-        let found_ms = now_ms.saturating_sub(prime.heard_ms);
+        let found_ms = prime.heard_ms.map(|heard| now_ms.saturating_sub(heard));
         FoundPrime {
             exponent: prime.exponent,
             digits: prime.digits,
             finder: prime.finder.clone(),
             finder_id: prime.finder_id.clone(),
-            found_at: rfc3339(found_ms),
+            found_at: found_ms.map(rfc3339),
             found_ms,
             path: prime.path.clone(),
             path_ids: prime.path_ids.clone(),

@@ -21,7 +21,7 @@ const VERIFICATION: u64 = 64;
 #[derive(Clone, Debug)]
 pub struct Tests {
     units: Vec<Unit>,
-    proofs_from: u32,
+    kind: JobKind,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +37,9 @@ impl Tests {
     /// The tests of a slice, if the job is a search: that of the first unit from where it was saved, and those that are claimed
     /// and proven all but done.
     pub fn of(kind: &JobKind, slice: UnitRange, saved: Option<Saved>, claims: &[Claim]) -> Option<Self> {
-        let JobKind::Mersenne { proofs_from, .. } = *kind else { return None };
+        if !matches!(kind, JobKind::Mersenne { .. }) {
+            return None;
+        }
         let units = (slice.start..slice.end).map(|unit| {
             let finding = finding(kind, unit);
             let is_proven = claims.iter().any(|claim| claim.unit == unit && is_true(claim, finding));
@@ -52,7 +54,7 @@ impl Tests {
             let before = saved.and_then(|saved| read(&saved.state, unit)).filter(|done| *done < cost);
             Unit { finding, cost: cost - before.unwrap_or(0), before: before.unwrap_or(0) }
         });
-        Some(Self { units: units.collect(), proofs_from })
+        Some(Self { units: units.collect(), kind: kind.clone() })
     }
 
     /// What the first `count` units take.
@@ -88,7 +90,7 @@ impl Tests {
         let done_of_it = unit.before + done.saturating_sub(self.cost(at)).min(unit.cost);
         let state = [(slice.start + at).to_le_bytes(), done_of_it.to_le_bytes()].concat();
         let iteration = share(exponent, done_of_it, unit);
-        let is_saved = exponent >= self.proofs_from && self.is_long(at) && iteration > 0;
+        let is_saved = self.kind.is_proven(exponent) && self.is_long(at) && iteration > 0;
         is_saved.then_some(Report::Saved { unit: slice.start + at, iteration, iterations: exponent, state })
     }
 
@@ -114,11 +116,9 @@ pub fn lie(finding: &Finding, lot: u64) -> Verdict {
 
 /// What a worker gives as proofs of an outcome: of a false residue it is no proof.
 pub fn proofs(kind: &JobKind, outcome: &Outcome) -> Vec<Report> {
-    let (JobKind::Mersenne { proofs_from, .. }, Outcome::Mersenne(findings)) = (kind, outcome) else {
-        return Vec::new();
-    };
+    let Outcome::Mersenne(findings) = outcome else { return Vec::new() };
     let prove = |finding: &Finding| match finding.verdict {
-        Verdict::Composite { residue } if finding.exponent >= *proofs_from => {
+        Verdict::Composite { residue } if kind.is_proven(finding.exponent) => {
             let unit = kind.unit_of(finding.exponent)?;
             Some(Report::Proved { unit, proof: proof(unit, residue) })
         }

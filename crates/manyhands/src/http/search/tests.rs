@@ -165,7 +165,7 @@ async fn searching() -> Fixture {
                 digits: 4,
                 finder: "Node bb".into(),
                 finder_id: id.clone(),
-                heard_ms: 7,
+                heard_ms: Some(7),
                 path: ["Node bb", "Node aa"].map(str::to_owned).to_vec(),
                 path_ids: vec![id.clone(), "aa".into()],
                 state: PrimeState::Confirmed,
