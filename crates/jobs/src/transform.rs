@@ -110,7 +110,8 @@ impl Length {
     }
 }
 
-/// The transform lengths for residues modulo 2^`exponent` - 1, the shortest first; none if the exponent is below 2 or above [`EXPONENT_MAX`].
+/// The transform lengths for residues modulo 2^`exponent` - 1, the shortest first; none if the exponent is below 2 or
+/// above [`EXPONENT_MAX`].
 pub fn lengths(exponent: u32) -> impl Iterator<Item = Length> {
     let supported = (2..=EXPONENT_MAX).contains(&exponent);
     Length::all().filter(move |length| supported && exponent <= length.exponent_max())

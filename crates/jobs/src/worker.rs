@@ -12,8 +12,8 @@
 //! rest. So a command is heard at once also while a worker rests.
 //!
 //! A step takes about 10 ms where the units are small, one unit where they are large; but a search for primes stops in the
-//! middle of an exponent, and goes on there or somewhere else. What is computed is kept as aligned blocks, whose finished siblings merge, so whatever the slice, and wherever it is cut short, its outcome is a few
-//! large blocks.
+//! middle of an exponent, and goes on there or somewhere else. What is computed is kept as aligned blocks, whose finished
+//! siblings merge, so whatever the slice, and wherever it is cut short, its outcome is a few large blocks.
 //!
 //! The throttle stretches time: a worker on 25 % that computed for 10 ms rests for 30 ms. A rest that lasted too long,
 //! as timers do, makes the next one shorter, so the share is kept on average.
@@ -89,7 +89,8 @@ impl Worker {
         Self { searching: Some(&SEARCHING), ..Self::without_search() }
     }
 
-    /// The same, but that it cannot search primes: of such slices it does nothing. A program that makes no others is much smaller.
+    /// The same, but that it cannot search primes: of such slices it does nothing. A program that makes no others is much
+    /// smaller.
     pub fn without_search() -> Self {
         Self {
             permille: PERMILLE_ALL,

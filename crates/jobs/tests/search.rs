@@ -153,6 +153,52 @@ fn a_unit_that_is_nearly_done_is_finished() {
 }
 
 #[test]
+fn a_check_that_verifies_ends_when_nobody_wants_it_any_more() {
+    let kind = search(9000, 1000);
+    let unit = u64::from(8999 - FROM);
+    let slice = UnitRange::new(unit, unit + 1);
+    let (finding, proof) = test(8999, 1000);
+    let Verdict::Composite { residue } = finding.verdict else { panic!("it is a composite") };
+    let proof = proof.expect("it has a proof");
+    let mut bench = Bench::new(1_000_000);
+    bench.handle(Command::Check { kind: kind.clone(), slice, claims: vec![Claim { unit, residue, proof }] });
+    for _ in 0..3 {
+        assert!(bench.step().is_none());
+    }
+    bench.handle(Command::Shorten { end: unit });
+
+    assert_eq!(bench.told, [Report::Shortened { end: unit }]);
+    bench.assert_whole(&kind, UnitRange::new(unit, unit));
+}
+
+#[test]
+fn a_check_that_was_nearly_done_does_not_become_a_whole_test() {
+    let kind = search(9000, 1000);
+    let unit = u64::from(8999 - FROM);
+    let slice = UnitRange::new(unit, unit + 1);
+    let (finding, proof) = test(8999, 1000);
+    let Verdict::Composite { residue } = finding.verdict else { panic!("it is a composite") };
+    let mut proof = proof.expect("it has a proof");
+    let claim = |proof: &[u8]| vec![Claim { unit, residue, proof: proof.to_vec() }];
+    let mut bench = Bench::new(10_000);
+    bench.handle(Command::Check { kind: kind.clone(), slice, claims: claim(&proof) });
+    bench.assert_whole(&kind, slice);
+    let steps = bench.steps;
+
+    // That the proof is none shows at the end only.
+    proof[2000] ^= 1;
+    let mut bench = Bench::new(10_000);
+    bench.handle(Command::Check { kind: kind.clone(), slice, claims: claim(&proof) });
+    for _ in 0..steps - 10 {
+        assert!(bench.step().is_none());
+    }
+    bench.handle(Command::Shorten { end: unit });
+
+    assert_eq!(bench.told, [Report::Shortened { end: unit + 1 }], "it is nearly done");
+    bench.assert_whole(&kind, UnitRange::new(unit, unit));
+}
+
+#[test]
 fn a_state_of_no_use_is_passed_over() {
     let kind = search(3000, 1000);
     let unit = u64::from(PROVEN - FROM);

@@ -4,8 +4,9 @@
 //!
 //! 1. [`factor`]: trial factoring. Two of three composites fall here.
 //! 2. `lucas`: the test of Lucas and Lehmer, which settles whether 2^p - 1 is prime.
-//! 3. `fermat`: Fermat's test to base 3 with the check of R. Gerbicz (mersenneforum.org, 2017), for large exponents: a
-//!    flipped bit is noticed and mended, and a composite can be proven.
+//! 3. `fermat`: Fermat's test to base 3 with the check of R. Gerbicz (mersenneforum.org, 2017), for large exponents: a bit
+//!    that flips in the number or in its check is noticed and mended, one that flips beside them spoils the proof, and a
+//!    composite can be proven.
 //! 4. [`proof`]: that proof, after Pietrzak (2018) and Li and Gallot (arXiv 2209.15623).
 //! 5. [`run`]: all of it for one exponent, in steps, interrupted anywhere and [saved](run::Run::save); [`confirm`]: a prime's
 //!    second test.

@@ -50,7 +50,8 @@ enum Kernel {
 }
 
 impl Calibration {
-    /// Measures the work of a job. One that is nothing but waiting is taken for additions, and so is one that the worker cannot do.
+    /// Measures the work of a job. One that is nothing but waiting is taken for additions, and so is one that the worker
+    /// cannot do.
     pub(super) fn new(kind: &JobKind, searching: Option<&Searching>) -> Self {
         let of = |kernel, work, cost, measure_us| Self {
             kernel,

@@ -36,7 +36,8 @@ pub enum Command {
     },
     /// Stop the slice before `end`, or as soon after it as possible: an exponent under way is given up, and where it stands
     /// told by [`Report::Saved`] if it would have been proven, unless it is nearly done. Answered at once by
-    /// [`Report::Shortened`] if a slice is under way; the slice's [`Report::Done`] follows when its new end is reached.
+    /// [`Report::Shortened`] if a slice is under way; the slice's [`Report::Done`] follows when its new end is reached, or before
+    /// its last unit if that takes much longer than it seemed to.
     /// A confirmation is given up at once, whatever the `end`. Not answered if nothing is under way.
     Shorten {
         /// One past the last unit that is still wanted.

@@ -88,12 +88,12 @@ impl Search {
         self.under_way.is_some()
     }
 
-    /// About how much work is left of the unit under way, in elements of the transform.
+    /// About how much work is left of the unit under way, in elements of the transform, if nothing is found that makes it more.
     pub(super) fn work_left(&self) -> u64 {
         match self.under_way.as_ref().map(|under_way| &under_way.work) {
             Some(Work::Run(run)) => run.work_left(),
-            // Verifications are short.
-            Some(Work::Verify(_)) | None => 0,
+            Some(Work::Verify(verify)) => verify.factoring.left() + verify.verification.work_left(),
+            None => 0,
         }
     }
 

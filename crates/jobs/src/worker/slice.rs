@@ -21,6 +21,8 @@ pub(super) struct Slice {
     units: UnitRange,
     /// The next unit to compute, or the one being computed.
     at: u64,
+    /// How much work may still go into the unit `at`, if it is to be finished only because it was nearly done.
+    patience: Option<u64>,
     /// Whether the unit `at` is being waited for.
     waiting: bool,
     /// What is done about the exponent `at`, where the job is a search.
@@ -59,7 +61,8 @@ impl Slice {
         if search.is_none() && matches!(kind, JobKind::Mersenne { .. }) {
             units.end = units.start;
         }
-        Self { kind, units, at: units.start, waiting: false, search, started_us: None, blocks: Vec::new() }
+        let (at, patience, waiting) = (units.start, None, false);
+        Self { kind, units, at, patience, waiting, search, started_us: None, blocks: Vec::new() }
     }
 
     /// Where it ends.
@@ -67,13 +70,16 @@ impl Slice {
         self.units.end
     }
 
-    /// Ends it before `end`, or where it is, or after the unit under way if this is `nearly` done. True if a rest under way
-    /// has become needless.
+    /// Ends it before `end`, or where it is, or after the unit under way if no more than `nearly` is left of it: and
+    /// before that unit after all, should it take twice as much. True if a rest under way has become needless.
     pub(super) fn shorten(&mut self, end: u64, nearly: u64, reports: &mut Vec<Report>) -> bool {
         let is_under_way = self.search.as_ref().is_some_and(|search| search.is_under_way());
         let stays = is_under_way && self.search.as_ref().is_some_and(|search| search.work_left() <= nearly);
         let least = self.at + u64::from(stays && self.at < self.units.end);
         self.units.end = self.units.end.min(end.max(least));
+        if stays && end <= self.at {
+            self.patience.get_or_insert(nearly.saturating_mul(2));
+        }
         if self.at < self.units.end {
             return false;
         }
@@ -170,8 +176,15 @@ impl Slice {
             let Some(search) = &mut self.search else { break };
             let (found, more) = search.step(self.at, work - spent, reports);
             spent += more;
-            if let Some(finding) = found {
-                self.push_unit(finding);
+            match (found, &mut self.patience) {
+                (Some(finding), _) => self.push_unit(finding),
+                // A proof that fails makes a whole test of a verification, and what looks prime is tested again.
+                (None, Some(0)) => {
+                    reports.extend(search.give_up());
+                    self.units.end = self.at;
+                }
+                (None, Some(patience)) => *patience = patience.saturating_sub(more),
+                (None, None) => {}
             }
         }
         spent

@@ -29,8 +29,8 @@ pub(super) struct Lucas {
     checked: (u32, Residue),
     /// The check under way: the residue, and the symbol of what is 2 less.
     check: Option<(Residue, Symbol)>,
-    /// Whether it went back because of a value that is not left again. The second time such a value is believed: that there can be
-    /// none before the end is not proven.
+    /// Whether it went back because of a value that is not left again. The second time such a value is believed: that there
+    /// can be none before the end is not proven.
     was_stuck: bool,
     /// How often an error was noticed and mended.
     errors: u32,

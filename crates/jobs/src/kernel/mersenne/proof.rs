@@ -6,7 +6,8 @@
 //! The claim is `x^(2^T) = y`, at first for `x = 3`. The prover adds the middle, `m = x^(2^(T/2))`, and both turn the two
 //! claims about halves, `x^(2^(T/2)) = m` and `m^(2^(T/2)) = y`, into one by a random number h:
 //! `(x^h m)^(2^(T/2)) = m^h y`. After k such turns, k being the *power*, what is left is T / 2^k squarings, which the
-//! verifier does. The random numbers are taken from a hash of all that was said before them (Fiat and Shamir), so nobody has to ask.
+//! verifier does. The random numbers are taken from a hash of all that was said before them (Fiat and Shamir), so nobody
+//! has to ask.
 //! The middles are products of powers of the residues that the run left on its way, 2^k of them.
 //!
 //! T has to be a multiple of 2^k, and an exponent is prime: T is the largest multiple below it, and the fewer than 2^k

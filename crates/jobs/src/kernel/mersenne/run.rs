@@ -115,7 +115,7 @@ impl Run {
         let stage = match state {
             State::Fermat(state) if proves => Stage::Fermat(Box::new(Fermat::resume(state))),
             State::Fermat(_) => return Err(SavedError::OfAnother),
-            // Of a run that had gone on from somebody else's Fermat test, this one is our own nevertheless, where that comes before it.
+            // After a test of Fermat's that came from somebody else, this one is our own nevertheless.
             State::Lucas(_) if is_foreign || was_foreign && !proves => {
                 return Err(SavedError::Unverifiable);
             }

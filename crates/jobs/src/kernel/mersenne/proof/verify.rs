@@ -26,8 +26,8 @@ enum Work {
     OfX { turn: usize, power: Power, y: Number },
     /// The same turn: the new `x`, and the power of the middle under way.
     OfMiddle { turn: usize, x: Number, power: Power, y: Number },
-    /// All turns are made, and it is looked whether `x` has a factor in common with 2^p - 1. Were one of the middles 0 modulo such
-    /// a factor, then so were `x`, and `y` too: modulo this factor any claim would be true.
+    /// All turns are made, and it is looked whether `x` has a factor in common with 2^p - 1. Were one of the middles 0
+    /// modulo such a factor, then so were `x`, and `y` too: modulo this factor any claim would be true.
     Unit { symbol: Symbol, x: Number, y: Number },
     /// `x` is to be squared so many times more, and then is to be `y`.
     Rest { x: Number, left: u32, y: Number },
