@@ -51,7 +51,13 @@ pub fn measure_length(
     let mut round_off = 0.0_f64;
 
     let mut steps = 1;
-    while steps < STEPS_MAX && run(&mut field, &mut x, steps, &mut round_off, clock_us)? < ROUND_US {
+    loop {
+        // The faster of two: were one that was held up to end this, the rounds would be shorter than a browser's clock can tell.
+        let first = run(&mut field, &mut x, steps, &mut round_off, clock_us)?;
+        let second = run(&mut field, &mut x, steps, &mut round_off, clock_us)?;
+        if first.min(second) >= ROUND_US || steps >= STEPS_MAX {
+            break;
+        }
         steps *= 2;
     }
     let mut fastest = u64::MAX;
