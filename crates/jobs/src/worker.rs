@@ -117,6 +117,8 @@ impl Worker {
                 vec![Report::Calibrated { speed: calibration::delay_speed(unit_ms, self.permille) }]
             }
             Command::Calibrate(kind @ (JobKind::Sum { .. } | JobKind::Mersenne { .. })) => {
+                // What is little work for one kind of job is much for another.
+                self.pace = Pace::new();
                 self.calibration = Some(Calibration::new(&kind, self.searching));
                 Vec::new()
             }
@@ -247,4 +249,20 @@ fn stretched(us: u64, permille: u16) -> u64 {
 fn throttled(speed: u64, permille: u16) -> u64 {
     let left = u128::from(speed) * u128::from(permille) / u128::from(PERMILLE_ALL);
     u64::try_from(left).unwrap_or(u64::MAX).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_little_work_for_a_sum_is_not_taken_for_little_in_a_search() {
+        let mut worker = Worker::new();
+        (0..40).for_each(|_| worker.pace.learn(worker.pace.work(), 0));
+        let for_sums = worker.pace.work();
+
+        worker.handle(Command::Calibrate(JobKind::Mersenne { from: 2, to: 100, proofs_from: 1 << 16 }));
+
+        assert!(worker.pace.work() < for_sums / 1000, "a step of that size would take seconds");
+    }
 }
