@@ -16,7 +16,7 @@ use manyhands_core::{
     Time, View,
 };
 use manyhands_wire::frame::PeerKind;
-use manyhands_wire::mersenne::{EXPONENT_MAX, Finding, Verdict};
+use manyhands_wire::mersenne::{EXPONENT_MAX, Finding, Verdict, is_proven};
 use manyhands_wire::{FileId, JobKind, JobSpec, PeerId};
 use web_sys::{Document, window};
 
@@ -207,7 +207,7 @@ impl Driver {
                 let (verdict, number) = match verdict {
                     Verdict::Prime => (bridge::PRIME, 0),
                     Verdict::Factor(factor) => (bridge::FACTOR, factor),
-                    Verdict::Composite { residue } if exponent < proofs_from => {
+                    Verdict::Composite { residue } if !is_proven(exponent, proofs_from) => {
                         (bridge::COMPOSITE_LL, residue)
                     }
                     Verdict::Composite { residue } => (bridge::COMPOSITE_PRP, residue),

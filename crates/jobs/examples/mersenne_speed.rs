@@ -121,7 +121,7 @@ fn single() {
         });
         println!(
             "{exponent:>8} {factoring:>9.2} {lucas:>9.1} {fermat:>9.1} {:>9.1} {verifying:>9.2} {:>6.2}% {:>8.2}% {:>8} {:>9}",
-            both - fermat,
+            both - fermat - verifying,
             verifying / fermat * 100.0,
             proof::verification_squarings(exponent) as f64 / f64::from(exponent) * 100.0,
             proof.len(),

@@ -24,7 +24,7 @@ use futures_util::stream;
 use manyhands_core::View;
 use manyhands_core::view::{PrimeState, PrimeView, SearchView};
 use manyhands_ledger::Ledger;
-use manyhands_wire::mersenne::{Finding, Verdict};
+use manyhands_wire::mersenne::{Finding, Verdict, is_proven};
 use manyhands_wire::{JobKind, JobSpec, PeerId, UnitRange};
 use serde::{Deserialize, Serialize};
 
@@ -208,7 +208,7 @@ impl Lines {
             Verdict::Prime => ("prime", None, None, Some("ll")),
             Verdict::Factor(factor) => ("factor", Some(factor), None, None),
             Verdict::Composite { residue } => {
-                let test = if exponent < proofs_from { "ll" } else { "prp-3" };
+                let test = if is_proven(exponent, proofs_from) { "prp-3" } else { "ll" };
                 ("composite", None, Some(format!("{residue:016x}")), Some(test))
             }
         };
