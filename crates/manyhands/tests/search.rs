@@ -2,14 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first thing that is not as it should be")]
 
-#[expect(dead_code, reason = "each test program uses a part of it")]
 mod program;
 
 use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use program::{Ended, Folder, Program, done, post_json, run};
+use program::{Ended, Folder, Program, done, post, post_json, run};
 use serde_json::Value;
 
 /// The exponents below 2500 that give primes: OEIS A000043.
@@ -274,6 +273,32 @@ fn another_job_can_be_chosen_in_the_lobby_and_none_once_it_has_begun() {
     assert_eq!(file(&folder)["every_exponent_up_to"], 700);
     let task: Value = serde_json::from_str(&folder.task()).unwrap();
     assert_eq!((&task["counting_number"], &task["current_total"]), (&2000.into(), &0.into()));
+}
+
+#[test]
+fn a_choice_at_the_moment_of_the_start_is_taken_or_refused_and_nothing_is_lost() {
+    for _ in 0..6 {
+        let folder = Folder::new();
+        let mut host = folder.host(5000, &["--wait", "3", "--exit-when-done"]);
+        let (port, _) = host.listening();
+        let wish = r#"{"job":"mersenne","from":2,"to":300}"#;
+
+        let chosen = std::thread::scope(|scope| {
+            let chosen = scope.spawn(|| post_json(port, "/api/job", wish));
+            post(port, "/api/start");
+            chosen.join().unwrap()
+        });
+
+        if chosen.starts_with("HTTP/1.1 202") {
+            assert_eq!(done(host).code, 0);
+            assert_eq!(file(&folder)["every_exponent_up_to"], 300);
+        } else {
+            assert!(chosen.starts_with("HTTP/1.1 409"), "{chosen}");
+            assert_eq!(done(host).code, 0);
+            let task: Value = serde_json::from_str(&folder.task()).unwrap();
+            assert_eq!(task["current_total"], 12_502_500);
+        }
+    }
 }
 
 #[test]

@@ -36,7 +36,7 @@ use std::sync::Arc;
 
 use manyhands_core::files::{ChunkState, FileInfo};
 use manyhands_core::{Command, Config, Event, Node, View};
-use manyhands_wire::{FileId, PeerId};
+use manyhands_wire::{FileId, JobSpec, PeerId};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -162,7 +162,13 @@ impl Peer {
 
     /// How each chunk of a file stands. `None` if the file is not known, or the peer has left.
     pub async fn chunk_states(&self, file: FileId) -> Option<Vec<ChunkState>> {
-        ask(&self.questions, file).await
+        ask(&self.questions, |answer| Question::Chunks(file, answer)).await?
+    }
+
+    /// Makes this the job, to begin when `wait` friends are in. True if it is the job from now on; false if another has begun
+    /// already, if the peer is not its room's host or has left, or if no job can be like this: then all is as it was.
+    pub async fn set_job(&self, spec: JobSpec, wait: u16) -> bool {
+        ask(&self.questions, |answer| Question::Job(spec, wait, answer)).await.unwrap_or(false)
     }
 
     /// How it stands with each signaling server that the node knows.
@@ -211,12 +217,16 @@ impl Commands {
 
     /// How each chunk of a file stands. `None` if the file is not known, or the peer has left.
     pub async fn chunk_states(&self, file: FileId) -> Option<Vec<ChunkState>> {
-        ask(&self.questions.upgrade()?, file).await
+        ask(&self.questions.upgrade()?, |answer| Question::Chunks(file, answer)).await?
     }
 }
 
-async fn ask(questions: &mpsc::Sender<Question>, file: FileId) -> Option<Vec<ChunkState>> {
+/// The answer to a question; `None` if the peer has left.
+async fn ask<T>(
+    questions: &mpsc::Sender<Question>,
+    question: impl FnOnce(oneshot::Sender<T>) -> Question,
+) -> Option<T> {
     let (answer, answered) = oneshot::channel();
-    questions.send(Question { file, answer }).await.ok()?;
-    answered.await.ok()?
+    questions.send(question(answer)).await.ok()?;
+    answered.await.ok()
 }

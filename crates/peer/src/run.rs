@@ -14,7 +14,7 @@ use std::time::Duration;
 use manyhands_core::files::{ChunkState, StoreEvent};
 use manyhands_core::{Command, Event, LinkEvent, LinkId, Node, Output, Slot, Time};
 use manyhands_jobs::Report;
-use manyhands_wire::FileId;
+use manyhands_wire::{FileId, JobSpec};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -32,7 +32,7 @@ use crate::workers::Workers;
 pub(crate) const LINK_EVENTS_MAX: usize = 1024;
 /// How many bulk events of links wait for the node: at 64 KiB a message they are what takes the most memory.
 pub(crate) const BULK_EVENTS_MAX: usize = 64;
-/// How many questions about chunks wait for the node.
+/// How many questions wait for the node.
 pub(crate) const QUESTIONS_MAX: usize = 16;
 /// How many bulk events, and how many answers of the store, the node is handed in a turn at most, if they are there already.
 const EVENTS_A_TURN_MAX: usize = 16;
@@ -60,7 +60,7 @@ pub(crate) struct Inlets {
     pub(crate) bulk: mpsc::Receiver<(LinkId, LinkEvent)>,
     /// What the store answers; `None` without a store.
     pub(crate) store: Option<mpsc::Receiver<StoreEvent>>,
-    /// Who wants to know how the chunks of a file stand.
+    /// What is asked.
     pub(crate) questions: mpsc::Receiver<Question>,
     /// What workers tell.
     pub(crate) reports: mpsc::Receiver<(Slot, Report)>,
@@ -68,11 +68,13 @@ pub(crate) struct Inlets {
     pub(crate) news: mpsc::Receiver<ServerNews>,
 }
 
-/// How do the chunks of this file stand?
+/// What is asked of the node, and where the answer goes.
 #[derive(Debug)]
-pub(crate) struct Question {
-    pub(crate) file: FileId,
-    pub(crate) answer: oneshot::Sender<Option<Vec<ChunkState>>>,
+pub(crate) enum Question {
+    /// How do the chunks of this file stand?
+    Chunks(FileId, oneshot::Sender<Option<Vec<ChunkState>>>),
+    /// Is this the job from now on, with so many friends to wait for? The node refuses it once another has begun.
+    Job(JobSpec, u16, oneshot::Sender<bool>),
 }
 
 /// The node and all that it drives.
@@ -138,10 +140,7 @@ impl Run {
             Some((link, event)) = inlets.links.recv() => self.on_link_event(link, event),
             Some(event) = inlets.bulk.recv() => self.on_bulk_events(event, &mut inlets.bulk),
             Some(event) = next_answer(&mut inlets.store) => self.on_store_events(event, &mut inlets.store),
-            Some(question) = inlets.questions.recv() => {
-                // Whoever asked may have lost interest.
-                let _ = question.answer.send(self.node.chunk_states(&question.file));
-            }
+            Some(question) = inlets.questions.recv() => self.on_question(question),
             Some((slot, report)) = inlets.reports.recv() => self.node.handle_worker(self.clock.now(), slot, report),
             Some(news) = inlets.news.recv() => self.on_news(news),
             command = inlets.commands.recv(), if !self.state.is_left_alone => self.on_command(command),
@@ -212,6 +211,20 @@ impl Run {
             self.outlets.look_at_files_soon();
         } else {
             self.outlets.look_soon();
+        }
+    }
+
+    /// Answers; whoever asked may have lost interest.
+    fn on_question(&mut self, question: Question) {
+        match question {
+            Question::Chunks(file, answer) => {
+                let _ = answer.send(self.node.chunk_states(&file));
+            }
+            Question::Job(spec, wait, answer) => {
+                self.node.handle_command(self.clock.now(), Command::SetJob { spec: spec.clone(), wait });
+                self.outlets.look_soon();
+                let _ = answer.send(self.node.job() == Some(&spec));
+            }
         }
     }
 

@@ -5,10 +5,10 @@ mod common;
 use std::time::Duration;
 
 use common::{Lends, Party, complete, finished, view_where};
-use manyhands_core::view::{LinkState, PrimeState, TestView};
+use manyhands_core::view::{LinkState, Phase, PrimeState, TestView};
 use manyhands_core::{Command, View};
 use manyhands_wire::mersenne::{Finding, Verdict};
-use manyhands_wire::{JobKind, Outcome};
+use manyhands_wire::{JobKind, JobSpec, Outcome};
 use tokio::time::timeout;
 
 /// Generous: other work on the machine must not fail these.
@@ -94,6 +94,28 @@ async fn a_long_test_goes_on_at_another_peer_where_the_one_that_leaves_was() {
         peer.command(Command::Leave).await;
         timeout(SOON, peer.finished()).await.unwrap();
     }
+    party.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_is_exchanged_for_another_until_it_has_begun() {
+    let party = Party::open().await;
+    let host = party.host(JobKind::Sum { first: 1, last: 1000, unit_size: 10, base: 0 }, 3, ONE);
+    let search = |to, salt| {
+        let kind = JobKind::Mersenne { from: 2, to, proofs_from: 1 << 16 };
+        JobSpec { kind, asked_by: "Liz".into(), salt: [salt; 16] }
+    };
+
+    let in_the_lobby = host.set_job(search(700, 1), 3).await;
+    let impossible = host.set_job(search(1, 2), 3).await;
+    host.command(Command::Start).await;
+    view_where(&host, SOON, |view| !matches!(view.phase, Phase::Lobby { .. } | Phase::Connecting)).await;
+    let too_late = host.set_job(search(900, 3), 3).await;
+
+    assert_eq!((in_the_lobby, impossible, too_late), (true, false, false));
+    assert_eq!(complete(&host, SOON).await.0, search(700, 1));
+    host.command(Command::Leave).await;
+    timeout(SOON, host.finished()).await.unwrap();
     party.close();
 }
 

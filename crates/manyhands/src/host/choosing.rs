@@ -2,11 +2,11 @@
 //!
 //! A job that has not begun has left nothing in its file, so a file that has progress is never touched: whoever wants to go on
 //! with that starts the host on it. A job of the same kind goes into the file that is open; one of another kind gets a file and
-//! a saver of its own, and the friends who are in stay in, as the room's keys stay the same.
+//! a saver of its own, and the friends who are in stay in, as the room's keys stay the same. Whether the job has begun only the
+//! node knows for sure, so it has the last word: where is saved changes only after it took the other job.
 
 use std::path::PathBuf;
 
-use manyhands_core::Command;
 use manyhands_core::view::Phase;
 use manyhands_ledger::TaskFile;
 use manyhands_wire::mersenne::{EXPONENT_MAX, PROOFS_FROM};
@@ -21,6 +21,9 @@ use crate::cli::job::JobChoice;
 use crate::http::{Choice, Chosen};
 use crate::identity::random;
 use crate::store::{Kind, TaskStore};
+
+/// Why no other job can be chosen any more.
+const BEGUN: &str = "the job has begun already: start another host for another job";
 
 /// What it takes to begin another job.
 pub(super) struct Chooser {
@@ -95,34 +98,45 @@ impl Hosting {
             _ if self.chooser.is_fixed => return Err("this host only measures".to_owned()),
             Phase::Connecting | Phase::Lobby { .. } => {}
             Phase::Running | Phase::Paused | Phase::Finishing | Phase::Finished | Phase::Left => {
-                return Err("the job has begun already: start another host for another job".to_owned());
+                return Err(BEGUN.to_owned());
             }
         }
         let spec = self.chooser.spec(chosen).map_err(|error| format!("{error:#}"))?;
         spec.check().map_err(|error| error.to_string())?;
         let kind = Kind::of(&spec);
-        match self.chooser.open {
+        let store = match self.chooser.open {
             Some((open, is_begun)) if Some(open) == kind => {
                 if is_begun {
                     let why =
                         "the job that waits here has progress in its file: start it, or start another host";
                     return Err(why.to_owned());
                 }
+                None
             }
-            Some(_) | None => self.open_file(&spec, chosen).await?,
+            Some(_) | None => Some(self.open_file(&spec, chosen)?),
+        };
+        // The view may lag behind: all friends may be in by now.
+        if !self.peer.set_job(spec, self.chooser.wait).await {
+            return Err(BEGUN.to_owned());
         }
-        self.peer.command(Command::SetJob { spec, wait: self.chooser.wait }).await;
+        if let Some(store) = store {
+            self.save_in(store).await;
+        }
         Ok(())
     }
 
-    /// Keeps what the room computes in another file from now on.
-    async fn open_file(&mut self, spec: &JobSpec, chosen: Chosen) -> Result<(), String> {
+    /// Opens the file of a job of another kind.
+    fn open_file(&self, spec: &JobSpec, chosen: Chosen) -> Result<TaskStore, String> {
         let Chooser { secret, room_key, .. } = self.chooser;
-        let path = self.chooser.file(chosen).clone();
-        let opened = tokio::task::block_in_place(|| TaskStore::begin(&path, spec.clone(), secret, room_key));
+        let path = self.chooser.file(chosen);
+        let opened = tokio::task::block_in_place(|| TaskStore::begin(path, spec.clone(), secret, room_key));
         let opened = opened.map_err(|error| error.to_string())?;
         opened.notices.iter().for_each(|notice| self.voice.warn(notice));
-        let store = opened.store;
+        Ok(opened.store)
+    }
+
+    /// Keeps what the room computes in another file from now on.
+    async fn save_in(&mut self, store: TaskStore) {
         self.chooser.open = Some((store.said().kind(), false));
         self.chooser.task.send_replace(Some(store.path().to_owned()));
         let saver = Saver::start(store, self.peer.ledgers(), self.peer.saved_tests());
@@ -131,6 +145,5 @@ impl Hosting {
         {
             self.voice.warn(&error.to_string());
         }
-        Ok(())
     }
 }
