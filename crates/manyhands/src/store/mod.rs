@@ -447,6 +447,18 @@ fn look(path: &Path, kind: Kind) -> io::Result<OnDisk> {
     Ok(OnDisk::Present(bytes, said))
 }
 
+/// Copies the file and what is beside it to a free name, under which a host can be started on it.
+fn keep_all(place: &Place, label: &str) -> Result<PathBuf, WriteError> {
+    let kept = place.free(label);
+    for (from, to) in place.kept().into_iter().zip(kept.kept()) {
+        match fs::copy(from, to).and_then(|_| File::open(to)?.sync_all()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            outcome => outcome.map_err(|error| WriteError::new(to, error))?,
+        }
+    }
+    Ok(kept.task)
+}
+
 /// Copies the task to a free name beside it, and waits until the copy is on the disk.
 fn keep_copy(task: &Path, label: &str) -> Result<PathBuf, WriteError> {
     let kept = Place::free_name(task, label);

@@ -108,17 +108,42 @@ impl Place {
         }
     }
 
+    /// What is worth keeping of it.
+    pub(super) fn kept(&self) -> [&Path; 3] {
+        [&self.task, &self.sidecar, &self.tests]
+    }
+
+    /// The first place beside this one where nothing is, for a file of the name `mersenne.json.LABEL-1` and so on.
+    pub(super) fn free(&self, label: &str) -> Self {
+        let mut number = 1_u64;
+        loop {
+            let place = Self::beside(numbered(&self.task, label, number));
+            if place.kept().into_iter().all(is_free) {
+                return place;
+            }
+            number += 1;
+        }
+    }
+
     /// The first name beside the task's that is free: `task.json.LABEL-1` and so on.
     pub(super) fn free_name(path: &Path, label: &str) -> PathBuf {
         let mut number = 1_u64;
         loop {
-            let mut name = path.file_name().unwrap_or_default().to_owned();
-            name.push(format!(".{label}-{number}"));
-            let candidate = path.with_file_name(name);
-            if fs::symlink_metadata(&candidate).is_err() {
+            let candidate = numbered(path, label, number);
+            if is_free(&candidate) {
                 return candidate;
             }
             number += 1;
         }
     }
+}
+
+fn numbered(path: &Path, label: &str, number: u64) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{label}-{number}"));
+    path.with_file_name(name)
+}
+
+fn is_free(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err()
 }

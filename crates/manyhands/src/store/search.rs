@@ -1,7 +1,8 @@
 //! Opening the file of a search, `mersenne.json`.
 //!
 //! The file is for people: what became of each exponent is in the sidecar, and only that can be gone on from. So a file
-//! without its sidecar, or one that somebody changed, is kept under another name, and told so.
+//! without its sidecar, or one that somebody changed, is kept under another name, and told so. What is there before a search
+//! begins again is kept with its results, so that one can go on with it under its other name.
 
 #[cfg(test)]
 mod tests;
@@ -15,8 +16,27 @@ use manyhands_wire::{JobKind, JobSpec, UnitRange};
 use super::error::end;
 use super::replace::Hook;
 use super::{
-    Held, Kind, OnDisk, OpenError, Opened, Sidecar, Statement, TaskStore, keep_copy, look, new_keys,
+    Held, Kind, OnDisk, OpenError, Opened, Sidecar, Statement, TaskStore, keep_all, keep_copy, look, new_keys,
 };
+
+/// What the file says.
+enum Said {
+    /// Nothing: it is not there.
+    Nothing,
+    /// Nothing that could be read.
+    Unclear,
+    /// This.
+    Search(SearchFile),
+}
+
+impl Said {
+    fn search(&self) -> Option<&SearchFile> {
+        match self {
+            Self::Nothing | Self::Unclear => None,
+            Self::Search(search) => Some(search),
+        }
+    }
+}
 
 /// How to open the file of a search.
 pub(crate) struct SearchOptions<'a> {
@@ -51,23 +71,24 @@ impl TaskStore {
         let mut held = Held::take(path, Kind::Search, hook)?;
         let remembered = held.remembered.take();
         let keys = remembered.as_ref().map_or_else(|| new_keys(options.random), |sidecar| sidecar.keys);
-        let said = read_search(path, &held, options.restart)?;
+        let may_be_unclear = options.restart || remembered.is_some();
+        let said = read_search(path, &held, may_be_unclear)?;
         let (spec, ledger, resumed) = choose_search(path, &mut held, said, remembered, options)?;
         spec.check().map_err(|source| OpenError::Job { path: path.to_owned(), source })?;
         held.open(keys, spec, ledger, resumed)
     }
 }
 
-/// What the file says, if it is there. One that cannot be read is as good as none where the search begins again.
-fn read_search(path: &Path, held: &Held, restart: bool) -> Result<Option<SearchFile>, OpenError> {
+/// What the file says. One that cannot be read is no hindrance where the search begins again, or where the results are known.
+fn read_search(path: &Path, held: &Held, may_be_unclear: bool) -> Result<Said, OpenError> {
     let on_disk = look(&held.place.task, Kind::Search)
         .map_err(|source| OpenError::Unreadable { path: path.to_owned(), source })?;
     match on_disk {
-        OnDisk::Absent => Ok(None),
-        OnDisk::Present(_, Some(Statement::Search(said))) => Ok(Some(said)),
-        OnDisk::Present(..) if restart => Ok(None),
+        OnDisk::Absent => Ok(Said::Nothing),
+        OnDisk::Present(_, Some(Statement::Search(said))) => Ok(Said::Search(said)),
+        OnDisk::Present(..) if may_be_unclear => Ok(Said::Unclear),
         OnDisk::Present(bytes, _) => match SearchFile::parse(&bytes) {
-            Ok(said) => Ok(Some(said)),
+            Ok(said) => Ok(Said::Search(said)),
             Err(source) => Err(OpenError::NotASearch { path: path.to_owned(), source }),
         },
     }
@@ -77,11 +98,11 @@ fn read_search(path: &Path, held: &Held, restart: bool) -> Result<Option<SearchF
 fn choose_search(
     path: &Path,
     held: &mut Held,
-    said: Option<SearchFile>,
+    said: Said,
     remembered: Option<Sidecar>,
     options: SearchOptions<'_>,
 ) -> Result<(JobSpec, Ledger, bool), OpenError> {
-    let known = remembered.as_ref().and_then(search_of).or_else(|| said.clone());
+    let known = remembered.as_ref().and_then(search_of).or_else(|| said.search().cloned());
     // Who begins again and names an exponent means no other of last time.
     let is_other = options.restart && (options.from.is_some() || options.to.is_some());
     let known = known.filter(|_| !is_other);
@@ -89,10 +110,17 @@ fn choose_search(
     let to = options.to.or(known.as_ref().map(SearchFile::last)).unwrap_or(EXPONENT_MAX);
 
     if options.restart {
-        if held.place.task.exists() && said.as_ref().is_none_or(SearchFile::is_begun) {
-            let kept = keep_copy(&held.place.task, "before-restart")?;
-            let notice = format!("begins again from {from}; what was there is kept as {}", kept.display());
-            held.notices.push(notice);
+        let is_worth_keeping = match &said {
+            Said::Nothing => false,
+            Said::Unclear => true,
+            Said::Search(search) => search.is_begun(),
+        };
+        if is_worth_keeping || remembered.as_ref().is_some_and(|sidecar| sidecar.ledger.done_units() > 0) {
+            let kept = keep_all(&held.place, "before-restart")?;
+            held.notices.push(format!(
+                "begins again from {from}; what was there is kept as {} (to go on with it: --task and that name)",
+                kept.display()
+            ));
         }
         return Ok(new_search(from, to, options));
     }
@@ -102,7 +130,7 @@ fn choose_search(
         return Err(OpenError::OtherSearch { path: path.to_owned(), known, asked });
     }
     let Some(Sidecar { spec, ledger, before, after, .. }) = remembered else {
-        if said.is_some_and(|said| said.is_begun()) {
+        if said.search().is_some_and(SearchFile::is_begun) {
             let kept = keep_copy(&held.place.task, "before-restart")?;
             held.notices.push(format!(
                 "{} holds the results, and is not there: the search begins again from {from}; what {} said is kept as {}",
@@ -113,7 +141,12 @@ fn choose_search(
         }
         return Ok(new_search(from, to, options));
     };
-    if said.is_some_and(|said| ![&before, &after].contains(&&Statement::Search(said))) {
+    let is_changed = match said {
+        Said::Nothing => false,
+        Said::Unclear => true,
+        Said::Search(search) => ![&before, &after].contains(&&Statement::Search(search)),
+    };
+    if is_changed {
         let kept = keep_copy(&held.place.task, "changed")?;
         held.notices.push(format!(
             "{} was changed since the last time: that is kept as {}, and the search goes on from what was found",

@@ -165,8 +165,51 @@ fn a_file_that_somebody_changed_is_kept_and_written_again() {
     assert_eq!(on_disk(&folder), truth);
     drop(again);
     fs::write(path(&folder), "not a search").unwrap();
+    let of_garbage = open(&folder, None, None).unwrap();
+    assert!(of_garbage.resumed && of_garbage.notices[0].contains("mersenne.json.changed-2"));
+    assert_eq!(on_disk(&folder), truth);
+    drop(of_garbage);
+    fs::write(path(&folder), "not a search").unwrap();
+    fs::remove_file(folder.path().join("mersenne.json.manyhands")).unwrap();
     let refused = open(&folder, None, None).map(|_| ()).unwrap_err().to_string();
     assert!(refused.contains("not that of a search") && refused.contains("--restart"), "{refused}");
+}
+
+#[test]
+fn a_search_that_begins_again_keeps_the_results_of_the_one_before() {
+    for damage in [None, Some("garbage"), Some("")] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut first = open(&folder, Some(FROM), Some(TO)).unwrap();
+        compute(&mut first, 0..40);
+        first.ledger.credit(UnitRange::new(0, 10), PeerId([4; 32]));
+        save(&mut first);
+        first.store.save_tests(&(first.spec.id(), vec![])).unwrap();
+        let ledger = first.ledger.clone();
+        drop(first);
+        match damage {
+            Some("") => fs::remove_file(path(&folder)).unwrap(),
+            Some(garbage) => fs::write(path(&folder), garbage).unwrap(),
+            None => {}
+        }
+
+        let restarted = open_with(&folder, Some(50), Some(900), true).unwrap();
+
+        let kept = folder.path().join("mersenne.json.before-restart-1");
+        assert!(restarted.notices[0].contains("mersenne.json.before-restart-1"), "{:?}", restarted.notices);
+        assert_eq!(on_disk(&folder), SearchFile::new(50, Some(900)));
+        let mut random = random();
+        let options = SearchOptions {
+            from: None,
+            to: None,
+            proofs_from: None,
+            asked_by: "Liz",
+            restart: false,
+            random: &mut random,
+        };
+        let before = TaskStore::open_search(&kept, options).unwrap();
+        assert!(before.resumed);
+        assert_eq!(before.ledger, ledger);
+    }
 }
 
 #[test]
