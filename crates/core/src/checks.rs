@@ -22,12 +22,13 @@ use manyhands_wire::{Block, JobKind, Outcome, PeerId, UnitRange};
 use crate::table::{Set, Table};
 use crate::time::Time;
 
-/// How many results of each peer are checked for certain.
+/// How many results of each peer are checked for certain; of a search, where what is looked at are single tests, one less.
 const FIRST: u32 = 2;
+const FIRST_SEARCH: u32 = 1;
 /// Of how many later results one is checked.
 pub(crate) const ONE_IN: u64 = 16;
 /// The same of tests in a search, where primes, factors and proven residues are all looked at anyway.
-pub(crate) const ONE_IN_SEARCH: u64 = 32;
+pub(crate) const ONE_IN_SEARCH: u64 = 64;
 /// Of how many proven results each peer computes one anew, beside all proofs that are verified.
 pub(crate) const ONE_IN_PROVEN: u64 = 256;
 /// How many peers get a result at once, about, where a node does not see them all.
@@ -117,7 +118,11 @@ impl Checks {
         let is_counted = self.seen.len() < SEEN_MAX || self.seen.contains_key(&record.signer);
         let seen = if is_counted { self.seen.entry(record.signer).or_default() } else { &mut (FIRST + 1) };
         *seen = seen.saturating_add(1);
-        match chance.filter(|_| *seen > FIRST) {
+        let first = match record.outcome {
+            Outcome::Sum(_) | Outcome::Delay(_) => FIRST,
+            Outcome::Mersenne(_) => FIRST_SEARCH,
+        };
+        match chance.filter(|_| *seen > first) {
             Some((one_in, chance)) => {
                 let receivers = if sees_all { able.len() } else { able.len().max(RECEIVERS) };
                 chance.is_multiple_of(one_in * receivers as u64)

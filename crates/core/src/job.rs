@@ -20,7 +20,7 @@ use crate::table::Set;
 use crate::time::Time;
 use crate::work::{UNSPARED, Work, cost_in};
 
-/// How long a complete ledger waits for the checks of its last results to be told, and to be made.
+/// How long a complete ledger waits for all others to be complete and the checks of its last results to be told, and to be made.
 const SETTLE: Duration = Duration::from_millis(250);
 const SETTLE_MAX: Duration = Duration::from_secs(30);
 /// How long a result may have taken at the most, for one as fast as its computer says: slices are far shorter.
@@ -177,9 +177,14 @@ impl Job {
         if !self.is_checkable() || is_alone {
             return true;
         }
+        // All who are at work are told at once that there is nothing left, and wait to hear the same of the others.
+        self.sharing.news |= self.complete.is_none();
         let since = *self.complete.get_or_insert(now);
-        let theirs = self.sharing.theirs.values().any(|theirs| theirs.status.checks_left > 0);
-        let settled = now.since(since) >= SETTLE && self.checks.left() == 0 && !theirs;
+        let units = self.replica.ledger.units();
+        let theirs = || self.sharing.theirs.values().map(|theirs| &theirs.status);
+        let is_checked = self.checks.left() == 0 && theirs().all(|status| status.checks_left == 0);
+        let is_agreed = theirs().all(|status| status.done_units == units || status.threads == 0);
+        let settled = is_checked && (is_agreed || now.since(since) >= SETTLE);
         settled || now.since(since) >= SETTLE_MAX
     }
 

@@ -23,6 +23,8 @@ use crate::time::Time;
 
 /// Up to which exponent every node tests for itself what it is told: a tenth of a second for a slow machine (a guess).
 const CONFIRM_ALL_MAX: u32 = 1 << 15;
+/// How long such a test waits for a moment in which the node has nothing else to do.
+const CONFIRM_AFTER: Duration = Duration::from_secs(10);
 /// How many primes are known at most. Of the exponents that can be searched 37 give one; what is false is soon thrown out.
 const PRIMES_MAX: usize = 128;
 /// How many peers may tell of one prime, or of a test of it, and count.
@@ -184,12 +186,14 @@ impl Primes {
         }
     }
 
-    /// The primes that this node is to test now; `able` are the peers that could, and `seconds` is how long a unit takes here.
+    /// The primes that this node is to test now; `able` are the peers that could, `is_idle` tells whether it has nothing else to
+    /// do, and `seconds` is how long a unit takes here.
     pub(crate) fn due(
         &mut self,
         now: Time,
         me: PeerId,
         able: &[PeerId],
+        is_idle: bool,
         ledger: &Ledger,
         seconds: impl Fn(UnitRange) -> f64,
     ) -> Vec<u32> {
@@ -207,7 +211,9 @@ impl Primes {
             let span = Duration::from_secs_f64(seconds(UnitRange::new(unit, unit + 1)).min(1e6));
             let is_turn = now.since(prime.heard) >= (PATIENCE + 2 * span) * rank.min(1000) as u32;
             let is_settled = prime.confirmed.iter().any(|peer| Some(*peer) != finder);
-            if is_small || !prime.refuted.is_empty() || (is_turn && !is_settled) {
+            let is_small_turn = is_small && (is_idle || now.since(prime.heard) >= CONFIRM_AFTER);
+            let is_turn = is_turn && !is_small;
+            if is_small_turn || !prime.refuted.is_empty() || (is_turn && !is_settled) {
                 prime.mine = Mine::Queued;
                 due.push(*exponent);
             }

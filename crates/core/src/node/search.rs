@@ -159,9 +159,10 @@ impl Node {
         let able: Vec<PeerId> = job.sharing.workers().collect();
         if can_test {
             let (work, kind) = (&job.work, &job.signed.spec.kind);
+            let is_idle = work.is_idle() && work.mine.is_empty();
             let needs =
                 |unit: UnitRange| seconds(kind.cost(unit).saturating_mul(unspared(kind)), work.capacity(now));
-            for exponent in job.primes.due(now, me, &able, &job.replica.ledger, needs) {
+            for exponent in job.primes.due(now, me, &able, is_idle, &job.replica.ledger, needs) {
                 job.work.confirm(exponent, salt(me));
             }
         }

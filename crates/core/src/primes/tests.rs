@@ -22,8 +22,8 @@ fn a_small_prime_is_tested_by_everybody_and_a_large_one_by_lot() {
     }
     let others: Vec<PeerId> = (10..30).map(|id| PeerId([id; 32])).collect();
 
-    let first = primes.due(Time::ZERO, ME, &others, &ledger, |_| 1.0);
-    let later = primes.due(Time::ZERO + Duration::from_secs(3600), ME, &others, &ledger, |_| 1.0);
+    let first = primes.due(Time::ZERO, ME, &others, true, &ledger, |_| 1.0);
+    let later = primes.due(Time::ZERO + Duration::from_secs(3600), ME, &others, true, &ledger, |_| 1.0);
 
     assert_eq!((first, later), (vec![31], vec![86_243]));
 }
@@ -35,7 +35,7 @@ fn a_prime_that_another_confirmed_is_left_alone() {
 
     primes.on_checked(OTHER, 86_243, true);
 
-    assert!(primes.due(Time::ZERO + Duration::from_secs(3600), ME, &[], &ledger, |_| 1.0).is_empty());
+    assert!(primes.due(Time::ZERO + Duration::from_secs(3600), ME, &[], true, &ledger, |_| 1.0).is_empty());
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn two_strangers_cannot_talk_a_node_that_can_test_out_of_a_prime() {
     }
 
     let by_the_able = primes.believe_others(true, |_| false, &ledger);
-    let due = primes.due(Time::ZERO, ME, &[OTHER], &ledger, |_| 1.0);
+    let due = primes.due(Time::ZERO, ME, &[OTHER], true, &ledger, |_| 1.0);
     let by_the_unable = primes.believe_others(false, |_| false, &ledger);
     primes.on_tested(Time::ZERO, 86_243, Some(true));
 

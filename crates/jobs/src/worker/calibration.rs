@@ -15,7 +15,7 @@ use crate::transform::EXPONENT_MAX;
 /// How much time to measure, in microseconds. A guess: long against a coarse clock, short for who waits.
 const MEASURE_US: u64 = 50_000;
 /// The same for squarings: they are steadier.
-const MEASURE_SQUARINGS_US: u64 = 30_000;
+const MEASURE_SQUARINGS_US: u64 = 15_000;
 /// From when on a run counts, in microseconds.
 const WARM_US: u64 = 4_000;
 /// After how many runs to be content with what there is, against clocks that stand still.
