@@ -42,6 +42,7 @@ fn the_five_primes_between_10000_and_50000_are_found() {
     }
 }
 
+// The residues' source is the reference: it is a page of the school's arithmetic, and anybody can read whether it is right.
 #[test]
 fn residues_are_those_of_plain_arithmetic() {
     for exponent in (3..2000).filter(|exponent| is_prime(*exponent)) {
