@@ -62,9 +62,9 @@ pub(crate) async fn run(args: HostArgs) -> Outcome {
     let room = RoomKey::new(&identity::public_key(&job.secret), job.room_key);
     // A job that is made up to be measured leaves nothing behind.
     let beside = match (&job.store, args.delay) {
-        (Some(store), _) => Some(files_beside(store.path())),
+        (Some(store), _) => Some(files_beside(store.path(), &room)),
         (None, Some(_)) => None,
-        (None, None) => Some(files_beside(&args.file())),
+        (None, None) => Some(files_of(&room)),
     };
     let files = files::open(&args.files, beside, |text| voice.warn(text), &mut signals).await?;
     let server = Server::new(ServedRooms::Only([room.room_id()].into()));
@@ -149,11 +149,22 @@ fn start_peer(
     Ok((peer, saver, files))
 }
 
-/// The folder of the room's files: beside the task, as it is the task's room.
-fn files_beside(task: &Path) -> PathBuf {
+/// The folder of the room's files: beside the task, as it is the task's room. If the task was chosen when the room was there
+/// already, it is that of the room.
+fn files_beside(task: &Path, room: &RoomKey) -> PathBuf {
+    let of_room = task.with_file_name(files_of(room));
+    if of_room.is_dir() {
+        return of_room;
+    }
     let mut name = task.file_name().unwrap_or_default().to_owned();
     name.push(".manyhands-files");
     task.with_file_name(name)
+}
+
+/// The folder of the files of a room whose job is still to be chosen: each has its own, as its friends are others.
+fn files_of(room: &RoomKey) -> PathBuf {
+    let id: String = room.room_id().0[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("room-{id}.manyhands-files").into()
 }
 
 /// Starts the job when the person presses Enter. The thread ends with the program.

@@ -245,6 +245,38 @@ fn the_job_can_be_chosen_while_the_host_waits() {
 }
 
 #[test]
+fn a_room_whose_job_is_chosen_keeps_its_own_files_and_no_other_rooms() {
+    let folder = Folder::new();
+    let choose = ["host", "--job", "choose", "--bind", "127.0.0.1", "--port", "0", "--json", "--no-work"];
+    let keep = |host: &mut Program, name: &str| {
+        let (port, _) = host.listening();
+        fs::write(folder.path(name), name).unwrap();
+        ok(&folder, &["put", name, "--to", &format!("http://127.0.0.1:{port}")]);
+        port
+    };
+    let stop = |host: Program| {
+        host.interrupt();
+        assert_eq!(done(host).code, 130);
+    };
+    let mut first = folder.start(&choose);
+    keep(&mut first, "first.txt");
+    stop(first);
+
+    let mut second = folder.start(&choose);
+    let port = keep(&mut second, "second.txt");
+    let of_second = ok(&folder, &["ls", "--from", &format!("http://127.0.0.1:{port}")]);
+    let chosen = post_json(port, "/api/job", r#"{"job":"mersenne","from":2,"to":700}"#);
+    stop(second);
+    let mut again = search(&folder, &["--no-work"]);
+    let (port, _) = again.listening();
+    let of_again = ok(&folder, &["ls", "--from", &format!("http://127.0.0.1:{port}")]);
+
+    assert!(chosen.starts_with("HTTP/1.1 202"), "{chosen}");
+    assert!(of_second.contains("second.txt") && !of_second.contains("first.txt"), "{of_second}");
+    assert!(of_again.contains("second.txt") && !of_again.contains("first.txt"), "{of_again}");
+}
+
+#[test]
 fn another_job_can_be_chosen_in_the_lobby_and_none_once_it_has_begun() {
     let folder = Folder::new();
     let mut host = folder.host(1000, &["--wait", "1"]);

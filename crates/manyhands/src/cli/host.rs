@@ -130,7 +130,8 @@ impl HostArgs {
         named.cloned().unwrap_or_else(|| match self.job {
             JobChoice::Sum => TASK_FILE.into(),
             JobChoice::Mersenne => SEARCH_FILE.into(),
-            JobChoice::Choose => "room".into(),
+            // None is open before it is chosen.
+            JobChoice::Choose => TASK_FILE.into(),
         })
     }
 

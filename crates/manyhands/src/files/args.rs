@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Args, Serialize, Deserialize)]
 #[command(next_help_heading = "Files")]
 pub(crate) struct FilesArgs {
-    /// The folder that keeps the room's files [default: TASK.manyhands-files beside a host's task file; of a friend,
-    /// files/ROOM-N in the folder of its identity; of a network, beside what is known of it, and gone with it]
+    /// The folder that keeps the room's files [default: TASK.manyhands-files beside a host's task file, or
+    /// room-ID.manyhands-files where the job is chosen later; of a friend, files/ROOM-N in the folder of its identity; of a network, beside what is known of it, and gone with it]
     #[arg(long = "files", value_name = "DIR", env = "MANYHANDS_FILES")]
     pub(crate) folder: Option<PathBuf>,
     /// Keep no files, and fetch none
