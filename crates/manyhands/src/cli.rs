@@ -230,8 +230,9 @@ Examples:
   manyhands primes --results - | head            the same on the standard output
 
 A prime is claimed until a second machine has come to the same by a run of its own; then it is confirmed. Speed is told in
-Gbit²/s: a test of the exponent p squares a number of p bits about p times, which counts as p × p squared bits, and
-somewhat more for short numbers, whose squares cost more for each bit. A share of the credit is a share of these.")]
+Gbit²/s: a test of the exponent p squares a number of p bits about p times, which is p × p squared bits. They are given by the
+average to all exponents of a size, tested or not, so that a small factor pays as much as a test. A share of the credit is a
+share of these.")]
 pub(crate) struct PrimesArgs {
     /// The address of any node of the search; an invite link will do
     #[arg(default_value = "http://127.0.0.1:8080", env = "MANYHANDS_URL")]

@@ -2,18 +2,20 @@
 
 use manyhands_core::View;
 use manyhands_core::view::{Phase, PrimeView, SearchView};
-use manyhands_wire::mersenne::EXPONENT_MAX;
+use manyhands_wire::mersenne::{EXPONENT_MAX, SQUARED_BITS_PER_COST};
 use manyhands_wire::{JobKind, JobSpec, UnitRange};
 
-/// How many squared bits a unit of a search's cost stands for: see [`JobKind::cost`].
-const SQUARED_BITS: f64 = 65_536.0;
+/// How few exponents of a search say nothing any more about when it ends: cost is given by the average to all exponents of a
+/// size, of which most cost nothing and few all of it. A guess.
+const UNITS_TO_FORESEE: u64 = 100;
 
 /// What a job's speed is told in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Measure {
     /// Counting numbers, so many to a unit.
     Numbers(u64),
-    /// Squared bits: a test of the exponent p squares p bits about p times.
+    /// Squared bits: a test of the exponent p squares p bits about p times. They are given by the average to all exponents of a
+    /// size, whether tested or not.
     SquaredBits,
     /// Units, of which nothing more is known.
     Units,
@@ -49,8 +51,9 @@ impl Measure {
 
 /// `1.23 Gbit²`, of a search's cost.
 fn squared_bits(cost: f64) -> String {
-    let bits = cost * SQUARED_BITS;
+    let bits = cost * SQUARED_BITS_PER_COST as f64;
     match bits {
+        bits if bits >= 999.5e12 => format!("{} Pbit²", rough(bits / 1e15)),
         bits if bits >= 999.5e9 => format!("{} Tbit²", rough(bits / 1e12)),
         bits if bits >= 999.5e6 => format!("{} Gbit²", rough(bits / 1e9)),
         bits => format!("{} Mbit²", rough(bits / 1e6)),
@@ -185,14 +188,22 @@ pub(crate) fn line(view: &View, unit_size: Option<u64>) -> String {
             };
             let speed = Measure::of(view, unit_size).speed(view.room.speed);
             let mut line = format!("{}, {machines}, {speed}", done(view));
-            // A search without an end is never near it.
-            let has_end = view.search.as_ref().is_none_or(|search| !is_open_ended(search));
-            if let Some(left) = view.room.left_s.filter(|_| has_end) {
+            if let Some(left) = left_s(view) {
                 line.push_str(&format!(", {} left", span(left)));
             }
             line
         }
     }
+}
+
+/// How long the job still takes, in seconds, where that can be foreseen: not of a search without an end, nor of its last few
+/// exponents.
+pub(crate) fn left_s(view: &View) -> Option<f64> {
+    let is_unforeseen = |search: &SearchView| {
+        let units_left = view.job.as_ref().map_or(0, |job| job.units.saturating_sub(job.done_units));
+        is_open_ended(search) || units_left < UNITS_TO_FORESEE
+    };
+    view.room.left_s.filter(|_| !view.search.as_ref().is_some_and(is_unforeseen))
 }
 
 /// Whether this is a host whose job is still to be chosen.
@@ -274,11 +285,15 @@ mod tests {
 
         assert_eq!(
             line(&view, None),
-            "49.9 %, every exponent up to 1,279, 1 prime, 1 machine, 655 Mbit²/s, 12 s left"
+            "49.9 %, every exponent up to 1,279, 1 prime, 1 machine, 30.0 Mbit²/s, 12 s left"
         );
+        view.job.as_mut().unwrap().done_units = 19_950;
+        assert_eq!(left_s(&view), None, "of the last few nobody knows which are tested");
+        view.job.as_mut().unwrap().done_units = 10_000;
         view.search.as_mut().unwrap().to = EXPONENT_MAX;
-        assert_eq!(line(&view, None), "every exponent up to 1,279, 1 prime, 1 machine, 655 Mbit²/s");
-        assert_eq!(Measure::SquaredBits.work(1 << 30), "70.4 Tbit²");
+        assert_eq!(line(&view, None), "every exponent up to 1,279, 1 prime, 1 machine, 30.0 Mbit²/s");
+        assert_eq!(Measure::SquaredBits.work(1 << 30), "3.22 Tbit²");
+        assert_eq!(Measure::SquaredBits.work(1 << 40), "3.30 Pbit²");
         assert_eq!(mersenne(9941), "2^9941 - 1 (2,993 digits)");
         assert_eq!(mersenne(2), "2^2 - 1 (1 digit)");
     }

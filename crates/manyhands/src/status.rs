@@ -97,8 +97,7 @@ fn render(status: &Status) -> String {
         speed.push_str(&format!(", {speedup:.2} times the fastest alone"));
     }
     lines.push(format!("speed       {speed}"));
-    let has_end = view.search.as_ref().is_none_or(|search| !numbers::is_open_ended(search));
-    if let Some(left) = room.left_s.filter(|_| has_end) {
+    if let Some(left) = numbers::left_s(view) {
         lines.push(format!("time left   {}", numbers::span(left)));
     }
     lines.push(format!(

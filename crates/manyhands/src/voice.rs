@@ -236,7 +236,7 @@ fn progress(view: &View) -> Value {
         "total": job.and_then(|job| job.done_total.clone()),
         "machines": numbers::machines(view),
         "units_per_s": view.room.speed,
-        "left_s": view.room.left_s,
+        "left_s": numbers::left_s(view),
     });
     // The phase brings its own fields: `"phase": "lobby", "wanted": 9, "present": 3`.
     if let (Some(fields), Ok(Value::Object(phase))) =

@@ -3,6 +3,8 @@
 //! Totals come from the core as decimal strings of up to 36 digits and are never turned into floating point. Only speeds
 //! and times are rounded, and say so by their form.
 
+use manyhands_wire::mersenne::SQUARED_BITS_PER_COST;
+
 /// The digits of a number in groups of three: `5000000050000000` becomes `5,000,000,050,000,000`.
 pub(crate) fn grouped(digits: &str) -> String {
     let mut text = String::with_capacity(digits.len() * 4 / 3 + 1);
@@ -66,9 +68,9 @@ pub(crate) fn rounded(number: f64) -> String {
 }
 
 /// Work of a search for primes, by its cost: `655 Mbit²`. Testing the exponent p squares p bits p times, so it is p² squared
-/// bits; a unit of cost stands for 2^16 of them.
+/// bits, which are given by the average to all exponents of a size, tested or not.
 pub(crate) fn squared_bits(cost: f64) -> String {
-    let bits = cost * 65536.0;
+    let bits = cost * SQUARED_BITS_PER_COST as f64;
     let (size, name) = match bits {
         bits if bits >= 1e15 => (1e15, " Pbit²"),
         bits if bits >= 1e12 => (1e12, " Tbit²"),
@@ -198,9 +200,9 @@ mod tests {
 
     #[test]
     fn work_of_a_search_is_told_in_squared_bits() {
-        assert_eq!(squared_bits(10_000.0), "655 Mbit²");
-        assert_eq!(squared_bits(1_000_000.0), "65.5 Gbit²");
-        assert_eq!(squared_bits(3e9), "197 Tbit²");
+        assert_eq!(squared_bits(10_000.0), "30 Mbit²");
+        assert_eq!(squared_bits(1_000_000.0), "3 Gbit²");
+        assert_eq!(squared_bits(3e9), "9 Tbit²");
         assert_eq!(squared_bits(0.0), "0 Mbit²");
     }
 

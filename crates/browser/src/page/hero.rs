@@ -15,6 +15,8 @@ use super::room_info::{RoomInfo, start_job};
 use super::search::{self, Found};
 use super::state::{Room, Scene};
 
+/// How few exponents of a search say nothing any more about when it ends. A guess.
+const UNITS_TO_FORESEE: u64 = 100;
 /// How many seats are drawn at most.
 const SEATS_MAX: u16 = 40;
 
@@ -290,8 +292,11 @@ impl Progress {
         match scene.view.phase {
             Phase::Running | Phase::Paused | Phase::Finishing => {
                 self.speed.say_if(Some(&[&scene.amount(room.speed), " a second"].concat()));
-                self.left
-                    .say_if(room.left_s.map(|left_s| ["about ", &span(left_s), " left"].concat()).as_deref());
+                // Of the last exponents of a search nobody knows which are tested to the end.
+                let is_clear = scene.view.search.is_none()
+                    || job.units.saturating_sub(job.done_units) >= UNITS_TO_FORESEE;
+                let left_s = room.left_s.filter(|_| is_clear);
+                self.left.say_if(left_s.map(|left_s| ["about ", &span(left_s), " left"].concat()).as_deref());
             }
             Phase::Finished => {
                 self.speed.say_if(None);

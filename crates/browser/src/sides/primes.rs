@@ -30,8 +30,8 @@ const PRIMES: [(&str, &str); 6] = [
 const CREDIT: [(&str, &str); 3] = [("Work", "num work"), ("Share", "num share"), ("Speed", "num speed")];
 /// What the unit of work is.
 const UNIT: &str = "Testing an exponent p means to square a number of p bits about p times: that is p² squared bits of work. One \
-    Gbit² is a billion of them. Each exponent counts as if every one were tested, so finding a small factor pays as much as a \
-    long test.";
+    Gbit² is a billion of them. Work is given by the average to all exponents of a size, tested or not, so finding a small \
+    factor pays as much as a long test.";
 /// The facts: id and name.
 const FACTS: [(&str, &str); 6] = [
     ("frontier", "Every exponent is finished up to"),
@@ -176,13 +176,13 @@ impl Primes {
         if self.number.is_new("data-value", &largest.exponent.to_string()) {
             self.number.markup(&markup(largest.exponent));
         }
+        let when = |heard_ms| [", ", &ago(heard_ms)].concat();
         let way = match way(view, largest) {
             way if way.is_empty() || way == HERE => String::new(),
             way => [", ", &way].concat(),
         };
-        self.about.say(
-            &[": ", &about(largest), ", ", &largest.heard_ms.map_or_else(String::new, ago), &way].concat(),
-        );
+        self.about
+            .say(&[": ", &about(largest), &largest.heard_ms.map_or_else(String::new, when), &way].concat());
     }
 
     fn draw_tests(&self, view: &View, search: &SearchView) {
