@@ -6,7 +6,7 @@
 //!
 //! It is a true statement at every moment: the exponents from `from` to `every_exponent_up_to` are finished, without a gap,
 //! and the primes among them are all listed. Primes found ahead of that are listed as well, and the counts are of all that
-//! is finished. `to` is `null` for a search that goes on upwards. What became of each exponent is kept elsewhere.
+//! is finished. Of more than [`PRIMES_MAX`] the smallest are listed: so many there are not, unless somebody lies. `to` is `null` for a search that goes on upwards. What became of each exponent is kept elsewhere.
 
 use std::fmt;
 
@@ -19,6 +19,10 @@ use crate::ledger::Ledger;
 
 /// The longest file that is read, in bytes: all primes that can be found take some hundred.
 pub const SEARCH_BYTES_MAX: usize = 64 * 1024;
+
+/// How many primes are listed at most, the smallest: far more than the 37 that are known among all exponents that can be searched
+/// (OEIS A000043), and few enough that what is written can be read.
+pub const PRIMES_MAX: usize = 128;
 
 const EXAMPLE: &str =
     r#"{ "from": 2, "to": 20000, "every_exponent_up_to": 1, "primes": [], "tested": 0, "factored": 0 }"#;
@@ -33,7 +37,7 @@ pub struct SearchFile {
     pub to: Option<u32>,
     /// Every exponent up to this one is finished; `from - 1` at first.
     pub every_exponent_up_to: u32,
-    /// The exponents that were found to give primes, in order.
+    /// The exponents that were found to give primes, in order; at most [`PRIMES_MAX`] of them.
     pub primes: Vec<u32>,
     /// How many prime exponents are finished by a test.
     pub tested: u64,
@@ -81,7 +85,8 @@ impl SearchFile {
         file.every_exponent_up_to = file.every_exponent_up_to.saturating_add(finished);
         for finding in ledger.findings(ledger.range()) {
             match finding.verdict {
-                Verdict::Prime => file.primes.push(finding.exponent),
+                Verdict::Prime if file.primes.len() < PRIMES_MAX => file.primes.push(finding.exponent),
+                Verdict::Prime => {}
                 Verdict::Composite { .. } => {}
                 Verdict::Factor(_) => {
                     file.factored += 1;
@@ -141,7 +146,7 @@ impl fmt::Display for SearchFile {
 
 #[cfg(test)]
 mod tests {
-    use manyhands_wire::mersenne::Finding;
+    use manyhands_wire::mersenne::{Finding, LEVEL_MAX, is_prime};
     use manyhands_wire::{Outcome, UnitRange};
 
     use super::*;
@@ -180,6 +185,26 @@ mod tests {
         let file = SearchFile::of(&spec, &Ledger::new(spec.units())).unwrap();
 
         assert_eq!((file.to, file.every_exponent_up_to, file.is_begun()), (None, 1, false));
+        assert_eq!(SearchFile::parse(file.render().as_bytes()), Ok(file));
+    }
+
+    #[test]
+    fn a_file_with_ever_so_many_false_primes_can_still_be_read() {
+        let spec = search(EXPONENT_MAX - 20_000, EXPONENT_MAX);
+        let mut ledger = Ledger::new(spec.units());
+        let from = EXPONENT_MAX - 20_000;
+        for block in UnitRange::new(0, spec.units()).blocks_up_to(LEVEL_MAX) {
+            let exponents = block.range().start..block.range().end;
+            let primes = exponents.map(|unit| from + unit as u32).filter(|exponent| is_prime(*exponent));
+            let findings = primes.map(|exponent| Finding { exponent, verdict: Verdict::Prime }).collect();
+            ledger.insert(block, Outcome::Mersenne(findings)).unwrap();
+        }
+
+        let file = SearchFile::of(&spec, &ledger).unwrap();
+
+        assert!(file.tested > 1000, "{file}");
+        assert_eq!(file.primes.len(), PRIMES_MAX);
+        assert!(file.primes.is_sorted() && file.primes[0] < from + 100, "{file}");
         assert_eq!(SearchFile::parse(file.render().as_bytes()), Ok(file));
     }
 

@@ -41,6 +41,10 @@ use sidecar::{Keys, Sidecar, SidecarError};
 use statement::STATEMENT_BYTES_MAX;
 use verify::Verdict;
 
+/// How many files of somebody else's a host keeps aside while it runs: a program that writes again and again must not fill the
+/// disk.
+const SET_ASIDE_MAX: u32 = 32;
+
 /// How to open a file.
 pub(crate) struct OpenOptions<'a> {
     /// How many numbers make a unit of a new job; none for the default.
@@ -90,6 +94,8 @@ pub(crate) struct TaskStore {
     attempted: Option<Statement>,
     /// What is in the sidecar: the hash of the job and ledger, and what it says of the file.
     saved: Option<(blake3::Hash, Statement, Statement)>,
+    /// How many files of somebody else's were kept aside.
+    set_aside: u32,
     hook: Hook,
     _lock: Option<File>,
 }
@@ -242,12 +248,18 @@ impl TaskStore {
     }
 
     /// Keeps what somebody else wrote into the file, and says so.
-    fn set_aside(&self, on_disk: &OnDisk) -> Result<String, WriteError> {
-        let task = self.place.task.display();
+    fn set_aside(&mut self, on_disk: &OnDisk) -> Result<String, WriteError> {
+        let task = self.place.task.clone();
+        let task = task.display();
         match on_disk {
             OnDisk::Absent => Ok(format!("{task} was removed while this host runs: it is written again")),
+            OnDisk::Present(..) if self.set_aside >= SET_ASIDE_MAX => Ok(format!(
+                "{task} was changed by somebody else once more: {SET_ASIDE_MAX} of their files are kept already, so this one \
+                 is not, and the host's is written again"
+            )),
             OnDisk::Present(..) => {
                 let kept = keep_copy(&self.place.task, "changed")?;
+                self.set_aside += 1;
                 Ok(format!(
                     "{task} was changed by somebody else while this host runs: their file is kept as {}, and the \
                      host's is written again (to change the task, stop the host first)",
@@ -295,7 +307,8 @@ impl Held {
     fn open(self, keys: Keys, spec: JobSpec, ledger: Ledger, resumed: bool) -> Result<Opened, OpenError> {
         let Self { place, lock, hook, mut notices, tests, .. } = self;
         let said = Statement::of(&spec, &ledger).unwrap_or(Statement::Task(TaskFile::new(0)));
-        let mut store = TaskStore { place, keys, said, attempted: None, saved: None, hook, _lock: lock };
+        let mut store =
+            TaskStore { place, keys, said, attempted: None, saved: None, set_aside: 0, hook, _lock: lock };
         let saved = store.save_at(Moment::Opening, &spec, &ledger)?;
         notices.extend(saved.notices);
         let Keys { identity: secret, room: room_key } = keys;

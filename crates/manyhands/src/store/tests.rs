@@ -194,6 +194,15 @@ fn somebody_elses_change_while_running_is_kept_aside() {
 
     assert!(saved.notices[0].contains("was removed"), "{:?}", saved.notices);
     assert_eq!(on_disk(&folder), truth(1000));
+    for _ in 2..SET_ASIDE_MAX {
+        fs::write(task(&folder), "again").unwrap();
+        save(&mut opened).unwrap();
+    }
+    fs::write(task(&folder), "once more").unwrap();
+    let saved = save(&mut opened).unwrap();
+    assert!(saved.notices[0].contains("is not, and the host's is written again"), "{:?}", saved.notices);
+    assert_eq!(on_disk(&folder), truth(1000));
+    assert!(!folder.path().join(format!("task.json.changed-{}", SET_ASIDE_MAX + 1)).exists());
 }
 
 #[test]
