@@ -23,7 +23,7 @@ impl Field {
     /// The arithmetic modulo 2^`exponent` - 1 by transforms of this length on this path; `None` if the exponent is
     /// not in `2..=`[`EXPONENT_MAX`] or the processor does not have the path.
     ///
-    /// The length may be shorter than [`lengths`] has it; then there will be errors of round-off. Digits of more than
+    /// The length may be shorter than [`lengths`](super::lengths) has it; then there will be errors of round-off. Digits of more than
     /// 30 bits are too much even for that: `None`.
     pub fn new(exponent: u32, length: Length, path: Path) -> Option<Self> {
         if !(2..=EXPONENT_MAX).contains(&exponent) || exponent > length.0 * DIGIT_BITS_MAX {
