@@ -243,6 +243,9 @@ pub(crate) struct PrimesArgs {
     /// Write what became of every finished prime exponent into this file, as JSON lines; - for the standard output
     #[arg(long, value_name = "FILE", conflicts_with = "json")]
     pub(crate) results: Option<PathBuf>,
+    /// Overwrite the file for the results if it is there
+    #[arg(short, long, requires = "results")]
+    pub(crate) force: bool,
 }
 
 /// Where to listen.

@@ -12,16 +12,20 @@ impl Signals {
     pub(crate) fn new() -> std::io::Result<Self> {
         // Whoever presses Ctrl-C more often than this within one turn of a loop means the same thing.
         let (sender, receiver) = mpsc::channel(4);
+        // Registered here and not in the task, which may begin later than the first request comes.
         #[cfg(unix)]
         {
-            let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-            let sender = sender.clone();
-            tokio::spawn(async move {
-                while terminate.recv().await.is_some() {
-                    let _ = sender.try_send(());
-                }
-            });
+            use tokio::signal::unix::{SignalKind, signal};
+            for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
+                let (mut requests, sender) = (signal(kind)?, sender.clone());
+                tokio::spawn(async move {
+                    while requests.recv().await.is_some() {
+                        let _ = sender.try_send(());
+                    }
+                });
+            }
         }
+        #[cfg(not(unix))]
         tokio::spawn(async move {
             while tokio::signal::ctrl_c().await.is_ok() {
                 let _ = sender.try_send(());

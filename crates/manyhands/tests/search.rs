@@ -5,6 +5,8 @@
 mod program;
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -62,12 +64,17 @@ fn a_search_finds_the_primes_and_leaves_them_in_its_file() {
     let status = ok(&folder, &["status", &url]);
     ok(&folder, &["primes", &url, "--results", "results.jsonl"]);
     let lines = ok(&folder, &["primes", &url, "--results", "-"]);
+    let there = done(folder.start(&["primes", &url, "--results", "results.jsonl"]));
+    ok(&folder, &["primes", &url, "--results", "results.jsonl", "--force"]);
     host.interrupt();
 
     assert_eq!(finished["exponents"], serde_json::json!(PRIMES));
     assert_eq!(exponents(&json), PRIMES);
     assert_eq!(json[16]["digits"], 687);
     assert!(table.contains("2,281     687") && table.contains("nobody yet"), "{table}");
+    assert!(table.contains("bit²  100.0 %  ") && table.contains("Credit is counted in"), "{table}");
+    assert_eq!(there.code, 8, "{}", there.err);
+    assert!(there.err.contains("results.jsonl is there already: --force"), "{}", there.err);
     assert!(status.contains("largest     2^2281 - 1 (687 digits), found by"), "{status}");
     assert_eq!(fs::read_to_string(folder.path("results.jsonl")).unwrap(), lines);
     assert_eq!(lines.lines().count(), 367, "there are as many primes up to 2500");
@@ -331,6 +338,48 @@ fn a_choice_at_the_moment_of_the_start_is_taken_or_refused_and_nothing_is_lost()
             assert_eq!(task["current_total"], 12_502_500);
         }
     }
+}
+
+#[test]
+fn results_that_break_off_or_are_broken_off_leave_nothing_behind() {
+    let folder = Folder::new();
+    let node = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", node.local_addr().unwrap());
+    let save = ["primes", &url, "--results", "results.jsonl"];
+    // Promises more than it sends, and holds the line or hangs up.
+    let answer = || {
+        let (mut stream, _) = node.accept().unwrap();
+        let begun =
+            "HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson\r\ncontent-length: 999\r\n\r\n{}\n";
+        let mut request = [0; 4096];
+        assert!(stream.read(&mut request).unwrap() > 0);
+        stream.write_all(begun.as_bytes()).unwrap();
+        stream
+    };
+
+    let first = folder.start(&save);
+    drop(answer());
+    let first = done(first);
+    let second = folder.start(&save);
+    let held = answer();
+    let is_begun = || fs::read_dir(folder.path("")).unwrap().any(|entry| is_partial(&entry.unwrap()));
+    let begun = Instant::now();
+    while !is_begun() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "nothing is written");
+        sleep(Duration::from_millis(5));
+    }
+    second.interrupt();
+    let second = done(second);
+    drop(held);
+
+    assert_eq!(first.code, 3, "{}", first.err);
+    assert!(first.err.contains("the results broke off"), "{}", first.err);
+    assert_eq!(second.code, 130, "{}", second.err);
+    assert!(!is_begun() && !folder.path("results.jsonl").exists());
+}
+
+fn is_partial(entry: &fs::DirEntry) -> bool {
+    entry.file_name().to_string_lossy().ends_with(".part")
 }
 
 #[test]

@@ -119,14 +119,8 @@ fn fetch(target: &Target, file: &Listed, args: &GetArgs) -> Result<Fetched, Fail
 }
 
 fn fetch_into(target: &Target, file: &Listed, path: &Path, args: &GetArgs) -> Outcome {
-    // Links that lead nowhere are there as well.
-    if !args.force && fs::symlink_metadata(path).is_ok() {
-        let message =
-            format!("{} is there already: --force overwrites it, -o says another name", path.display());
-        return Err(Failure::new(Reason::File, message));
-    }
+    let place = place(path, args.force, "-o says another name")?;
     let mut progress = Progress::new(&file.name, Some(file.size), args.json);
-    let place = if args.force { overwritten(path)? } else { Place::New(path.to_owned()) };
     let place = match place {
         Place::New(place) => place,
         Place::Written(mut device) => return receive(target, file, &mut device, &mut progress),
@@ -137,8 +131,21 @@ fn fetch_into(target: &Target, file: &Listed, path: &Path, args: &GetArgs) -> Ou
     partial.finish(path, args.force).map_err(|error| cannot_write(place, &error))
 }
 
+/// Where a file is written that comes to this path, if it may. What is there is overwritten only with force.
+pub(super) fn place(path: &Path, force: bool, or_else: &str) -> Result<Place, Failure> {
+    if force {
+        return overwritten(path);
+    }
+    // Links that lead nowhere are there as well.
+    if fs::symlink_metadata(path).is_ok() {
+        let message = format!("{} is there already: --force overwrites it, {or_else}", path.display());
+        return Err(Failure::new(Reason::File, message));
+    }
+    Ok(Place::New(path.to_owned()))
+}
+
 /// Where a file is written.
-enum Place {
+pub(super) enum Place {
     /// Beside this path, and renamed to it.
     New(PathBuf),
     /// Straight into what is there, which is no file: a device, or a pipe.
@@ -225,8 +232,8 @@ impl Partial {
     }
 
     /// What is written so far.
-    pub(super) fn file(&mut self) -> &mut File {
-        &mut self.file
+    pub(super) fn file(&self) -> &File {
+        &self.file
     }
 
     /// Gives it its name, and makes sure that a crash of the machine does not leave it empty.

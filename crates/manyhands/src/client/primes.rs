@@ -1,12 +1,13 @@
 //! `manyhands primes`: what a search for Mersenne primes has found, and what is under way.
 
-use std::io;
+use std::io::{self, Read as _, Write};
 use std::path::Path;
 
 use manyhands_core::View;
-use manyhands_core::view::{PrimeState, PrimeView, SearchView, TestView};
+use manyhands_core::view::{PeerView, PrimeState, PrimeView, SearchView, TestView};
 
-use super::get::{Partial, cannot_write};
+use super::get::{Partial, Place, cannot_write, place};
+use super::interrupted;
 use super::target::Target;
 use crate::cli::PrimesArgs;
 use crate::exit::{Failure, Outcome, Reason};
@@ -22,6 +23,13 @@ const BAR_CHARS: usize = 24;
 const CONFIRMED_BY_SHOWN: usize = 3;
 /// How many names of a path are shown.
 const PATH_SHOWN: usize = 6;
+/// How many peers are shown with their credit.
+const PEERS_SHOWN: usize = 32;
+/// How many bytes of results are taken at a time.
+const PIECE_BYTES: usize = 64 * 1024;
+/// What credit is.
+const CREDIT: &str = "Credit is counted in squared bits, p × p for a test of the exponent p, given by the average to all \
+    exponents of a size: a small factor pays as much as a test.";
 /// What is said of a room that searches nothing.
 const NO_SEARCH: &str =
     "this room's job is no search for Mersenne primes: manyhands host --job mersenne begins one";
@@ -29,8 +37,8 @@ const NO_SEARCH: &str =
 /// Shows the primes that a node knows.
 pub(crate) fn run(args: &PrimesArgs) -> Outcome {
     let target = Target::new(&args.url)?;
-    if let Some(place) = &args.results {
-        return save_results(&target, place);
+    if let Some(path) = &args.results {
+        return save_results(&target, path, args.force);
     }
     let status: Status = target.get_json("/api/status")?;
     let search = status.view.as_ref().and_then(|view| Some((view, view.search.as_ref()?)));
@@ -47,23 +55,52 @@ pub(crate) fn run(args: &PrimesArgs) -> Outcome {
 }
 
 /// Writes what became of every exponent, to a file in one step, or to the standard output as it comes.
-fn save_results(target: &Target, place: &Path) -> Outcome {
+fn save_results(target: &Target, path: &Path, force: bool) -> Outcome {
+    let receive = |out: &mut dyn Write, path: &Path| receive(target, out, path);
+    if path == Path::new("-") {
+        receive(&mut io::stdout().lock(), path)?;
+        return Ok(());
+    }
+    let failed = |error: io::Error| cannot_write(path, &error);
+    let bytes = match place(path, force, "another name leaves it alone")? {
+        Place::Written(mut device) => receive(&mut device, path)?,
+        Place::New(place) => {
+            interrupted::watch()?;
+            let partial = Partial::create(&place).map_err(failed)?;
+            let bytes = receive(&mut partial.file(), path)?;
+            partial.finish(&place, force).map_err(failed)?;
+            bytes
+        }
+    };
+    print(&format!("{bytes} bytes are in {}", path.display()));
+    Ok(())
+}
+
+/// Writes the results as they come; how many bytes they are.
+fn receive(target: &Target, out: &mut dyn Write, path: &Path) -> Result<u64, Failure> {
     let mut answer = target.get("/api/results")?;
     let mut lines = answer.body_mut().as_reader();
-    if place == Path::new("-") {
-        return match io::copy(&mut lines, &mut io::stdout().lock()) {
-            Ok(_) => Ok(()),
-            // Whoever read it has read enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            Err(error) => Err(Failure::new(Reason::Unreachable, format!("the results broke off: {error}"))),
+    let mut piece = vec![0; PIECE_BYTES];
+    let mut all = 0;
+    loop {
+        let bytes = match lines.read(&mut piece) {
+            Ok(0) => break,
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => {
+                let message = format!("the results broke off: {error}; try again");
+                return Err(Failure::new(Reason::Unreachable, message));
+            }
         };
+        match out.write_all(&piece[..bytes]) {
+            Ok(()) => all += bytes as u64,
+            // Whoever reads it has read enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(all),
+            Err(error) => return Err(cannot_write(path, &error)),
+        }
     }
-    let failed = |error: &io::Error| cannot_write(place, error);
-    let mut partial = Partial::create(place).map_err(|error| failed(&error))?;
-    let copied = io::copy(&mut lines, partial.file()).map_err(|error| failed(&error))?;
-    partial.finish(place, true).map_err(|error| failed(&error))?;
-    print(&format!("{copied} bytes are in {}", place.display()));
-    Ok(())
+    out.flush()?;
+    Ok(all)
 }
 
 /// The search as people read it.
@@ -88,7 +125,28 @@ fn render(view: &View, search: &SearchView) -> String {
         lines.push(String::new());
         lines.push(primes_table(&search.primes));
     }
+    lines.extend(credit_table(&view.peers));
     lines.join("\n")
+}
+
+/// Who did how much, the most first; nothing before anybody did anything.
+fn credit_table(peers: &[PeerView]) -> Option<String> {
+    let all: u64 = peers.iter().map(|peer| peer.credit_cost).sum();
+    let mut credited: Vec<&PeerView> = peers.iter().filter(|peer| peer.credit_cost > 0).collect();
+    credited.sort_by_key(|peer| std::cmp::Reverse(peer.credit_cost));
+    let mut rows = vec![["CREDIT", "SHARE", "PEER"].map(str::to_owned)];
+    rows.extend(credited.iter().take(PEERS_SHOWN).map(|peer| {
+        [
+            Measure::SquaredBits.work(peer.credit_cost),
+            format!("{:.1} %", peer.credit_cost as f64 / all as f64 * 100.0),
+            one_line(&format!("{} {}", peer.name, peer.code)),
+        ]
+    }));
+    let mut text = format!("\n{}\n{CREDIT}", table(&rows));
+    if let Some(more @ 1..) = credited.len().checked_sub(PEERS_SHOWN) {
+        text.push_str(&format!(" {more} more have some."));
+    }
+    (all > 0).then_some(text)
 }
 
 /// A test under way: `  2^44497 - 1  [#####···················]  21.3 %  Ann`.
@@ -116,15 +174,19 @@ fn primes_table(primes: &[PrimeView]) -> String {
             confirmed_by(prime),
         ]
     }));
-    let mut widths = [0; 6];
-    for row in &rows {
+    table(&rows)
+}
+
+/// Rows below each other. The first two columns are of numbers, which end in the same place.
+fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
+    let mut widths = [0; COLUMNS];
+    for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
     }
-    let line = |row: &[String; 6]| {
+    let line = |row: &[String; COLUMNS]| {
         let cells = row.iter().zip(widths).enumerate().map(|(at, (cell, width))| match at {
-            // Numbers end in the same place.
             0 | 1 => format!("{cell:>width$}"),
             _ => format!("{cell:<width$}"),
         });
@@ -188,10 +250,27 @@ mod tests {
 
         assert_eq!(
             table,
-            "EXPONENT  DIGITS  FOUND BY      HEARD      PATH              CONFIRMED BY\n   \
-             9,941   2,993  Ann           12 s ago   Ann -> Bob -> me  Bob, me, Cid and 1 more\n  \
-             11,213   3,376  evil [31mred  0.0 s ago  -                 nobody yet"
+            "EXPONENT  DIGITS  FOUND BY      HEARD     PATH              CONFIRMED BY\n   \
+             9,941   2,993  Ann           12 s ago  Ann -> Bob -> me  Bob, me, Cid and 1 more\n  \
+             11,213   3,376  evil [31mred  before    -                 nobody yet"
         );
+    }
+
+    #[test]
+    fn credit_is_told_with_its_share_and_what_it_is() {
+        let peer = |name: &str, credit_cost| PeerView {
+            name: name.into(),
+            code: "k7qf".into(),
+            credit_cost,
+            ..PeerView::default()
+        };
+
+        let table = credit_table(&[peer("Ann", 1_000_000), peer("Bob", 0), peer("evil\u{1b}", 3_000_000)]);
+
+        let expected =
+            ["", " CREDIT   SHARE  PEER", "9 Gbit²  75.0 %  evil k7qf", "3 Gbit²  25.0 %  Ann k7qf", CREDIT];
+        assert_eq!(table.unwrap().lines().collect::<Vec<_>>(), expected);
+        assert_eq!(credit_table(&[peer("Bob", 0)]), None);
     }
 
     #[test]
