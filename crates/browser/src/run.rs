@@ -16,7 +16,7 @@ use manyhands_core::{
     Time, View,
 };
 use manyhands_wire::frame::PeerKind;
-use manyhands_wire::mersenne::{EXPONENT_MAX, Finding, Verdict, is_proven};
+use manyhands_wire::mersenne::{EXPONENT_MAX, Finding, Verdict};
 use manyhands_wire::{FileId, JobKind, JobSpec, PeerId};
 use web_sys::{Document, window};
 
@@ -196,9 +196,7 @@ impl Driver {
     pub fn findings(&self) -> String {
         let node = self.0.node.borrow();
         let mut lines = String::new();
-        if let (Some(job), Some(ledger)) = (node.job(), node.ledger())
-            && let JobKind::Mersenne { proofs_from, .. } = job.kind
-        {
+        if let (Some(job), Some(ledger)) = (node.job(), node.ledger()) {
             let mut runs = ledger.credit_runs(ledger.range()).peekable();
             for Finding { exponent, verdict } in ledger.findings(ledger.range()) {
                 let unit = job.kind.unit_of(exponent).unwrap_or_default();
@@ -207,7 +205,7 @@ impl Driver {
                 let (verdict, number) = match verdict {
                     Verdict::Prime => (bridge::PRIME, 0),
                     Verdict::Factor(factor) => (bridge::FACTOR, factor),
-                    Verdict::Composite { residue } if !is_proven(exponent, proofs_from) => {
+                    Verdict::Composite { residue } if !job.kind.is_proven(exponent) => {
                         (bridge::COMPOSITE_LL, residue)
                     }
                     Verdict::Composite { residue } => (bridge::COMPOSITE_PRP, residue),

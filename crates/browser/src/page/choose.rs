@@ -47,16 +47,19 @@ pub(crate) fn choose(chosen: impl Fn(RoomInfo) + 'static) -> El {
     }
     let chosen = Rc::new(chosen);
     let form = el("form").class("choose").id("choose-form").attr("aria-labelledby", "choose-title");
+    let own = form.clone();
     let form = form.with(&[&title, &add, &find, &endless, &button, &said]).on("submit", move |event| {
         event.prevent_default();
         let job =
             if searches.get() { search_json(&from.value(), &to.value()) } else { sum_json(&last.value()) };
-        let (answer, chosen) = (answer.clone(), Rc::clone(&chosen));
+        let (answer, chosen, own) = (answer.clone(), Rc::clone(&chosen), own.clone());
         spawn_local(async move {
             match send(job).await {
                 Ok(()) => {
                     let info = RoomInfo::fetch().await.unwrap_or_default();
                     answer.say(&["Chosen: ", &info.title, "."].concat());
+                    // Where nobody is waited for it has begun, and there is nothing more to choose.
+                    own.show_if(info.can_choose);
                     chosen(info);
                 }
                 Err(why) => answer.say(&[&capitalised(&why), "."].concat()),

@@ -15,6 +15,8 @@ pub(crate) struct RoomInfo {
     pub(crate) asked_by: String,
     /// What is to be done, as a sentence.
     pub(crate) title: String,
+    /// Whether it is a search, which may have no end.
+    pub(crate) is_search: bool,
     /// How far things are, in one word.
     pub(crate) phase: String,
     /// How many units the job has.
@@ -54,6 +56,7 @@ impl RoomInfo {
         Some(Self {
             asked_by: text("asked_by"),
             title: text("title"),
+            is_search: text("kind") == "mersenne",
             phase: text("phase"),
             units: count("units"),
             done_units: count("done_units"),

@@ -57,8 +57,11 @@ pub(crate) fn start(root: &El, key: RoomKey) {
             .text("The friends' computers talk straight to each other, so they see your network address."),
     ]);
     let lines = [who, what, so_far];
-    let chosen = lines.clone();
-    let choice = choose(move |info| describe(&info, &chosen));
+    let (chosen, chosen_button) = (lines.clone(), button.clone());
+    let choice = choose(move |info| {
+        describe(&info, &chosen);
+        offer(&info, &chosen_button);
+    });
     let [who, what, so_far] = &lines;
     show(root, &[&el("section").class("start").with(&[who, what, so_far, &choice, &form, &promises])]);
 
@@ -66,13 +69,20 @@ pub(crate) fn start(root: &El, key: RoomKey) {
         if let Some(info) = RoomInfo::fetch().await {
             describe(&info, &lines);
             choice.show_if(info.can_choose);
-            if info.phase == FINISHED && button.is_enabled() {
-                button.say("See the result");
-            } else if info.is_jobless() && button.is_enabled() {
-                button.say("Come in");
-            }
+            offer(&info, &button);
         }
     });
+}
+
+/// Says on the button what it does, unless it was pressed.
+fn offer(info: &RoomInfo, button: &El) {
+    if button.is_enabled() {
+        button.say(match info {
+            info if info.phase == FINISHED => "See the result",
+            info if info.is_jobless() => "Come in",
+            _ => "Lend a hand",
+        });
+    }
 }
 
 fn describe(info: &RoomInfo, [who, what, so_far]: &[El; 3]) {
@@ -95,7 +105,7 @@ fn describe(info: &RoomInfo, [who, what, so_far]: &[El; 3]) {
     }
     let text = if info.phase == FINISHED {
         Some("It is finished already. Come in to see the result.".to_owned())
-    } else if info.done_units > 0 && info.title.starts_with("search ") {
+    } else if info.done_units > 0 && info.is_search {
         // Which may have no end to tell a part of.
         Some([&whole(info.done_units), " exponents are finished so far."].concat())
     } else if info.done_units > 0 {

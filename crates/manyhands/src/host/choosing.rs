@@ -6,12 +6,15 @@
 //! node knows for sure, so it has the last word: where is saved changes only after it took the other job.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use manyhands_core::View;
 use manyhands_core::view::Phase;
 use manyhands_ledger::TaskFile;
 use manyhands_wire::mersenne::{EXPONENT_MAX, PROOFS_FROM};
 use manyhands_wire::{JobKind, JobSpec};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::Hosting;
 use super::opening::Job;
@@ -24,6 +27,9 @@ use crate::store::{Kind, TaskStore};
 
 /// Why no other job can be chosen any more.
 const BEGUN: &str = "the job has begun already: start another host for another job";
+
+/// How long the views may take to show another job.
+const SEEN_WITHIN: Duration = Duration::from_secs(1);
 
 /// What it takes to begin another job.
 pub(super) struct Chooser {
@@ -116,12 +122,16 @@ impl Hosting {
             Some(_) | None => Some(self.open_file(&spec, chosen)?),
         };
         // The view may lag behind: all friends may be in by now.
-        if !self.peer.set_job(spec, self.chooser.wait).await {
+        if !self.peer.set_job(spec.clone(), self.chooser.wait).await {
             return Err(BEGUN.to_owned());
         }
         if let Some(store) = store {
             self.save_in(store).await;
         }
+        // Whoever is told that it was taken looks at once. A view is made every few milliseconds, so the limit is a formality.
+        let (mut views, id) = (self.peer.views(), spec.id().to_string());
+        let is_seen = |view: &View| view.job.as_ref().is_some_and(|job| job.id == id);
+        let _ = timeout(SEEN_WITHIN, views.wait_for(is_seen)).await;
         Ok(())
     }
 

@@ -60,6 +60,8 @@ struct Room {
     /// Whether whoever asks can choose the job now: on the host's own machine, before the job has begun.
     can_choose: bool,
     asked_by: String,
+    /// What is computed; none while that is still to be chosen.
+    kind: Option<RoomKind>,
     title: String,
     units: u64,
     done_units: u64,
@@ -71,6 +73,16 @@ struct Room {
     /// Where friends reach the room: for the page on the host's own machine, whose own address is of no use to them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     lan: Vec<String>,
+}
+
+/// What a room computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum RoomKind {
+    /// The sum of counting numbers, or what is made up to be measured.
+    Sum,
+    /// A search for Mersenne primes.
+    Mersenne,
 }
 
 /// `GET /api/status`
@@ -110,6 +122,11 @@ pub(super) async fn room(State(web): State<Arc<Web>>, caller: Caller, headers: H
     let view = node.views.borrow().clone();
     let is_own = check_own_machine(caller, &headers).is_ok();
     let may_choose = is_own && node.choices.is_some();
+    let kind = match (&view.job, &view.search) {
+        (None, _) => None,
+        (Some(_), Some(_)) => Some(RoomKind::Mersenne),
+        (Some(_), None) => Some(RoomKind::Sum),
+    };
     let job = match view.job {
         Some(job) => job,
         // Whoever can choose the job is not told to come again, but what there is to say.
@@ -120,6 +137,7 @@ pub(super) async fn room(State(web): State<Arc<Web>>, caller: Caller, headers: H
         is_host: node.is_host,
         can_choose: may_choose && matches!(view.phase, Phase::Connecting | Phase::Lobby { .. }),
         asked_by: job.asked_by,
+        kind,
         title: job.title,
         units: job.units,
         done_units: job.done_units,

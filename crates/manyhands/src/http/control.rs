@@ -46,8 +46,14 @@ pub(super) async fn start(State(web): State<Arc<Web>>, caller: Caller, headers: 
     if let Err(why) = check(caller, &headers) {
         return refuse(StatusCode::FORBIDDEN, why);
     }
-    if web.node.as_ref().is_some_and(|node| !node.is_host) {
-        return refuse(StatusCode::CONFLICT, "only the host can start the job");
+    match &web.node {
+        Some(node) if !node.is_host => {
+            return refuse(StatusCode::CONFLICT, "only the host can start the job");
+        }
+        Some(node) if node.views.borrow().job.is_none() => {
+            return refuse(StatusCode::CONFLICT, "choose the job first");
+        }
+        Some(_) | None => {}
     }
     command(&web, caller, &headers, Command::Start)
 }

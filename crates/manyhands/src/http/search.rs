@@ -24,7 +24,7 @@ use futures_util::stream;
 use manyhands_core::View;
 use manyhands_core::view::{PrimeState, PrimeView, SearchView};
 use manyhands_ledger::Ledger;
-use manyhands_wire::mersenne::{Finding, Verdict, is_proven};
+use manyhands_wire::mersenne::{Finding, Verdict};
 use manyhands_wire::{JobKind, JobSpec, PeerId, UnitRange};
 use serde::{Deserialize, Serialize};
 
@@ -187,7 +187,6 @@ impl Lines {
     /// The lines of some units.
     fn part(&self, units: UnitRange) -> String {
         let (spec, ledger) = &*self.job;
-        let JobKind::Mersenne { proofs_from, .. } = spec.kind else { return String::new() };
         let mut text = String::new();
         for finding in ledger.findings(units) {
             // A block may reach over the ends.
@@ -195,20 +194,20 @@ impl Lines {
                 continue;
             };
             let by = ledger.credit_runs(UnitRange::new(unit, unit + 1)).next().map(|run| run.by);
-            let line = self.line(finding, proofs_from, by);
+            let line = self.line(finding, by);
             text.push_str(&serde_json::to_string(&line).expect("plain data, which JSON always takes"));
             text.push('\n');
         }
         text
     }
 
-    fn line(&self, finding: Finding, proofs_from: u32, by: Option<PeerId>) -> ResultLine<'_> {
+    fn line(&self, finding: Finding, by: Option<PeerId>) -> ResultLine<'_> {
         let exponent = finding.exponent;
         let (result, factor, residue, test) = match finding.verdict {
             Verdict::Prime => ("prime", None, None, Some("ll")),
             Verdict::Factor(factor) => ("factor", Some(factor), None, None),
             Verdict::Composite { residue } => {
-                let test = if is_proven(exponent, proofs_from) { "prp-3" } else { "ll" };
+                let test = if self.job.0.kind.is_proven(exponent) { "prp-3" } else { "ll" };
                 ("composite", None, Some(format!("{residue:016x}")), Some(test))
             }
         };

@@ -41,14 +41,16 @@ async fn results_are_lines_in_order_and_can_be_cut_at_both_ends() {
     assert!(all.header("content-disposition").starts_with("attachment"));
     let by = r#""by":"Node bb","by_id":"bbbb"#;
     let lines: Vec<&str> = all.body.lines().collect();
-    assert_eq!(lines.len(), 6, "{}", all.body);
+    assert_eq!(lines.len(), 7, "{}", all.body);
     assert_eq!(lines[0], r#"{"exponent":2,"result":"prime","test":"ll"}"#);
     assert_eq!(lines[4], r#"{"exponent":11,"result":"factor","factor":23}"#);
-    assert!(
-        lines[5]
-            .starts_with(r#"{"exponent":13,"result":"composite","residue":"00000000000000ff","test":"ll","#)
-    );
-    assert!(lines[5].contains(by), "{}", lines[5]);
+    for (line, exponent, residue, test) in
+        [(lines[5], 59, "00000000000000fe", "ll"), (lines[6], 67, "00000000000000ff", "prp-3")]
+    {
+        let expected =
+            format!(r#"{{"exponent":{exponent},"result":"composite","residue":"{residue}","test":"{test}","#);
+        assert!(line.starts_with(&expected) && line.contains(by), "{line}");
+    }
     assert_eq!(some.body, lines[2..5].join("\n") + "\n");
     assert_eq!((none.status, none.body.as_str()), (200, ""));
 }
@@ -128,7 +130,14 @@ async fn the_hosts_own_page_chooses_the_job_and_nobody_else() {
     assert_eq!((bad.status, not_the_host.status, chosen.status), (400, 409, 202), "{}", bad.body);
     assert!(bad.json()["error"].as_str().unwrap().contains("no exponents"), "{}", bad.body);
     assert_eq!(job, Chosen::Mersenne { from: 2, to: Some(20_000) });
-    assert_eq!(host.get("/api/room").await.json()["can_choose"], true);
+    let room = host.get("/api/room").await.json();
+    assert_eq!((&room["can_choose"], &room["kind"]), (&true.into(), &"sum".into()));
+    let none_chosen = Fixture::host(None).await;
+    none_chosen.views.send_modify(|view| view.job = None);
+    assert!(none_chosen.get("/api/room").await.json()["kind"].is_null());
+    let started = none_chosen.post("/api/start", &[("x-manyhands", "1")]).await;
+    assert_eq!(started.status, 409);
+    assert!(started.body.contains("choose the job first"), "{}", started.body);
     host.views.send_modify(|view| view.phase = Phase::Running);
     assert_eq!(host.get("/api/room").await.json()["can_choose"], false);
     assert_eq!(host.post("/api/job", &[]).await.status, 403);
@@ -137,7 +146,7 @@ async fn the_hosts_own_page_chooses_the_job_and_nobody_else() {
 /// A host whose search found that 13 gives a prime, and is in the middle of 17.
 async fn searching() -> Fixture {
     let fixture = Fixture::host(None).await;
-    let kind = JobKind::Mersenne { from: 2, to: 20, proofs_from: 12 };
+    let kind = JobKind::Mersenne { from: 2, to: 80, proofs_from: 12 };
     let spec = JobSpec { kind, asked_by: "Liz".into(), salt: [0; 16] };
     let mut ledger = Ledger::new(spec.units());
     let finding = |&(exponent, verdict): &(u32, Verdict)| Finding { exponent, verdict };
@@ -147,15 +156,19 @@ async fn searching() -> Fixture {
     };
     let prime = Verdict::Prime;
     insert(0, 3, &[(2, prime), (3, prime), (5, prime), (7, prime)]);
-    insert(8, 2, &[(11, Verdict::Factor(23)), (13, Verdict::Composite { residue: 255 })]);
-    ledger.credit(UnitRange::new(11, 12), PeerId([0xbb; 32]));
+    insert(9, 0, &[(11, Verdict::Factor(23))]);
+    // Of numbers this small nothing is proven, whatever the job says.
+    insert(57, 0, &[(59, Verdict::Composite { residue: 254 })]);
+    insert(65, 0, &[(67, Verdict::Composite { residue: 255 })]);
+    ledger.credit(UnitRange::new(57, 58), PeerId([0xbb; 32]));
+    ledger.credit(UnitRange::new(65, 66), PeerId([0xbb; 32]));
     let id = "bb".repeat(32);
     fixture.views.send_modify(|view| {
         view.phase = Phase::Running;
         view.peers[1].id = id.clone();
         view.search = Some(SearchView {
             from: 2,
-            to: 20,
+            to: 80,
             frontier: 9,
             tested: 4,
             factored: 1,
