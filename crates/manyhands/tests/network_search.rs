@@ -60,6 +60,7 @@ fn a_node_that_slept_catches_up_and_one_that_was_added_does_too() {
     wait_until("the others finish without it", || {
         [1, 2, 4].into_iter().all(|number| is_done(&of(number), 18))
     });
+    // Whether it was done before it slept depends on how fast the machine is.
     let asleep = of(3);
 
     network.ok(&["wake-node", "3"]);
@@ -67,7 +68,6 @@ fn a_node_that_slept_catches_up_and_one_that_was_added_does_too() {
 
     let nodes = until_all_know(&network, 18);
     assert_eq!(asleep["state"], "asleep");
-    assert!(!is_done(&asleep, 18), "{asleep}");
     assert_eq!(nodes.len(), 5);
     for node in &nodes {
         assert_eq!(node["search"]["largest"], 3217);

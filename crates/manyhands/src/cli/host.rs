@@ -22,7 +22,7 @@ Examples:
   manyhands host                         work on ./task.json
   manyhands host big.json --wait 9       open a lobby for nine friends; Enter starts before
   manyhands host --job mersenne --from 2 --to 20000      search these exponents for Mersenne primes
-  manyhands host --job mersenne          search from 2 upwards, without end
+  manyhands host --job mersenne          go on with mersenne.json, or search from 2 upwards without end
   manyhands host --job choose            choose the job on the page
   manyhands host --port 0 --json | jq    any free port, told as JSON
   manyhands host --no-work               only introduce and keep the total, compute nothing here
@@ -32,7 +32,7 @@ task.json holds three numbers, and is true at every moment; stop whenever you li
   { \"most_recent_counting_number_added\": 0, \"current_total\": 0, \"counting_number\": 100000000 }
 
 A search keeps mersenne.json instead, which says how far it is and which primes were found; it makes the file itself. The same
-command goes on with it later, also further up: --to 50000. See what was found with: manyhands primes
+command goes on with it later, also further up: --to 50000, or --to none. See what was found with: manyhands primes
 
 Press Ctrl-C once to finish what is under way and stop, twice to stop at once.")]
 pub(crate) struct HostArgs {
@@ -65,7 +65,7 @@ pub(crate) struct HostArgs {
     /// Who asks for the work, as the page says it
     #[arg(long, value_name = "NAME", env = "MANYHANDS_ASKED_BY", default_value = "Liz", value_parser = asked_by)]
     pub(crate) asked_by: String,
-    /// Forget the file's progress and begin again from 0
+    /// Forget the file's progress and begin again: a sum from 0, a search from its first exponent
     #[arg(long)]
     pub(crate) restart: bool,
     /// Meet friends at this relay instead of here, where they cannot reach this machine: http://HOST:PORT

@@ -23,8 +23,8 @@ pub(crate) struct SearchArgs {
     /// The first exponent to search [default: 2, or that of the search under way]
     #[arg(long, value_name = "EXPONENT", value_parser = exponent, allow_negative_numbers = true)]
     pub(crate) from: Option<u32>,
-    /// The last exponent to search [default: none: the search goes on upwards]
-    #[arg(long, value_name = "EXPONENT", value_parser = exponent, allow_negative_numbers = true)]
+    /// The last exponent to search, or none for a search that goes on upwards [default: that of the search under way, or none]
+    #[arg(long, value_name = "EXPONENT", value_parser = last_exponent, allow_negative_numbers = true)]
     pub(crate) to: Option<u32>,
     /// From which exponent on a composite is told with a proof, which others check in a hundredth of the time [default: 65536]
     #[arg(long, value_name = "EXPONENT", value_parser = proofs_from, allow_negative_numbers = true)]
@@ -72,6 +72,11 @@ fn exponent(text: &str) -> Result<u32, String> {
     check_exponent(whole(text)?)
 }
 
+/// The largest there is stands for a search without an end.
+fn last_exponent(text: &str) -> Result<u32, String> {
+    if text.trim().eq_ignore_ascii_case("none") { Ok(EXPONENT_MAX) } else { exponent(text) }
+}
+
 /// Any number from 0 on will do: beyond the last exponent it means that nothing is proven.
 fn proofs_from(text: &str) -> Result<u32, String> {
     Ok(u32::try_from(whole(text)?).unwrap_or(u32::MAX))
@@ -106,6 +111,7 @@ mod tests {
             let told = exponent(bad).unwrap_err();
             assert!(told.contains(why), "{bad:.20}: {told}");
         }
+        assert_eq!((last_exponent("none"), last_exponent("500")), (Ok(EXPONENT_MAX), Ok(500)));
         assert_eq!(proofs_from(&"9".repeat(30)), Ok(u32::MAX));
     }
 

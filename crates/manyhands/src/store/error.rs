@@ -22,7 +22,7 @@ pub(crate) enum OpenError {
     #[error("{} is a link to {}, which does not exist; create that file, or remove the link", .link.display(), .target.display())]
     DanglingLink { link: PathBuf, target: PathBuf },
     /// It is a folder.
-    #[error("{} is a folder; name the file in it, such as {}", .0.display(), .0.join("task.json").display())]
+    #[error("{} is a folder; name the file in it", .0.display())]
     Folder(PathBuf),
     /// It is a device, a pipe or the like.
     #[error("{} is not a plain file, so it cannot be replaced safely; name a plain file", .0.display())]

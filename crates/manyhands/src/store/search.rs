@@ -126,7 +126,12 @@ fn choose_search(
     }
     // A search may be led further up, and not otherwise changed.
     if let Some(known) = known.filter(|known| from != known.from || to < known.last()) {
-        let asked = format!("{from} to {}", end(Some(to).filter(|to| *to < EXPONENT_MAX)));
+        let last = end(Some(to).filter(|to| *to < EXPONENT_MAX));
+        let asked = match (options.from, options.to) {
+            (Some(from), None) => format!("{from} on"),
+            (None, Some(_)) => format!("up to {last}"),
+            (Some(_), Some(_)) | (None, None) => format!("{from} to {last}"),
+        };
         return Err(OpenError::OtherSearch { path: path.to_owned(), known, asked });
     }
     let Some(Sidecar { spec, ledger, before, after, .. }) = remembered else {

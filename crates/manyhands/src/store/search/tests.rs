@@ -115,9 +115,11 @@ fn other_exponents_are_refused_with_what_the_file_has_and_what_to_do() {
     drop(first);
     let before = fs::read(path(&folder)).unwrap();
 
-    for (from, to, asked) in
-        [(Some(3), None, "3 to 300"), (None, Some(200), "2 to 200"), (Some(50), Some(900), "50 to 900")]
-    {
+    for (from, to, asked) in [
+        (Some(3), None, "3 on was asked for"),
+        (None, Some(200), "up to 200 was asked for"),
+        (Some(50), Some(900), "50 to 900"),
+    ] {
         let refused = open(&folder, from, to).map(|_| ()).unwrap_err().to_string();
 
         for words in ["is of the exponents 2 to 300, finished up to 41", asked, "--restart", "--task"] {
