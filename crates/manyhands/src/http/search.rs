@@ -2,7 +2,8 @@
 //! exponent.
 //!
 //! It is what the room computes, so anyone may read it, as with the total of a sum. The results are written while they are
-//! read, a run of exponents after the other, so that a search of millions takes no memory.
+//! read, a run of exponents after the other, so that the text of millions takes no memory. A reader keeps the ledger as it was
+//! when it began, which may be megabytes, so other machines have few readers at a time.
 
 #[cfg(test)]
 mod tests;
@@ -12,14 +13,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use axum::{Json, body::Bytes};
+use axum::{Extension, Json, Router, body::Bytes};
 use futures_util::stream;
 use manyhands_core::View;
 use manyhands_core::view::{PrimeState, PrimeView, SearchView};
@@ -27,7 +27,9 @@ use manyhands_ledger::Ledger;
 use manyhands_wire::mersenne::{Finding, Verdict};
 use manyhands_wire::{JobKind, JobSpec, PeerId, UnitRange};
 use serde::{Deserialize, Serialize};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::control::{Caller, check_own_machine};
 use super::files::list::rfc3339;
 use super::files::problem::Problem;
 use super::{NodeFace, Web};
@@ -35,6 +37,9 @@ use crate::cli::job::{check_exponent, check_order};
 
 /// How many units are looked at for one part of the results: a part has some tens of kilobytes.
 const UNITS_A_PART: u64 = 4096;
+
+/// How many may read the results from other machines at the same time.
+const READERS_MAX: usize = 4;
 
 /// A Mersenne prime: an item of `/api/primes`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -96,7 +101,7 @@ pub(super) fn routes() -> Router<Arc<Web>> {
     Router::new()
         .route("/api/primes", get(primes))
         .route("/api/search", get(search))
-        .route("/api/results", get(results))
+        .route("/api/results", get(results).layer(Extension(Arc::new(Semaphore::new(READERS_MAX)))))
 }
 
 /// `GET /api/search`: how far the search is.
@@ -131,6 +136,9 @@ async fn primes(State(web): State<Arc<Web>>) -> Result<Json<Vec<FoundPrime>>, Pr
 /// `GET /api/results`: what became of every finished prime exponent, a line of JSON for each, in order.
 async fn results(
     State(web): State<Arc<Web>>,
+    Extension(readers): Extension<Arc<Semaphore>>,
+    caller: Caller,
+    headers: HeaderMap,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let node = node(&web)?;
@@ -140,10 +148,16 @@ async fn results(
     let exponent = |wanted: Option<u64>| wanted.map(check_exponent).transpose().map_err(Problem::bad);
     let (from, to) = (exponent(wanted.from)?, exponent(wanted.to)?);
     check_order(from, to).map_err(Problem::bad)?;
+    let place = match check_own_machine(caller, &headers) {
+        Ok(()) => None,
+        Err(_) => Some(
+            readers.try_acquire_owned().map_err(|_| Problem::busy("too many read the results: try again"))?,
+        ),
+    };
     let Some(job) = node.progress.borrow().clone() else {
         return Err(Problem::busy("the results are not here yet: try again"));
     };
-    let lines = Lines::new(job, &view, from, to);
+    let lines = Lines { _place: place, ..Lines::new(job, &view, from, to) };
     let parts = stream::iter(lines.map(|part| Ok::<_, std::convert::Infallible>(Bytes::from(part))));
     let headers = [
         (header::CONTENT_TYPE, "application/x-ndjson"),
@@ -170,6 +184,8 @@ struct Lines {
     names: BTreeMap<String, String>,
     /// The units that are still to be looked at.
     left: UnitRange,
+    /// A place among the readers, where one is needed.
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl Lines {
@@ -181,7 +197,7 @@ impl Lines {
         };
         let start = from.map_or(0, |from| u64::from(from).saturating_sub(first));
         let end = to.map_or(u64::MAX, |to| (u64::from(to) + 1).saturating_sub(first)).min(job.1.units());
-        Self { job, names, left: UnitRange::new(start.min(end), end) }
+        Self { job, names, left: UnitRange::new(start.min(end), end), _place: None }
     }
 
     /// The lines of some units.

@@ -406,17 +406,21 @@ impl Fixture {
 
     /// A question as it comes from this address, to this name.
     pub(super) async fn ask_from(&self, address: &str, host: &str, path: &str) -> Answer {
+        let (head, body) = self.begin_from(address, host, path).await.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        Answer { status: head.status.as_u16(), headers: head.headers, body }
+    }
+
+    /// The same, with an answer that nobody has read yet.
+    pub(super) async fn begin_from(&self, address: &str, host: &str, path: &str) -> axum::response::Response {
         let from: SocketAddr = address.parse().unwrap();
         let request = Request::get(path)
             .header(header::HOST, host)
             .extension(ConnectInfo(from))
             .body(axum::body::Body::empty())
             .unwrap();
-        let answer = TowerToHyperService::new(self.routes.clone()).call(request).await.unwrap();
-        let (head, body) = answer.into_parts();
-        let body = to_bytes(body, usize::MAX).await.unwrap();
-        let body = String::from_utf8(body.to_vec()).unwrap();
-        Answer { status: head.status.as_u16(), headers: head.headers, body }
+        TowerToHyperService::new(self.routes.clone()).call(request).await.unwrap()
     }
 
     async fn serve(web: Web) -> (SocketAddr, Serving) {

@@ -56,6 +56,24 @@ async fn results_are_lines_in_order_and_can_be_cut_at_both_ends() {
 }
 
 #[tokio::test]
+async fn other_machines_have_few_readers_of_the_results_at_a_time_and_the_own_has_its_own() {
+    let host = searching().await;
+    let (away, name) = ("192.168.1.9:40000", "192.168.1.7:8080");
+    let mut readers = vec![];
+    for _ in 0..READERS_MAX {
+        readers.push(host.begin_from(away, name, "/api/results").await);
+    }
+
+    let one_more = host.ask_from(away, name, "/api/results").await;
+    let own = host.ask_from("127.0.0.1:40000", "localhost", "/api/results").await;
+    readers.pop();
+    let later = host.ask_from(away, name, "/api/results").await;
+
+    assert_eq!((one_more.status, own.status, later.status), (503, 200, 200), "{}", one_more.body);
+    assert!(one_more.json()["detail"].as_str().unwrap().contains("too many"), "{}", one_more.body);
+}
+
+#[tokio::test]
 async fn bad_exponents_and_rooms_without_a_search_are_told_so() {
     let host = searching().await;
     for (query, why) in [
