@@ -38,9 +38,7 @@ const NOBODY_ELSE: &str = "Nobody else can be reached at the moment. This page g
 /// Shows the room in `root` and joins it.
 pub(crate) async fn enter(root: El, key: RoomKey, name: String, threads: u16) {
     let room = Room::new();
-    let news = el("p").id("news").class("hidden").attr("role", "status").attr("aria-live", "polite");
-    let trouble = el("p").id("trouble").class("trouble").attr("role", "alert");
-    let lonely = el("p").id("lonely").class("trouble quiet").attr("role", "status");
+    let [news, trouble, lonely] = notices();
     let (hero, controls) = (Hero::new(&room), Controls::new(&room));
     let (map, peers, numbers, files) = (Map::new(), Peers::new(), Numbers::new(), Files::new(&room));
     let (primes, network) = (place(SIDES, "primes-place"), place(SIDES, "network-place"));
@@ -48,8 +46,6 @@ pub(crate) async fn enter(root: El, key: RoomKey, name: String, threads: u16) {
     let invite = Invite::new();
     let pair = el("div").class("pair").with(&[numbers.el(), invite.el()]);
     let tabs = Tabs::new([&[map.el(), peers.el()], &[&primes], &[&network], &[files.el()], &[&simulation]]);
-    trouble.show_if(false);
-    lonely.show_if(false);
 
     let top = [&news, &trouble, &lonely, hero.el(), controls.el()];
     let parts: Vec<El> = top.into_iter().chain(tabs.els()).chain([&pair]).cloned().collect();
@@ -67,12 +63,8 @@ pub(crate) async fn enter(root: El, key: RoomKey, name: String, threads: u16) {
         let (is_alone, has_job) = (is_alone(&scene.view), scene.view.job.is_some());
         alone.set(if is_alone { alone.get() + 1 } else { 0 });
         jobless.set(if has_job || is_alone { 0 } else { jobless.get() + 1 });
-        let why = match (has_job, scene.view.signaling) {
-            (true, _) => NOBODY_ELSE,
-            (false, true) => NOBODY_CONNECTS,
-            (false, false) => NOBODY_ANSWERS,
-        };
-        lonely.say_if((alone.get() > ALONE_DRAWINGS && scene.trouble.is_none()).then_some(why));
+        let is_lonely = alone.get() > ALONE_DRAWINGS && scene.trouble.is_none();
+        lonely.say_if(is_lonely.then(|| why_alone(&scene.view)));
         // A room may have no job: then there is the network. Before that is clear there is nothing to see.
         let is_jobless = jobless.get() > JOBLESS_DRAWINGS;
         let word = match scene.view.phase {
@@ -83,12 +75,7 @@ pub(crate) async fn enter(root: El, key: RoomKey, name: String, threads: u16) {
         let is_beside = matches!(tabs.shown(), Side::Files | Side::Simulator);
         let is_other_room = has_job != had_job.replace(has_job) && !is_beside;
         let is_search = scene.view.search.is_some();
-        let is_gone = match tabs.shown() {
-            Side::Job => is_jobless,
-            Side::Primes => !is_search,
-            Side::Network | Side::Files | Side::Simulator => false,
-        };
-        if is_other_room || is_gone {
+        if is_other_room || is_gone(tabs.shown(), is_jobless, is_search) {
             tabs.show(if has_job { Side::Job } else { Side::Network });
         }
         tabs.offer([has_job, is_search, has_job || is_jobless, true, true]);
@@ -115,6 +102,34 @@ pub(crate) async fn enter(root: El, key: RoomKey, name: String, threads: u16) {
     room.join(key, name, threads, draw).await;
     root.hold(parts.iter());
     heading.focus();
+}
+
+/// What is new, what is wrong, and that nobody is there.
+fn notices() -> [El; 3] {
+    let news = el("p").id("news").class("hidden").attr("role", "status").attr("aria-live", "polite");
+    let trouble = el("p").id("trouble").class("trouble").attr("role", "alert");
+    let lonely = el("p").id("lonely").class("trouble quiet").attr("role", "status");
+    trouble.show_if(false);
+    lonely.show_if(false);
+    [news, trouble, lonely]
+}
+
+/// What it may mean that nobody is there.
+fn why_alone(view: &View) -> &'static str {
+    match (view.job.is_some(), view.signaling) {
+        (true, _) => NOBODY_ELSE,
+        (false, true) => NOBODY_CONNECTS,
+        (false, false) => NOBODY_ANSWERS,
+    }
+}
+
+/// Whether a side that is shown has nothing to show any more.
+fn is_gone(side: Side, is_jobless: bool, is_search: bool) -> bool {
+    match side {
+        Side::Job => is_jobless,
+        Side::Primes => !is_search,
+        Side::Network | Side::Files | Side::Simulator => false,
+    }
 }
 
 /// Whether nobody is there, although somebody is needed or was there before.
