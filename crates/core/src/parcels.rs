@@ -51,8 +51,8 @@ struct Kept {
     bytes: Vec<u8>,
     /// Whether another peer made it.
     is_foreign: bool,
-    /// How many bytes of it were given to others, and when last.
-    given: (usize, Time),
+    /// How many bytes of it were given to whom, and when last.
+    given: (Table<PeerId, usize>, Time),
 }
 
 /// A parcel on its way.
@@ -65,6 +65,13 @@ struct Fetch {
     begun: Time,
     heard: Time,
     /// Who was asked and did not have it.
+    failed: Set<PeerId>,
+}
+
+/// A parcel that could not be fetched: when that was found out, and who did not give it.
+struct Lost {
+    hash: [u8; 32],
+    at: Time,
     failed: Set<PeerId>,
 }
 
@@ -84,8 +91,8 @@ pub(crate) struct Parcels {
     kept: VecDeque<Kept>,
     offers: Table<PeerId, VecDeque<Label>>,
     fetches: Vec<Fetch>,
-    /// What could not be fetched from anybody, the newest, and when that was found out.
-    lost: VecDeque<([u8; 32], Time)>,
+    /// What could not be fetched, the newest.
+    lost: VecDeque<Lost>,
     /// Grows whenever the saved tests that are here change.
     version: u64,
 }
@@ -112,7 +119,7 @@ impl Parcels {
             .filter(|other| is_same_sort(other.kind, kind) && other.kind > kind)
             .map(|other| other.hash)
             .collect();
-        claims.into_iter().for_each(|hash| self.give_up(now, hash));
+        claims.into_iter().for_each(|hash| self.give_up(now, hash, Set::new()));
         self.kept.retain(|kept| {
             !(kept.is_foreign && kept.label.unit == unit && is_same_sort(kept.label.kind, kind))
         });
@@ -138,7 +145,7 @@ impl Parcels {
             let Ok(bytes) = u32::try_from(state.len()) else { continue };
             let hash = *blake3::hash(&state).as_bytes();
             let label = Label { unit, kind: ParcelKind::Saved { iteration: 0 }, hash, bytes };
-            self.kept.push_back(Kept { label, bytes: state, is_foreign, given: (0, Time::ZERO) });
+            self.kept.push_back(Kept { label, bytes: state, is_foreign, given: (Table::new(), Time::ZERO) });
         }
     }
 
@@ -156,7 +163,7 @@ impl Parcels {
         };
         self.kept.retain(|kept| !is_older(kept));
         self.version += 1;
-        self.kept.push_back(Kept { label, bytes, is_foreign, given: (0, Time::ZERO) });
+        self.kept.push_back(Kept { label, bytes, is_foreign, given: (Table::new(), Time::ZERO) });
         self.make_room();
         post.send_all(Frame::Labels { job: self.job, labels: vec![label] });
     }
@@ -179,7 +186,7 @@ impl Parcels {
     }
 
     fn is_lost(&self, hash: &[u8; 32]) -> bool {
-        self.lost.iter().any(|(lost, _)| lost == hash)
+        self.lost.iter().any(|lost| lost.hash == *hash)
     }
 
     /// A new link: the peer is told what is here.
@@ -211,6 +218,10 @@ impl Parcels {
         post: &mut Post,
     ) {
         for label in labels {
+            // What one did not give another may.
+            self.lost.retain(|lost| {
+                lost.hash != label.hash || lost.failed.is_empty() || lost.failed.contains(&peer)
+            });
             let theirs = self.offers.entry(peer).or_default();
             theirs.retain(|known| known.unit != label.unit || !is_same_sort(known.kind, label.kind));
             theirs.push_back(label);
@@ -275,7 +286,7 @@ impl Parcels {
     /// Whether a saved test that this node made is still nowhere else.
     pub(crate) fn has_ungiven(&self) -> bool {
         let is_saved = |kept: &&Kept| matches!(kept.label.kind, ParcelKind::Saved { .. });
-        self.kept.iter().filter(is_saved).any(|kept| !kept.is_foreign && kept.given.0 < kept.bytes.len())
+        self.kept.iter().filter(is_saved).any(|kept| !kept.is_foreign && !kept.is_given())
     }
 
     /// Whether something is on its way.
@@ -290,7 +301,9 @@ impl Parcels {
         let part = kept.as_ref().and_then(|kept| kept.bytes.get(at..)).unwrap_or_default();
         let bytes = part[..part.len().min(PART_BYTES_MAX)].to_vec();
         if let Some(kept) = kept {
-            kept.given = (kept.given.0.saturating_add(bytes.len()), now);
+            let given = kept.given.0.entry(peer).or_default();
+            *given = given.saturating_add(bytes.len());
+            kept.given.1 = now;
         }
         post.send(peer, Frame::Piece { hash, from, bytes });
     }
@@ -337,7 +350,7 @@ impl Parcels {
 
     /// Goes to somebody else where a peer keeps silent.
     pub(crate) fn on_tick(&mut self, now: Time, post: &mut Post) {
-        while self.lost.front().is_some_and(|(_, at)| now.since(*at) >= LOST_FOR) {
+        while self.lost.front().is_some_and(|lost| now.since(lost.at) >= LOST_FOR) {
             self.lost.pop_front();
         }
         while let Some(at) = self.fetches.iter().position(|fetch| fetch.is_stuck(now)) {
@@ -377,7 +390,7 @@ impl Parcels {
     fn fetch_elsewhere(&mut self, now: Time, mut fetch: Fetch, post: &mut Post) {
         fetch.failed.insert(fetch.from);
         let Some(from) = self.who_has(&fetch.label, &fetch.failed) else {
-            return self.give_up(now, fetch.label.hash);
+            return self.give_up(now, fetch.label.hash, fetch.failed);
         };
         fetch.from = from;
         (fetch.begun, fetch.heard) = (now, now);
@@ -386,8 +399,8 @@ impl Parcels {
         self.fetches.push(fetch);
     }
 
-    fn give_up(&mut self, now: Time, hash: [u8; 32]) {
-        self.lost.push_back((hash, now));
+    fn give_up(&mut self, now: Time, hash: [u8; 32], failed: Set<PeerId>) {
+        self.lost.push_back(Lost { hash, at: now, failed });
         if self.lost.len() > OFFERS_MAX {
             self.lost.pop_front();
         }
@@ -396,6 +409,13 @@ impl Parcels {
     fn who_has(&self, label: &Label, but: &Set<PeerId>) -> Option<PeerId> {
         let has = |labels: &VecDeque<Label>| labels.contains(label);
         self.offers.iter().find(|(peer, labels)| has(labels) && !but.contains(peer)).map(|(peer, _)| *peer)
+    }
+}
+
+impl Kept {
+    /// Whether somebody has got all of it from here.
+    fn is_given(&self) -> bool {
+        self.given.0.values().any(|given| *given >= self.bytes.len())
     }
 }
 

@@ -118,6 +118,22 @@ fn a_silent_giver_is_passed_over_for_the_next() {
 }
 
 #[test]
+fn what_its_maker_took_with_it_is_had_from_who_tells_of_it_later() {
+    let mut room = Room::new();
+    room.make(GIVER, &state(40_000));
+    room.mute = Some(GIVER);
+    room.standing();
+    let (parcels, post) = room.of(TAKER);
+    parcels.on_link_down(Time::ZERO, &GIVER, post);
+    let at_first = matches!(room.standing(), Standing::Unknown);
+
+    room.make(OTHER, &state(40_000));
+    room.standing();
+
+    assert!(at_first && matches!(room.standing(), Standing::Here(_)));
+}
+
+#[test]
 fn wrong_bytes_are_not_taken() {
     let mut room = Room::new();
     room.make(GIVER, &state(40_000));
