@@ -40,7 +40,7 @@ fn object() -> Option<JsValue> {
     Reflect::get(&js_sys::global(), &OBJECT.into()).ok().filter(JsValue::is_object)
 }
 
-/// One line of [`FINDINGS`]: exponent, verdict, the verdict's number, the id and the nickname of who has the credit or nothing.
+/// One line of [`FINDINGS`]: exponent, verdict, the verdict's number, the id of who has the credit or nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FindingLine<'a> {
     /// The exponent.
@@ -51,8 +51,6 @@ pub(crate) struct FindingLine<'a> {
     pub(crate) number: u64,
     /// Who has the credit, in hexadecimal, or nothing.
     pub(crate) by: &'a str,
-    /// The nickname of the same, for one who is not here any more.
-    pub(crate) nickname: &'a str,
 }
 
 /// A prime, by Lucas and Lehmer's test.
@@ -67,9 +65,8 @@ pub(crate) const COMPOSITE_PRP: &str = "prp-3";
 impl<'a> FindingLine<'a> {
     /// As it travels.
     pub(crate) fn write(&self, lines: &mut String) {
-        let Self { exponent, verdict, number, by, nickname } = self;
-        let parts =
-            [&exponent.to_string(), " ", verdict, " ", &number.to_string(), " ", by, " ", nickname, "\n"];
+        let Self { exponent, verdict, number, by } = self;
+        let parts = [&exponent.to_string(), " ", verdict, " ", &number.to_string(), " ", by, "\n"];
         parts.iter().for_each(|part| lines.push_str(part));
     }
 
@@ -77,8 +74,7 @@ impl<'a> FindingLine<'a> {
     pub(crate) fn read(line: &'a str) -> Option<Self> {
         let mut parts = line.split(' ');
         let (exponent, verdict) = (parts.next()?.parse().ok()?, parts.next()?);
-        let number = parts.next()?.parse().ok()?;
-        Some(Self { exponent, verdict, number, by: parts.next()?, nickname: parts.next()? })
+        Some(Self { exponent, verdict, number: parts.next()?.parse().ok()?, by: parts.next()? })
     }
 }
 
@@ -88,9 +84,8 @@ mod tests {
 
     #[test]
     fn a_finding_survives_the_way() {
-        let factor =
-            FindingLine { exponent: 11, verdict: FACTOR, number: 23, by: "ab01", nickname: "fast-fox" };
-        let nobodys = FindingLine { exponent: 13, verdict: PRIME, number: 0, by: "", nickname: "" };
+        let factor = FindingLine { exponent: 11, verdict: FACTOR, number: 23, by: "ab01" };
+        let nobodys = FindingLine { exponent: 13, verdict: PRIME, number: 0, by: "" };
         let mut lines = String::new();
 
         factor.write(&mut lines);

@@ -197,16 +197,11 @@ impl Driver {
         let node = self.0.node.borrow();
         let mut lines = String::new();
         if let (Some(job), Some(ledger)) = (node.job(), node.ledger()) {
-            // Who has the credit for the finding before, as text: mostly the same.
-            let mut last: Option<(PeerId, String, String)> = None;
             let mut runs = ledger.credit_runs(ledger.range()).peekable();
             for Finding { exponent, verdict } in ledger.findings(ledger.range()) {
                 let unit = job.kind.unit_of(exponent).unwrap_or_default();
                 while runs.next_if(|run| run.units.end <= unit).is_some() {}
-                let by = runs.peek().filter(|run| run.units.contains(unit)).map(|run| run.by);
-                if by.is_some_and(|by| last.as_ref().is_none_or(|(known, ..)| *known != by)) {
-                    last = by.map(|by| (by, id_text(&by), by.nickname()));
-                }
+                let by = runs.peek().filter(|run| run.units.contains(unit)).map(|run| id_text(&run.by));
                 let (verdict, number) = match verdict {
                     Verdict::Prime => (bridge::PRIME, 0),
                     Verdict::Factor(factor) => (bridge::FACTOR, factor),
@@ -215,11 +210,8 @@ impl Driver {
                     }
                     Verdict::Composite { residue } => (bridge::COMPOSITE_PRP, residue),
                 };
-                let (by, nickname) = match (&by, &last) {
-                    (Some(_), Some((_, id, nickname))) => (id.as_str(), nickname.as_str()),
-                    (Some(_) | None, _) => ("", ""),
-                };
-                FindingLine { exponent, verdict, number, by, nickname }.write(&mut lines);
+                let by = by.as_deref().unwrap_or_default();
+                FindingLine { exponent, verdict, number, by }.write(&mut lines);
             }
         }
         lines

@@ -2,7 +2,7 @@
 //! `{"exponent":11,"result":"factor","factor":23,"by":"brave-otter","by_id":"…"}`,
 //! `{"exponent":13,"result":"prime","test":"ll",…}`,
 //! `{"exponent":…,"result":"composite","residue":"16 digits","test":"ll" or "prp-3",…}`.
-//! Whoever has the credit is named, where that is known; one who is not here any more by the nickname.
+//! Whoever has the credit is named: the view has all of those, also who is not here any more.
 
 use manyhands_core::View;
 
@@ -12,7 +12,7 @@ use crate::bridge::{COMPOSITE_LL, COMPOSITE_PRP, FACTOR, FindingLine, PRIME};
 pub(super) fn json_lines(findings: &str, view: &View) -> String {
     let mut text = String::with_capacity(findings.len() * 2);
     for finding in findings.lines().filter_map(FindingLine::read) {
-        let FindingLine { exponent, verdict, number, by, nickname } = finding;
+        let FindingLine { exponent, verdict, number, by } = finding;
         let result = match verdict {
             PRIME => "\"result\":\"prime\",\"test\":\"ll\"".to_owned(),
             FACTOR => format!("\"result\":\"factor\",\"factor\":{number}"),
@@ -24,9 +24,9 @@ pub(super) fn json_lines(findings: &str, view: &View) -> String {
         text.push_str(&format!("{{\"exponent\":{exponent},{result}"));
         if !by.is_empty() {
             let peer = view.peers.iter().find(|peer| peer.id == by);
-            let name = peer.map_or(nickname, |peer| peer.name.as_str());
-            let name = serde_json::to_string(name).unwrap_or_default();
-            text.push_str(&format!(",\"by\":{name},\"by_id\":\"{by}\""));
+            let name = peer.and_then(|peer| serde_json::to_string(&peer.name).ok());
+            text.push_str(&name.map(|name| format!(",\"by\":{name}")).unwrap_or_default());
+            text.push_str(&format!(",\"by_id\":\"{by}\""));
         }
         text.push_str("}\n");
     }
@@ -43,13 +43,13 @@ mod tests {
     fn every_finding_is_a_line_of_json() {
         let ann = PeerView { id: "ab".to_owned(), name: "\"Ann\"".to_owned(), ..PeerView::default() };
         let view = View { peers: vec![ann], ..View::default() };
-        let findings = "7 prime 0 ab fast-fox\n11 factor 23 cd brave-otter\n4423 ll 255  \n70003 prp-3 1 ab fast-fox\n71 new 1 ab x\n";
+        let findings = "7 prime 0 ab\n11 factor 23 cd\n4423 ll 255 \n70003 prp-3 1 ab\n71 new 1 ab\n";
 
         let lines = json_lines(findings, &view);
 
         let expected = [
             r#"{"exponent":7,"result":"prime","test":"ll","by":"\"Ann\"","by_id":"ab"}"#,
-            r#"{"exponent":11,"result":"factor","factor":23,"by":"brave-otter","by_id":"cd"}"#,
+            r#"{"exponent":11,"result":"factor","factor":23,"by_id":"cd"}"#,
             r#"{"exponent":4423,"result":"composite","residue":"00000000000000ff","test":"ll"}"#,
             r#"{"exponent":70003,"result":"composite","residue":"0000000000000001","test":"prp-3","by":"\"Ann\"","by_id":"ab"}"#,
         ];
