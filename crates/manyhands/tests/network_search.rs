@@ -100,7 +100,9 @@ fn until_all_know(network: &Network, primes: usize) -> Vec<Value> {
 
 fn is_done(node: &Value, primes: usize) -> bool {
     let is_finished = node["job"].as_str().is_some_and(|state| state.starts_with("finished"));
-    is_finished && node["search"]["primes"] == primes
+    // Who found the largest a newcomer may hear after its results.
+    let knows_finder = node["search"]["found_by"].as_str().is_some_and(|name| !name.is_empty());
+    is_finished && knows_finder && node["search"]["primes"] == primes
 }
 
 fn exponents(primes: &Value) -> Vec<u64> {
