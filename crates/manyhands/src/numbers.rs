@@ -5,6 +5,8 @@ use manyhands_core::view::{Phase, PrimeView, SearchView};
 use manyhands_wire::mersenne::{EXPONENT_MAX, SQUARED_BITS_PER_COST};
 use manyhands_wire::{JobKind, JobSpec, UnitRange};
 
+use crate::voice::one_line;
+
 /// How few exponents of a search say nothing any more about when it ends: cost is given by the average to all exponents of a
 /// size, of which most cost nothing and few all of it. A guess.
 const UNITS_TO_FORESEE: u64 = 100;
@@ -70,6 +72,11 @@ pub(crate) fn mersenne(exponent: u32) -> String {
 /// The largest prime that a search knows.
 pub(crate) fn largest(search: &SearchView) -> Option<&PrimeView> {
     search.primes.last()
+}
+
+/// Who found a prime, by name; a newcomer may know the prime before its finder.
+pub(crate) fn finder(prime: &PrimeView) -> String {
+    if prime.finder.is_empty() { "(not heard yet)".to_owned() } else { one_line(&prime.finder) }
 }
 
 /// How far a search is, in words: `every exponent up to 1,279, 15 primes`.

@@ -145,8 +145,11 @@ pub(crate) fn search_lines(view: &View, search: &SearchView) -> Vec<String> {
         numbers::grouped(&search.factored.to_string())
     ));
     if let Some(largest) = numbers::largest(search) {
-        let found =
-            format!("largest     {}, found by {}", numbers::mersenne(largest.exponent), largest.finder);
+        let found = format!(
+            "largest     {}, found by {}",
+            numbers::mersenne(largest.exponent),
+            numbers::finder(largest)
+        );
         lines.push(one_line(&found));
     }
     lines

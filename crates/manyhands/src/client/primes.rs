@@ -166,7 +166,7 @@ fn primes_table(primes: &[PrimeView]) -> String {
         [
             numbers::grouped(&prime.exponent.to_string()),
             numbers::grouped(&prime.digits.to_string()),
-            one_line(&prime.finder),
+            numbers::finder(prime),
             prime
                 .heard_ms
                 .map_or("before".to_owned(), |ms| format!("{} ago", numbers::span(ms as f64 / 1000.0))),
