@@ -8,8 +8,8 @@
 //!    arithmetic cannot befall both.
 //! 3. What proves false is thrown out and counted; the results of who told it are looked at.
 //! 4. The finder is who signed the result that says so, whoever else tells of it. A node to which the result came merged takes
-//!    the one of those that told who has the credit, and if none of them has it the one with the smallest id. So all nodes
-//!    agree, unless somebody makes up credit: of those who come late, it may deceive some.
+//!    the one of those that told who has the credit, and if none of them has it the one with the smallest id; while nobody has
+//!    told, who has the credit. So all nodes agree, unless somebody makes up credit: of those who come late, it may deceive some.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -300,8 +300,8 @@ fn denies(kind: &JobKind, ledger: &Ledger, exponent: u32) -> bool {
 fn finder(kind: &JobKind, ledger: &Ledger, exponent: u32, prime: &Prime) -> Option<PeerId> {
     let unit = kind.unit_of(exponent)?;
     let credited = ledger.credit_runs(UnitRange::new(unit, unit + 1)).next().map(|run| run.by);
-    let credited = credited.filter(|peer| prime.told.contains_key(peer));
-    prime.signed.or(credited).or_else(|| prime.told.keys().next().copied())
+    let teller = credited.filter(|peer| prime.told.contains_key(peer));
+    prime.signed.or(teller).or_else(|| prime.told.keys().next().copied()).or(credited)
 }
 
 /// How many of the peers come before this node by lot, where an exponent is to be tested.

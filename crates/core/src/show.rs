@@ -83,29 +83,26 @@ fn messages(node: &Node, now: Time) -> Vec<MessageView> {
 /// The greatest discovery of each kind, by the names of the kinds.
 fn news(node: &Node) -> Vec<NewsView> {
     let best: Vec<_> = node.gossip.best().collect();
-    let mut news: Vec<NewsView> = node
-        .gossip
-        .kept()
-        .filter(|kept| best.contains(&kept.flood.id))
-        .filter_map(|kept| {
-            let (what, value) = discovery(&kept.flood.body)?;
-            // Who says so first need not be who found a prime.
-            let prime = match kept.flood.body {
-                Body::Prime { exponent } => node.job.as_ref().and_then(|job| search::way(job, exponent)),
-                Body::Message(_) | Body::News { .. } | Body::Checked { .. } => None,
-            };
-            let (finder, path) = prime.unwrap_or_else(|| (kept.flood.id.originator, path(node, &kept.flood)));
-            Some(NewsView {
-                what: what.to_owned(),
-                value,
-                finder: name(node, &finder),
-                path: path.iter().map(|peer| name(node, peer)).collect(),
-                path_ids: path.iter().map(hex).collect(),
-            })
-        })
-        .collect();
-    news.sort_unstable_by(|a, b| a.what.cmp(&b.what));
-    news
+    let found = node.gossip.kept().filter(|kept| best.contains(&kept.flood.id)).filter_map(|kept| {
+        let (what, value) = discovery(&kept.flood.body)?;
+        // Who says so first need not be who found a prime.
+        let prime = match kept.flood.body {
+            Body::Prime { exponent } => node.job.as_ref().and_then(|job| search::way(job, exponent)),
+            Body::Message(_) | Body::News { .. } | Body::Checked { .. } => None,
+        };
+        let (finder, path) = prime.unwrap_or_else(|| (kept.flood.id.originator, path(node, &kept.flood)));
+        let view = NewsView {
+            what: what.to_owned(),
+            value,
+            finder: name(node, &finder),
+            path: path.iter().map(|peer| name(node, peer)).collect(),
+            path_ids: path.iter().map(hex).collect(),
+        };
+        Some((what.to_owned(), view))
+    });
+    let mut news = Table::new();
+    news.extend(found);
+    news.into_values().collect()
 }
 
 /// Those a message went through, its originator first, this node last.

@@ -40,16 +40,15 @@ pub(super) fn search(
         let end = progress.unit.checked_add(1);
         end.is_some_and(|end| !ledger.is_done(UnitRange::new(progress.unit, end)))
     };
-    let mut tests: Vec<TestView> = mine
-        .chain(theirs)
-        .filter(|(_, progress)| is_open(progress))
-        .filter_map(|(peer, Progress { unit, iteration, iterations })| {
+    let mut tests: Table<(u32, u16), TestView> = Table::new();
+    let under_way = mine.chain(theirs).filter(|(_, progress)| is_open(progress)).filter_map(
+        |(peer, Progress { unit, iteration, iterations })| {
             let by = position.get(&peer).and_then(|at| u16::try_from(*at).ok())?;
             let exponent = from.checked_add(u32::try_from(unit).ok()?).filter(|exponent| *exponent <= to)?;
-            Some(TestView { exponent, peer: name(node, &peer), by, iteration, iterations })
-        })
-        .collect();
-    tests.sort_unstable_by_key(|test| test.exponent);
+            Some(((exponent, by), TestView { exponent, peer: name(node, &peer), by, iteration, iterations }))
+        },
+    );
+    tests.extend(under_way);
     let prefix = u32::try_from(ledger.prefix_units()).unwrap_or(u32::MAX);
     Some(SearchView {
         from,
@@ -58,7 +57,7 @@ pub(super) fn search(
         tested,
         factored,
         primes: primes.collect(),
-        tests,
+        tests: tests.into_values().collect(),
         false_news: job.primes.false_news,
     })
 }
