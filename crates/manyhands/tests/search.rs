@@ -188,7 +188,7 @@ fn a_host_that_is_alone_goes_on_in_the_middle_of_a_long_test() {
     let folder = Folder::new();
     // No factor spares this one its test, which takes seconds here.
     let options =
-        ["--from", "60013", "--to", "60013", "--proofs-from", "1000", "--threads", "1", "--throttle", "50%"];
+        ["--from", "60013", "--to", "60013", "--proofs-from", "1000", "--threads", "1", "--throttle", "20%"];
     let iteration = |port: u16| {
         let text = ok(&folder, &["status", &format!("http://127.0.0.1:{port}"), "--json"]);
         let status: Value = serde_json::from_str(&text).unwrap();
