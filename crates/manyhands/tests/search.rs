@@ -163,7 +163,7 @@ fn a_search_that_is_killed_again_and_again_misses_no_prime_and_finds_no_other() 
     let mut reached = 1;
     for kill in 0..8 {
         // It has no end, so that there is always something left to be killed at.
-        let mut host = search(&folder, &["--threads", "1", "--throttle", "5%"]);
+        let mut host = search(&folder, &["--threads", "1", "--throttle", "10%"]);
         host.listening();
         while host.event("progress")["frontier"].as_u64().unwrap_or(0) <= reached {}
         host.crash();
@@ -188,7 +188,7 @@ fn a_host_that_is_alone_goes_on_in_the_middle_of_a_long_test() {
     let folder = Folder::new();
     // No factor spares this one its test, which takes seconds here.
     let options =
-        ["--from", "60013", "--to", "60013", "--proofs-from", "1000", "--threads", "1", "--throttle", "5%"];
+        ["--from", "60013", "--to", "60013", "--proofs-from", "1000", "--threads", "1", "--throttle", "10%"];
     let iteration = |port: u16| {
         let text = ok(&folder, &["status", &format!("http://127.0.0.1:{port}"), "--json"]);
         let status: Value = serde_json::from_str(&text).unwrap();

@@ -60,7 +60,7 @@ async fn a_party_finds_exactly_the_right_primes_and_all_agree_on_their_finders()
 async fn a_long_test_goes_on_at_another_peer_where_the_one_that_leaves_was() {
     /// Takes seconds here: no factor spares its test.
     const LONG: u32 = 60_013;
-    let slow = Lends { threads: 1, permille: 50 };
+    let slow = Lends { threads: 1, permille: 100 };
     let party = Party::open().await;
     let host = party.host(
         JobKind::Mersenne { from: LONG, to: LONG, proofs_from: 1000 },
