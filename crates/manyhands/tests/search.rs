@@ -163,7 +163,7 @@ fn a_search_that_is_killed_again_and_again_misses_no_prime_and_finds_no_other() 
     let mut reached = 1;
     for kill in 0..8 {
         // It has no end, so that there is always something left to be killed at.
-        let mut host = search(&folder, &["--threads", "1", "--throttle", "10%"]);
+        let mut host = search(&folder, &["--threads", "1", "--throttle", "20%"]);
         host.listening();
         while host.event("progress")["frontier"].as_u64().unwrap_or(0) <= reached {}
         host.crash();
