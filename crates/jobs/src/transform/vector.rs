@@ -22,11 +22,20 @@ pub(super) trait Arithmetic: Copy {
     /// self * factor
     fn mul(self, factor: Self) -> Self;
     /// self * factor + more, rounded once or twice.
-    fn mul_add(self, factor: Self, more: Self) -> Self;
+    #[inline(always)]
+    fn mul_add(self, factor: Self, more: Self) -> Self {
+        self.mul(factor).add(more)
+    }
     /// self * factor - less, rounded once or twice.
-    fn mul_sub(self, factor: Self, less: Self) -> Self;
+    #[inline(always)]
+    fn mul_sub(self, factor: Self, less: Self) -> Self {
+        self.mul(factor).sub(less)
+    }
     /// from - self * factor, rounded once or twice.
-    fn mul_from(self, factor: Self, from: Self) -> Self;
+    #[inline(always)]
+    fn mul_from(self, factor: Self, from: Self) -> Self {
+        from.sub(self.mul(factor))
+    }
     /// The larger of both.
     fn max(self, other: Self) -> Self;
     /// Without the sign.

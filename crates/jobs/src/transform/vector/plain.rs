@@ -31,21 +31,6 @@ impl Arithmetic for Plain {
     }
 
     #[inline(always)]
-    fn mul_add(self, factor: Self, more: Self) -> Self {
-        self.mul(factor).add(more)
-    }
-
-    #[inline(always)]
-    fn mul_sub(self, factor: Self, less: Self) -> Self {
-        self.mul(factor).sub(less)
-    }
-
-    #[inline(always)]
-    fn mul_from(self, factor: Self, from: Self) -> Self {
-        from.sub(self.mul(factor))
-    }
-
-    #[inline(always)]
     fn max(self, other: Self) -> Self {
         let max = |a: f64, b: f64| if a > b { a } else { b };
         Self([max(self.0[0], other.0[0]), max(self.0[1], other.0[1])])

@@ -32,21 +32,6 @@ impl Arithmetic for Simd128 {
         Self(f64x2_mul(self.0, factor.0))
     }
 
-    #[inline(always)]
-    fn mul_add(self, factor: Self, more: Self) -> Self {
-        self.mul(factor).add(more)
-    }
-
-    #[inline(always)]
-    fn mul_sub(self, factor: Self, less: Self) -> Self {
-        self.mul(factor).sub(less)
-    }
-
-    #[inline(always)]
-    fn mul_from(self, factor: Self, from: Self) -> Self {
-        from.sub(self.mul(factor))
-    }
-
     /// The plain comparison, which is one instruction; that of IEEE 754 is several.
     #[inline(always)]
     fn max(self, other: Self) -> Self {
