@@ -314,12 +314,5 @@ fn rank<'a>(exponent: u32, me: PeerId, able: impl Iterator<Item = &'a PeerId>) -
     able.filter(|peer| **peer != me && lot(peer) > ours).count()
 }
 
-/// How many decimal digits `2^exponent - 1` has.
-pub(crate) fn digits(exponent: u32) -> u32 {
-    // log10(2) to 18 places: exact for all exponents that can be searched, since no power of two is near a power of ten.
-    let log = u128::from(exponent) * 301_029_995_663_981_195 / 10_u128.pow(18);
-    u32::try_from(log).unwrap_or(u32::MAX - 1) + 1
-}
-
 #[cfg(test)]
 mod tests;

@@ -68,7 +68,7 @@ pub enum Phase {
 }
 
 /// A job and how far it is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct JobView {
     /// The job's id.
     pub id: String,

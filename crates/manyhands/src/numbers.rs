@@ -2,7 +2,7 @@
 
 use manyhands_core::View;
 use manyhands_core::view::{Phase, PrimeView, SearchView};
-use manyhands_wire::mersenne::{EXPONENT_MAX, SQUARED_BITS_PER_COST};
+use manyhands_wire::mersenne::{EXPONENT_MAX, SQUARED_BITS_PER_COST, digits};
 use manyhands_wire::{JobKind, JobSpec, UnitRange};
 
 use crate::voice::one_line;
@@ -64,7 +64,7 @@ fn squared_bits(cost: f64) -> String {
 
 /// A Mersenne prime: `2^9941 - 1 (2,993 digits)`.
 pub(crate) fn mersenne(exponent: u32) -> String {
-    let digits = (f64::from(exponent) * std::f64::consts::LOG10_2).floor() as u64 + 1;
+    let digits = digits(exponent);
     let plural = if digits == 1 { "" } else { "s" };
     format!("2^{exponent} - 1 ({} digit{plural})", grouped(&digits.to_string()))
 }

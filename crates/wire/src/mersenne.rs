@@ -64,6 +64,13 @@ pub fn is_proven(exponent: u32, proofs_from: u32) -> bool {
     exponent >= proofs_from.max(PROVEN_MIN)
 }
 
+/// How many decimal digits `2^exponent - 1` has.
+pub fn digits(exponent: u32) -> u32 {
+    // log10(2) to 18 places: exact for all exponents that can be searched, since no power of two is near a power of ten.
+    let log = u128::from(exponent) * 301_029_995_663_981_195 / 10_u128.pow(18);
+    u32::try_from(log).unwrap_or(u32::MAX - 1) + 1
+}
+
 /// Whether a number is prime, by trial division. At most a thousand divisions for an exponent.
 pub fn is_prime(number: u32) -> bool {
     if number < 4 {
@@ -127,6 +134,15 @@ mod tests {
         for (factor, exponent) in [(0, 11), (1, 11), (2047, 11), (22, 11), (127, 7), (7, 67), (u64::MAX, 61)]
         {
             assert!(!divides(factor, exponent), "{factor} is no factor of 2^{exponent} - 1");
+        }
+    }
+
+    #[test]
+    fn digits_are_counted_as_the_lists_have_them() {
+        for (exponent, count) in
+            [(2, 1), (7, 3), (127, 39), (1279, 386), (44_497, 13_395), (1_257_787, 378_632)]
+        {
+            assert_eq!(digits(exponent), count);
         }
     }
 }

@@ -147,7 +147,7 @@ mod tests {
         let peer = |hue| PeerView { hue, ..PeerView::default() };
         let full = Cell { done: 1.0, by: Some(0) };
         let view = View {
-            job: Some(JobView { units: 100, ..a_job() }),
+            job: Some(JobView { units: 100, ..JobView::default() }),
             peers: vec![peer(10), peer(200)],
             map: vec![full, Cell::default(), Cell { done: 0.999, by: Some(0) }, Cell::default()],
             under_way: vec![(UnitRange::new(20, 51), 1)],
@@ -160,19 +160,5 @@ mod tests {
         assert_eq!(looks[1], Look { done: 0, hue: Some(200), under_way: true });
         assert_eq!(looks[2], Look { done: 99, hue: Some(10), under_way: true });
         assert_eq!(looks[3], Look::default());
-    }
-
-    fn a_job() -> JobView {
-        JobView {
-            id: String::new(),
-            title: String::new(),
-            asked_by: String::new(),
-            units: 0,
-            done_units: 0,
-            reached: None,
-            goal: None,
-            prefix_total: None,
-            done_total: None,
-        }
     }
 }

@@ -111,11 +111,3 @@ fn who_tells_of_many_untested_primes_is_not_listened_to() {
     primes.learn(Time::ZERO, 44_497, Some(OTHER));
     assert!(primes.known.contains_key(&44_497), "what a result says is known all the same");
 }
-
-#[test]
-fn digits_are_counted_as_the_lists_have_them() {
-    for (exponent, count) in [(2, 1), (7, 3), (127, 39), (1279, 386), (44_497, 13_395), (1_257_787, 378_632)]
-    {
-        assert_eq!(digits(exponent), count);
-    }
-}

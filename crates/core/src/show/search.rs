@@ -1,13 +1,13 @@
 //! What a person sees of the search for Mersenne primes.
 
 use manyhands_wire::frame::Progress;
-use manyhands_wire::mersenne::Verdict;
+use manyhands_wire::mersenne::{Verdict, digits};
 use manyhands_wire::{JobKind, PeerId, UnitRange};
 
 use super::{hex, name};
 use crate::job::Job;
 use crate::node::Node;
-use crate::primes::{Mine, Prime, digits};
+use crate::primes::{Mine, Prime};
 use crate::table::Table;
 use crate::time::Time;
 use crate::view::{PrimeState, PrimeView, SearchView, TestView};

@@ -130,7 +130,7 @@ pub(super) async fn room(State(web): State<Arc<Web>>, caller: Caller, headers: H
     let job = match view.job {
         Some(job) => job,
         // Whoever can choose the job is not told to come again, but what there is to say.
-        None if may_choose => no_job(),
+        None if may_choose => JobView::default(),
         None => return refuse(StatusCode::SERVICE_UNAVAILABLE, "the job is not known here yet"),
     };
     Json(Room {
@@ -148,21 +148,6 @@ pub(super) async fn room(State(web): State<Arc<Web>>, caller: Caller, headers: H
         lan: if is_own { node.lan.clone() } else { vec![] },
     })
     .into_response()
-}
-
-/// A job that is still to be chosen.
-fn no_job() -> JobView {
-    JobView {
-        id: String::new(),
-        title: String::new(),
-        asked_by: String::new(),
-        units: 0,
-        done_units: 0,
-        reached: None,
-        goal: None,
-        prefix_total: None,
-        done_total: None,
-    }
 }
 
 /// `GET /task.json` and `GET /configs`
